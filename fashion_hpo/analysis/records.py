@@ -1,0 +1,77 @@
+"""Stores to data frames: one row a trial, one row an epoch."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.ledger import Ledger, read_ledger
+
+
+@dataclass(frozen=True)
+class Records:
+    """All that is known of one ledger.
+
+    trials: a row for each point that has an outcome, with columns trial, uid, point, outcome,
+    value, seconds, seed_index, every config field, and every summary (generalization_gap, ece, …).
+    epochs: a row for each epoch of them, with columns trial, epoch, the epoch metrics, seed_index
+    and the varied fields.
+    """
+
+    plan: Plan
+    ledger_name: str
+    ledger_uid: str
+    data_hash: str
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    remaining: int
+
+    @property
+    def varied(self) -> list[str]:
+        """The fields that differ between points: scientific first, then sampled."""
+        return list(dict.fromkeys([*self.plan.scientific, *self.plan.ranges]))
+
+    @property
+    def complete(self) -> pd.DataFrame:
+        """The trials that ran to their end."""
+        return self.trials[self.trials["outcome"] == "complete"]
+
+
+def read(store: Store, plan: Plan) -> Records | None:
+    """The newest ledger of the plan's study and budget; None if it was never begun."""
+    ledger = read_ledger(store, plan)
+    return None if ledger is None else of_ledger(ledger)
+
+
+def of_ledger(ledger: Ledger) -> Records:
+    """A ledger's points with an outcome, as data frames."""
+    trials, epochs = [], []
+    for entry in ledger.entries():
+        attempt, result = entry.attempt, entry.result
+        if result is None or not result.final:
+            continue
+        config = attempt.config.to_dict()
+        varied = {name: config[name] for name in [*ledger.plan.scientific, *ledger.plan.ranges]}
+        trials.append({
+            "trial": attempt.number, "uid": attempt.uid, "point": attempt.point,
+            "outcome": result.outcome, "value": result.value, "reason": result.reason,
+            "seed_index": attempt.seed_index, "epochs_done": len(result.history),
+            "seconds": sum(epoch["seconds"] for epoch in result.history),
+            "device_name": result.hardware.get("device_name", ""),
+            **config, **result.summaries,
+            **{f"last_{k}": v for k, v in (result.history[-1] if result.history else {}).items()},
+        })  # fmt: skip
+        epochs += [
+            {"trial": attempt.number, "seed_index": attempt.seed_index, **varied, **epoch}
+            for epoch in result.history
+        ]
+    return Records(
+        plan=ledger.plan,
+        ledger_name=ledger.name,
+        ledger_uid=ledger.uid,
+        data_hash=ledger.data_hash,
+        trials=pd.DataFrame(trials, columns=None if trials else ["trial", "outcome", "value"]),
+        epochs=pd.DataFrame(epochs, columns=None if epochs else ["trial", "epoch"]),
+        remaining=ledger.remaining(),
+    )

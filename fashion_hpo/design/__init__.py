@@ -1,0 +1,1 @@
+"""What is to be run: values only.  Imports nothing of torch, MLflow or the stores."""

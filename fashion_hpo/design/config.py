@@ -1,0 +1,185 @@
+"""`TrainConfig`: the whole truth of one trial; `Epoch`: what one pass over the data gave.
+
+Standard library only, so that a machine with nothing but torch and numpy can train a config.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+TRAIN_IMAGES = 50_000
+"""Images of the training split; a config may use a nested, stratified subset of them."""
+
+Option = bool | int | float | str
+Optimizer = Literal["adam", "adamw", "sgd"]
+Schedule = Literal["constant", "cosine", "cyclical"]
+PixelRange = Literal["unit", "symmetric"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides how one network is trained.
+
+    Raises ValueError, naming field, value and what is allowed, for a value out of its range.
+    """
+
+    architecture: str = "cnn"
+    architecture_options: Mapping[str, Option] = field(default_factory=dict)
+    dropout: float = 0.0
+    train_images: int = TRAIN_IMAGES
+    pixel_range: PixelRange = "unit"  # [0, 1] or [-1, 1]
+    epochs: int = 20
+    batch_size: int = 128  # images per forward pass; per optimizer step unless accumulated
+    accumulation: int = 1  # forward passes per optimizer step
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 1e-3
+    momentum: float = 0.9  # of SGD
+    weight_decay: float = 0.0
+    schedule: Schedule = "cosine"
+    final_learning_rate: float = 1e-5  # where cosine ends and the low end of a cycle
+    cycle_epochs: float = 4.0  # one rise and fall of the cyclical schedule
+    label_smoothing: float = 0.0
+    mixup_alpha: float = 0.0  # 0: no MixUp
+    early_stopping_patience: int = 0  # epochs without a better validation loss; 0: off
+    early_stopping_delta: float = 0.0  # how much lower counts as better
+    precision: Precision = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        for name, (allowed, holds) in _RANGES.items():
+            value = getattr(self, name)
+            if not holds(value):  # no comparison holds for NaN, and every range has both ends
+                raise ValueError(f"{name} is {value!r}; allowed is {allowed}.")
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
+        if self.batch_size > self.train_images:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, more than train_images, {self.train_images}; "
+                "lower batch_size or raise train_images."
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
+        """Rebuild a config from `to_dict`'s values; raises ValueError for a field it lacks."""
+        unknown = sorted(set(values) - set(field_names()))
+        if unknown:
+            raise ValueError(
+                f"{unknown[0]} is not a field of TrainConfig; the fields are "
+                f"{', '.join(field_names())}."
+            )
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {name: _plain(getattr(self, name)) for name in field_names()}
+
+    def replace(self, **changes: Any) -> "TrainConfig":
+        """The same config with some fields changed; a field it lacks is refused by name."""
+        return TrainConfig.from_dict({**self.to_dict(), **changes})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One pass over the training images; losses are mean cross entropies in nats."""
+
+    epoch: int  # from 1
+    train_loss: float  # as trained: dropout, MixUp and label smoothing included
+    train_eval_loss: float  # evaluation mode, clean images, a fixed sample of the training split
+    train_eval_accuracy: float  # a share, 0 to 1
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float  # of the last step
+    seconds: float  # training and evaluation
+    images_per_second: float  # of the training pass alone
+    timestamp: int  # when it ended, milliseconds since 1970
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a loss is no longer a finite number."""
+        return not all(map(math.isfinite, (self.train_loss, self.train_eval_loss, self.val_loss)))
+
+    def metrics(self) -> dict[str, float]:
+        """What is logged for each epoch, by name."""
+        return {name: float(getattr(self, name)) for name in EPOCH_METRICS}
+
+
+EPOCH_METRICS = tuple(
+    f.name for f in dataclasses.fields(Epoch) if f.name not in ("epoch", "timestamp")
+)
+
+
+def field_names() -> tuple[str, ...]:
+    """Names of all fields of a TrainConfig, in order."""
+    return tuple(f.name for f in dataclasses.fields(TrainConfig))
+
+
+def parse_field(name: str, text: str) -> Any:
+    """Turn the text of `--set name=text` into the field's type; raises ValueError by name."""
+    types = {f.name: f.type for f in dataclasses.fields(TrainConfig)}
+    if name not in types:
+        raise ValueError(
+            f"{name} is not a field of TrainConfig; the fields are {', '.join(types)}."
+        )
+    if types[name] in (int, float):
+        kind: type = types[name]  # type: ignore[assignment]
+        try:
+            return kind(text)
+        except ValueError:
+            raise ValueError(f"{name} is {text!r}; allowed is a number ({kind.__name__}).") from None
+    if name == "architecture_options":
+        raise ValueError("architecture_options cannot be set here; write them in a study file.")
+    return text
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _check_types(config: TrainConfig) -> None:
+    for f in dataclasses.fields(TrainConfig):
+        value = getattr(config, f.name)
+        if f.type is float and isinstance(value, int) and not isinstance(value, bool):
+            object.__setattr__(config, f.name, float(value))  # 0 and 0.0 are one config
+        elif f.type in (int, float) and type(value) is not f.type:
+            raise ValueError(f"{f.name} is {value!r}; allowed is a number ({f.type.__name__}).")  # type: ignore[union-attr]
+    if not isinstance(config.architecture, str):
+        raise ValueError(f"architecture is {config.architecture!r}; allowed is a name.")
+    if not isinstance(config.architecture_options, Mapping):
+        raise ValueError(
+            f"architecture_options is {config.architecture_options!r}; allowed is a dict."
+        )
+
+
+_CHOICES = {
+    "pixel_range": get_args(PixelRange),
+    "optimizer": get_args(Optimizer),
+    "schedule": get_args(Schedule),
+    "precision": get_args(Precision),
+}
+
+_RANGES = {
+    "dropout": ("0 up to, not including, 1", lambda v: 0 <= v < 1),
+    "train_images": (f"10 to {TRAIN_IMAGES}", lambda v: 10 <= v <= TRAIN_IMAGES),
+    "epochs": ("1 to 10000", lambda v: 1 <= v <= 10_000),
+    "batch_size": (
+        f"2 to {TRAIN_IMAGES} (batch normalisation needs two images)",
+        lambda v: 2 <= v <= TRAIN_IMAGES,
+    ),
+    "accumulation": ("1 to 1000", lambda v: 1 <= v <= 1000),
+    "learning_rate": ("more than 0, up to 10", lambda v: 0 < v <= 10),
+    "momentum": ("0 up to, not including, 1", lambda v: 0 <= v < 1),
+    "weight_decay": ("0 to 1", lambda v: 0 <= v <= 1),
+    "final_learning_rate": ("0 to 10", lambda v: 0 <= v <= 10),
+    "cycle_epochs": ("more than 0, up to 10000", lambda v: 0 < v <= 10_000),
+    "label_smoothing": ("0 up to, not including, 1", lambda v: 0 <= v < 1),
+    "mixup_alpha": ("0 (off) to 100", lambda v: 0 <= v <= 100),
+    "early_stopping_patience": ("0 (off) to 10000", lambda v: 0 <= v <= 10_000),
+    "early_stopping_delta": ("0 to 100", lambda v: 0 <= v <= 100),
+    "seed": ("0 to 2**63 - 1", lambda v: 0 <= v < 2**63),
+}

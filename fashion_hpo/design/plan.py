@@ -1,0 +1,223 @@
+"""A study under a budget: its ordered points, their ids and the identity of the whole.
+
+Pure functions of values.  Two plans with the same identity belong in one ledger; one may have more
+points than the other.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+)
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.spec import Level, Search, StudySpec
+
+OBJECTIVE = "val_accuracy"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One full set of values a study will try."""
+
+    id: str
+    config: TrainConfig
+    params: Mapping[str, Any]  # the nuisance or searched values, by field
+    seed_index: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one budget of one study runs."""
+
+    name: str
+    question: str
+    budget: str
+    spec: StudySpec
+    base: TrainConfig
+    scientific: Mapping[str, tuple[Level, ...]]
+    seeds: int
+    nuisance_points: int
+    search: Search | None
+
+    @property
+    def trials(self) -> int:
+        """How many points there will be."""
+        if self.search:
+            return self.search.trials
+        return math.prod(map(len, self.scientific.values())) * self.nuisance_points * self.seeds
+
+    @property
+    def ranges(self) -> Mapping[str, BaseDistribution]:
+        """The distributions of the sampled fields."""
+        return self.search.space if self.search else self.spec.nuisance
+
+    @property
+    def image_passes(self) -> int:
+        """Training images seen if every trial runs to its end."""
+        return self.trials * self.base.epochs * self.base.train_images
+
+    def identity(self) -> dict[str, Any]:
+        """What must not change while results are gathered; counts and levels may grow."""
+        return {
+            "kind": self.spec.kind,
+            "base": self.base.to_dict(),
+            "scientific": sorted(self.scientific),
+            "ranges": {name: json.loads(distribution_to_json(d)) for name, d in self.ranges.items()},
+            "sampler": self.search.sampler if self.search else None,
+            "pruner": self.search.pruner if self.search else None,
+            "objective": OBJECTIVE,
+            "study_seed": self.spec.seed,
+        }
+
+    def extent(self) -> dict[str, Any]:
+        """What may grow: more levels, seeds, nuisance points or trials."""
+        return {
+            "scientific": {name: list(values) for name, values in self.scientific.items()},
+            "seeds": self.seeds,
+            "nuisance_points": self.nuisance_points,
+            "trials": self.trials,
+        }
+
+
+def make_plan(
+    name: str,
+    question: str,
+    spec: StudySpec,
+    budget: str,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    more_seeds: int = 0,
+) -> Plan:
+    """Apply a budget, and changes to the base config, to a study.
+
+    Raises ValueError where the study has no such budget or the result is out of range.
+    """
+    if budget not in spec.budgets:
+        have = ", ".join(spec.budgets) or "none"
+        raise ValueError(f"budget is {budget!r}; study {name} has {have}.")
+    limits = spec.budgets[budget]
+    size = {"epochs": limits.epochs, "train_images": limits.train_images}
+    size = {field: value for field, value in size.items() if value is not None}
+    changes = dict(changes or {})
+    for field in changes:
+        if field in spec.scientific or (spec.search and field in spec.search.space):
+            raise ValueError(f"{field} is what study {name} varies; it cannot be set.")
+    search = spec.search
+    if search and limits.trials:
+        search = Search(
+            space=search.space, trials=limits.trials, sampler=search.sampler, pruner=search.pruner
+        )
+    return Plan(
+        name=name,
+        question=question,
+        budget=budget,
+        spec=spec,
+        base=spec.base.replace(**{**size, **changes}),
+        scientific={**spec.scientific, **(limits.scientific or {})},
+        seeds=(limits.seeds or spec.seeds) + more_seeds,
+        nuisance_points=(limits.nuisance_points or spec.nuisance_points) if spec.nuisance else 1,
+        search=search,
+    )
+
+
+def points(plan: Plan) -> list[Point]:
+    """All points of a design, seed by seed, so that a study cut short is balanced.
+
+    Every level meets the same nuisance points and the same seeds: comparisons are paired.
+    """
+    names = list(plan.scientific)
+    grid = list(product(*plan.scientific.values()))
+    nuisance = nuisance_values(plan)
+    return [
+        make_point(plan, {**dict(zip(names, values, strict=True)), **drawn}, drawn, seed_index)
+        for seed_index, drawn, values in product(range(plan.seeds), nuisance, grid)
+    ]
+
+
+def make_point(
+    plan: Plan, values: Mapping[str, Any], params: Mapping[str, Any], seed_index: int = 0
+) -> Point:
+    """The point with these values of the varied fields."""
+    config = plan.base.replace(**values, seed=training_seed(plan.spec.seed, seed_index))
+    return Point(point_id(config), config, dict(params), seed_index)
+
+
+def point_id(config: TrainConfig) -> str:
+    """16 hexadecimal digits that the full config decides."""
+    return digest(config.to_dict())[:16]
+
+
+def training_seed(study_seed: int, seed_index: int) -> int:
+    """The same for every level, so that levels are compared on shared seeds."""
+    return int(digest(["training seed", study_seed, seed_index])[:15], 16)
+
+
+def sampler_seed(study_seed: int, worker: int, trials: int) -> int:
+    """Another for every worker and start: with a repeated seed a sampler repeats itself."""
+    return int(digest(["sampler seed", study_seed, worker, trials])[:8], 16)
+
+
+def nuisance_values(plan: Plan) -> list[dict[str, Any]]:
+    """Scrambled Sobol points over the nuisance ranges; more points keep the first ones."""
+    if not plan.spec.nuisance:
+        return [{}]
+    from scipy.stats.qmc import Sobol  # here: half a second that --help need not wait for
+
+    count = plan.nuisance_points
+    sequence = Sobol(len(plan.spec.nuisance), rng=sampler_seed(plan.spec.seed, 0, 0))
+    unit = sequence.random_base2(math.ceil(math.log2(count)) if count > 1 else 0)[:count]
+    ranges = plan.spec.nuisance.items()
+    return [
+        {name: place(distribution, float(u)) for (name, distribution), u in zip(ranges, row, strict=True)}
+        for row in unit
+    ]  # fmt: skip
+
+
+def place(distribution: BaseDistribution, u: float) -> Any:
+    """The value at share u, 0 <= u < 1, of a range."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[int(u * len(distribution.choices))]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = float(distribution.low), float(distribution.high)
+    if isinstance(distribution, IntDistribution):
+        high += 1  # the last whole number has a share of its own
+    value = low * (high / low) ** u if distribution.log else low + (high - low) * u
+    if isinstance(distribution, IntDistribution):
+        step = distribution.step
+        return distribution.low + (math.floor(value) - distribution.low) // step * step
+    if distribution.step is not None:
+        value = low + round((value - low) / distribution.step) * distribution.step
+    return float(f"{value:.6g}")  # readable, and the same value in every store
+
+
+def canonical_json(value: Any) -> str:
+    """One text for one value, whatever the order of its keys."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def differences(kept: Mapping[str, Any], given: Mapping[str, Any], path: str = "") -> list[str]:
+    """Where two identities differ, as `field: kept → given`."""
+    found = []
+    for name in sorted(set(kept) | set(given)):
+        old, new = kept.get(name), given.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += differences(old, new, f"{path}{name}.")
+        elif old != new:
+            found.append(f"{path}{name}: {old!r} → {new!r}")
+    return found

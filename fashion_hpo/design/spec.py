@@ -1,0 +1,211 @@
+"""`StudySpec`: one question, as a study file writes it.
+
+Roles are those of the deep-learning tuning playbook (Godbole et al. 2023): a hyperparameter is
+scientific (the question), nuisance (tuned away, with the same points for every level) or fixed (in
+the base config).
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from fashion_hpo.design.config import TrainConfig, field_names
+
+Level = bool | int | float | str
+Direction = Literal["lower", "higher"]
+Sampler = Literal["tpe", "random"]
+Pruner = Literal["none", "hyperband", "successive_halving", "median"]
+BudgetName = Literal["quick", "standard", "full"]
+BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
+NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+def levels(*values: Level) -> tuple[Level, ...]:
+    """The values of a scientific hyperparameter, in the order in which they are shown."""
+    return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a report says, in a form that measurements can bear out or not.
+
+    The claim holds if `measure` at the second level of `contrast` is lower (or higher) than at the
+    first by more than `margin`.
+    """
+
+    id: str
+    text: str
+    measure: str
+    contrast: tuple[str, Level, Level]
+    direction: Direction
+    margin: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much of a study is run; what is left out is as in the study."""
+
+    epochs: int | None = None
+    train_images: int | None = None
+    seeds: int | None = None
+    nuisance_points: int | None = None
+    trials: int | None = None  # of a search
+    scientific: Mapping[str, tuple[Level, ...]] | None = None  # fewer levels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """A sampler proposes the points, a pruner ends the hopeless ones early."""
+
+    space: Mapping[str, BaseDistribution]
+    trials: int
+    sampler: Sampler = "tpe"
+    pruner: Pruner = "hyperband"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySpec:
+    """A study: a design (all points known beforehand) or, with `search`, a search.
+
+    Raises ValueError naming the field, its value and what is allowed.
+    """
+
+    base: TrainConfig
+    scientific: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
+    nuisance: Mapping[str, BaseDistribution] = field(default_factory=dict)
+    nuisance_points: int = 1
+    seeds: int = 3
+    search: Search | None = None
+    claims: tuple[Claim, ...] | list[Claim] = ()
+    captions: Mapping[Level, str] = field(default_factory=dict)  # levels shown on their own
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_counts(self)
+        _check_roles(self)
+        _check_budgets(self)
+        _check_claims(self)
+
+    @property
+    def kind(self) -> str:
+        """"design" or "search"."""
+        return "search" if self.search else "design"
+
+
+def check_name(name: str) -> str:
+    """A study's name: lower-case words; raises ValueError for any other, a path included."""
+    if not NAME.fullmatch(name):
+        shown = name if len(name) <= 40 else f"{name[:40]}… ({len(name)} characters)"
+        raise ValueError(
+            f"study name is {shown!r}; allowed are up to 63 of a-z, 0-9 and _, a letter first."
+        )
+    return name
+
+
+def _check_counts(spec: StudySpec) -> None:
+    if not isinstance(spec.base, TrainConfig):
+        raise ValueError(f"base is {spec.base!r}; allowed is a TrainConfig.")
+    for name in ("seeds", "nuisance_points"):
+        _check_count(name, getattr(spec, name))
+    if spec.search is not None:
+        _check_count("search.trials", spec.search.trials)
+        _check_choice("search.sampler", spec.search.sampler, get_args(Sampler))
+        _check_choice("search.pruner", spec.search.pruner, get_args(Pruner))
+
+
+def _check_roles(spec: StudySpec) -> None:
+    if spec.search is None and not spec.scientific:
+        raise ValueError("scientific is empty; name at least one field and its levels.")
+    if spec.search is not None and (spec.scientific or spec.nuisance):
+        raise ValueError("search excludes scientific and nuisance; put all ranges in search.space.")
+    space = spec.search.space if spec.search else {}
+    if spec.search is not None and not space:
+        raise ValueError("search.space is empty; name at least one field and its range.")
+    twice = set(spec.scientific) & set(spec.nuisance)
+    if twice:
+        raise ValueError(f"{min(twice)} is both scientific and nuisance; give it one role.")
+    check_levels(spec.base, spec.scientific, "scientific")
+    for role, ranges in (("nuisance", spec.nuisance), ("search.space", space)):
+        for name, distribution in ranges.items():
+            _check_range(spec.base, role, name, distribution)
+
+
+def check_levels(base: TrainConfig, scientific: Mapping[str, tuple[Level, ...]], role: str) -> None:
+    """Every level must make a valid config; raises ValueError naming the field."""
+    for name, values in scientific.items():
+        _check_field(role, name)
+        if not isinstance(values, tuple | list) or not values:
+            raise ValueError(f"{role}[{name!r}] is {values!r}; give at least one level.")
+        if len(set(values)) < len(values):
+            raise ValueError(f"{role}[{name!r}] is {values!r}; name each level once.")
+        for value in values:
+            base.replace(**{name: value})
+
+
+def _check_range(base: TrainConfig, role: str, name: str, distribution: object) -> None:
+    _check_field(role, name)
+    if isinstance(distribution, CategoricalDistribution):
+        ends: list[Any] = list(distribution.choices)
+    elif isinstance(distribution, FloatDistribution | IntDistribution):
+        ends = [distribution.low, distribution.high]
+    else:
+        raise ValueError(
+            f"{role}[{name!r}] is {distribution!r}; allowed is a FloatDistribution, an "
+            "IntDistribution or a CategoricalDistribution."
+        )
+    for value in ends:
+        base.replace(**{name: value})
+
+
+def _check_field(role: str, name: str) -> None:
+    allowed = [f for f in field_names() if f not in ("seed", "architecture_options")]
+    if name not in allowed:
+        raise ValueError(f"{role} has {name!r}; the fields that may vary are {', '.join(allowed)}.")
+
+
+def _check_budgets(spec: StudySpec) -> None:
+    for name, budget in spec.budgets.items():
+        _check_choice("budgets", name, BUDGETS)
+        if not isinstance(budget, Budget):
+            raise ValueError(f"budgets[{name!r}] is {budget!r}; allowed is a Budget.")
+        for count in ("epochs", "seeds", "nuisance_points", "trials", "train_images"):
+            if (value := getattr(budget, count)) is not None:
+                _check_count(f"budgets[{name!r}].{count}", value)
+        role = f"budgets[{name!r}].scientific"
+        for varied in budget.scientific or {}:
+            _check_choice(role, varied, tuple(spec.scientific))
+        check_levels(spec.base, budget.scientific or {}, role)
+
+
+def _check_claims(spec: StudySpec) -> None:
+    for claim in spec.claims:
+        if not isinstance(claim, Claim):
+            raise ValueError(f"claims has {claim!r}; allowed is a Claim.")
+        _check_choice(f"claim {claim.id}: direction", claim.direction, get_args(Direction))
+        if not (math.isfinite(claim.margin) and claim.margin >= 0):
+            raise ValueError(f"claim {claim.id}: margin is {claim.margin!r}; allowed is 0 or more.")
+        name, *contrast = claim.contrast
+        _check_choice(f"claim {claim.id}: contrast", name, tuple(spec.scientific))
+        for level in contrast:
+            _check_choice(f"claim {claim.id}: level of {name}", level, spec.scientific[name])
+
+
+def _check_count(name: str, value: object) -> None:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{name} is {value!r}; allowed is a whole number from 1.")
+
+
+def _check_choice(name: str, value: object, choices: tuple[Any, ...]) -> None:
+    if value not in choices:
+        shown = ", ".join(map(str, choices)) or "none"
+        raise ValueError(f"{name} is {value!r}; choose one of {shown}.")

@@ -1,0 +1,1 @@
+"""What happens: the one place where ledger, trainer and tracker meet."""

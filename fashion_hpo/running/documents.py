@@ -1,0 +1,47 @@
+"""The files that tell what a trained model does with the validation images."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from fashion_hpo.training.data import CLASSES
+from fashion_hpo.training.evaluate import (
+    class_scores,
+    confusion_matrix,
+    expected_calibration_error,
+)
+
+
+def write_documents(
+    folder: Path, probabilities: np.ndarray, logits: np.ndarray, labels: np.ndarray
+) -> dict[str, float]:
+    """Write logits, confusion matrix and per-class table; return the model's summaries.
+
+    probabilities, logits: (N, 10); labels: (N,).  Logits are stored as float16, 20 bytes an image,
+    in the order of the split: any later statistic can be taken from them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(folder / "validation_logits.npz", logits=logits.astype(np.float16),
+                        labels=labels.astype(np.uint8))  # fmt: skip
+    confusion = confusion_matrix(probabilities.argmax(1), labels)
+    _write_csv(folder / "confusion_matrix.csv", ["true \\ predicted", *CLASSES],
+               [[name, *row] for name, row in zip(CLASSES, confusion.tolist(), strict=True)])  # fmt: skip
+    scores = class_scores(confusion)
+    columns = (scores.precision, scores.recall, scores.f1, scores.support)
+    rows = [[name, *(round(float(column[i]), 4) for column in columns)]
+            for i, name in enumerate(CLASSES)]  # fmt: skip
+    _write_csv(folder / "class_scores.csv", ["class", "precision", "recall", "f1", "images"], rows)
+    picked = probabilities[np.arange(len(labels)), labels]
+    return {
+        "model_val_accuracy": float((probabilities.argmax(1) == labels).mean()),
+        "model_val_loss": float(-np.log(np.maximum(picked, np.finfo(np.float32).tiny)).mean()),
+        "ece": expected_calibration_error(probabilities, labels),
+    }
+
+
+def _write_csv(path: Path, header: list[str], rows: list[list[object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -1,0 +1,46 @@
+"""How long a study will take here, from a short measurement."""
+
+
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.training.architectures import build_for, parameter_count
+from fashion_hpo.training.data import SearchSplits
+from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.train import train
+
+SAMPLE_IMAGES = 1_280
+
+
+def seconds(plan: Plan, splits: SearchSplits, hardware: Hardware) -> float:
+    """Expected seconds of training and evaluation if every trial runs to its end.
+
+    Measured on the second of two short epochs of each architecture the plan has; levels are
+    taken to be equally frequent.
+    """
+    names = architectures_of(plan)
+    each = [_epoch_seconds(plan.base.replace(architecture=name), splits, hardware) for name in names]
+    return plan.trials * plan.base.epochs * sum(each) / len(each)
+
+
+def model_bytes(plan: Plan) -> int:
+    """Expected size of all models together, float32."""
+    names = architectures_of(plan)
+    sizes = [4 * parameter_count(build_for(plan.base.replace(architecture=name))) for name in names]
+    return plan.trials * sum(sizes) // len(sizes)
+
+
+def architectures_of(plan: Plan) -> list[str]:
+    """Every architecture that the plan has or may propose."""
+    levels = plan.scientific.get("architecture")
+    if levels is None:
+        distribution = plan.ranges.get("architecture")
+        levels = getattr(distribution, "choices", (plan.base.architecture,))
+    return [str(name) for name in levels]
+
+
+def _epoch_seconds(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> float:
+    images = min(SAMPLE_IMAGES, config.train_images)
+    short = config.replace(epochs=2, train_images=images, batch_size=min(config.batch_size, images))
+    *_, last = train(short, build_for(short), splits, hardware)
+    evaluation = last.seconds - images / last.images_per_second
+    return config.train_images / last.images_per_second + evaluation

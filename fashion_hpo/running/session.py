@@ -1,0 +1,67 @@
+"""What a study needs to run here: stores, images and hardware, opened and checked together."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fashion_hpo.design.plan import Plan, points
+from fashion_hpo.running.signals import StopSignals
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.ledger import Attempt, Ledger, open_ledger
+from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.training import architectures, devices
+from fashion_hpo.training.data import SearchSplits, load_or_download
+from fashion_hpo.training.devices import Hardware
+
+
+@dataclass(frozen=True)
+class Session:
+    """One process's part in one study."""
+
+    store: Store
+    ledger: Ledger
+    tracker: Tracker
+    study_run: str
+    splits: SearchSplits
+    hardware: Hardware
+    signals: StopSignals = field(default_factory=StopSignals)
+
+    def hardware_for(self, attempt: Attempt) -> Hardware:
+        """The hardware, at the precision that the config forces, if it does."""
+        precision = attempt.config.precision
+        return self.hardware if precision == "auto" else replace(self.hardware, precision=precision)
+
+
+def open_session(
+    store: Store,
+    plan: Plan,
+    *,
+    data: Path | None = None,
+    device: str = "auto",
+    revise: bool = False,
+    splits: SearchSplits | None = None,
+) -> Session:
+    """Open all a plan needs.  Raises ValueError, before anything is written, for an architecture
+    that is not there, missing or broken data, an absent device or a store of another spec."""
+    check_architectures(plan)
+    hardware = devices.choose(device, plan.base.precision)
+    splits = splits or load_or_download(data)
+    ledger = open_ledger(
+        store, plan, splits.data_hash, threads=hardware.threads, revise=revise
+    )
+    tracker = Tracker(store, plan.name)
+    hardware = replace(hardware, threads=ledger.threads)
+    tags = {f"fashion_hpo.{name}": value for name, value in hardware.describe().items()}
+    tags |= {"fashion_hpo.budget": plan.budget, "fashion_hpo.data_hash": ledger.data_hash}
+    run = tracker.study_run(ledger.name, ledger.uid, ledger.attributes, tags)
+    return Session(store, ledger, tracker, run, splits, hardware)
+
+
+def check_architectures(plan: Plan) -> None:
+    """Raise ValueError unless the catalogue has every network the plan names."""
+    if plan.search is None:
+        configs = [point.config for point in points(plan)]
+    else:
+        named = getattr(plan.search.space.get("architecture"), "choices", [plan.base.architecture])
+        configs = [plan.base.replace(architecture=name) for name in named]
+    for name, options in {(c.architecture, tuple(c.architecture_options.items())) for c in configs}:
+        architectures.check(name, dict(options))

@@ -1,0 +1,109 @@
+"""One worker: claims points and runs them until none is left; yields what happens."""
+
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+from filelock import BaseFileLock
+
+from fashion_hpo.design.config import Epoch
+from fashion_hpo.running.signals import Stopped
+from fashion_hpo.running.session import Session
+from fashion_hpo.running.trial import close_unfinished, run_name, run_trial
+from fashion_hpo.stores.ledger import Attempt, Result
+
+FAILURES_IN_A_ROW = 3
+
+
+class StudyHaltedError(RuntimeError):
+    """Too many trials failed one after the other for the next to be worth trying."""
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A point was claimed."""
+
+    attempt: Attempt
+    name: str
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch is safe in checkpoint, mirror and ledger."""
+
+    attempt: Attempt
+    epoch: Epoch
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A trial's result is committed and mirrored."""
+
+    attempt: Attempt
+    result: Result
+
+
+Event = TrialStarted | EpochDone | TrialEnded
+
+
+def work(
+    session: Session, *, max_trials: int | None = None, timeout: float | None = None
+) -> Iterator[Event]:
+    """Run points until none is left, `max_trials` are done or `timeout` seconds are over.
+
+    The trial under way at the time-out is closed, and goes on from its checkpoint next time.
+    Raises Stopped after a signal, StudyHaltedError after three failures in a row.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    failures = done = 0
+    while done != max_trials and not _past(deadline):
+        session.signals.check()
+        if (claimed := _claim(session)) is None:
+            return
+        attempt, lock = claimed
+        with lock:
+            yield TrialStarted(attempt, run_name(session.ledger, attempt))
+            result = yield from _run(session, attempt, deadline)
+        done += 1
+        failures = failures + 1 if result is not None and result.outcome == "failed" else 0
+        if failures == FAILURES_IN_A_ROW and result is not None:
+            raise StudyHaltedError(
+                f"{failures} trials in a row failed, the last with {result.reason}; mend that "
+                "and run the same command again."
+            )
+
+
+def _claim(session: Session) -> tuple[Attempt, BaseFileLock] | None:
+    with session.store.lock("claim"):  # a running trial whose lock is free counts as dead
+        attempt = session.ledger.claim()
+        if attempt is None:
+            return None
+        lock = session.store.trial_lock(attempt.uid)
+        lock.acquire()
+        return attempt, lock
+
+
+def _run(
+    session: Session, attempt: Attempt, deadline: float | None
+) -> Generator[Event, None, Result | None]:
+    """The trial's events; its result, or None if the time was over first."""
+    trial = run_trial(session, attempt)
+    try:
+        while True:
+            try:
+                epoch = next(trial)
+            except StopIteration as ended:
+                result: Result = ended.value
+                yield TrialEnded(attempt, result)
+                return result
+            yield EpochDone(attempt, epoch)
+            if _past(deadline) and epoch.epoch < attempt.config.epochs:
+                close_unfinished(session, attempt, "stopped", "the time given was over")
+                return None
+    except Stopped as stopped:
+        close_unfinished(session, attempt, "stopped", f"by {stopped}")
+        raise
+
+
+def _past(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() > deadline

@@ -1,0 +1,96 @@
+"""Files and folders of a store: two databases, artifacts, checkpoints and trials under way."""
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+
+class StoreError(ValueError):
+    """A store cannot be used as it is."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder, by default mlruns/, and the databases' addresses.
+
+    `storage` and `tracking` name databases or servers elsewhere; without them both are sqlite
+    files in the folder (two: both Optuna and MLflow own a table `alembic_version`).
+    """
+
+    root: Path
+    storage: str | None = None
+    tracking: str | None = None
+
+    @classmethod
+    def at(cls, root: Path, storage: str | None = None) -> "Store":
+        """The store in a folder; addresses come from the arguments, then the environment.
+
+        Raises StoreError if the folder cannot be made or written to.
+        """
+        root = root.resolve()
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise StoreError(f"store {root} is a file; name a folder with --store.") from None
+        except OSError as error:
+            raise StoreError(
+                f"store {root} cannot be made ({error.strerror}); name another with --store."
+            ) from None
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise StoreError(f"store {root} is read-only; name another with --store.")
+        storage = storage or os.environ.get("FASHION_HPO_STORAGE") or None
+        return cls(root, storage, os.environ.get("MLFLOW_TRACKING_URI") or None)
+
+    @property
+    def ledger_url(self) -> str:
+        """Optuna's database."""
+        return self.storage or f"sqlite:///{self.root / 'optuna.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's database or server."""
+        return self.tracking or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """MLflow's files, where the tracking database is in the store."""
+        return self.root / "artifacts"
+
+    @property
+    def openings_log(self) -> Path:
+        """The record of every opening of the gate and test images."""
+        return self.root / "final_images.jsonl"
+
+    def checkpoint(self, point: str) -> Path:
+        """A point's checkpoint: the next attempt at it goes on from there."""
+        return self.root / "checkpoints" / f"{point}.pt"
+
+    def report(self, name: str) -> Path:
+        """Where a study's report page is written."""
+        return self.root / "reports" / name
+
+    def trial_folder(self, uid: str) -> Path:
+        """Files of a trial under way, until they are in the mirror."""
+        return self.root / "trials" / uid
+
+    def trial_lock(self, uid: str) -> FileLock:
+        """Held as long as the trial's process lives; the kernel lets go of it at any death."""
+        self.trial_folder(uid).mkdir(parents=True, exist_ok=True)
+        return FileLock(self.trial_folder(uid) / "lock")
+
+    def remove_trial_files(self, uid: str) -> None:
+        """Once mirrored, nothing local is needed."""
+        shutil.rmtree(self.trial_folder(uid), ignore_errors=True)
+
+    def lock(self, name: str) -> FileLock:
+        """One holder at a time, over all processes on this host."""
+        return FileLock(self.root / f".{name}.lock")
+
+
+def without_password(url: str) -> str:
+    """A URL fit for people's eyes."""
+    return re.sub(r"(://[^:/@]+):[^@/]*@", r"\1:***@", url)

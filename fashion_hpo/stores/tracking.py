@@ -1,0 +1,202 @@
+"""The mirror: experiment, study run, trial runs, models and the registry, in MLflow.
+
+Client calls with explicit run ids; no fluent state.  Everything here may be done again: runs and
+models are looked up by their uid before they are made, metrics carry the time they were measured.
+"""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModel, LoggedModelOutput, Metric, Param, Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking.context.registry import resolve_tags
+from sqlalchemy.exc import SQLAlchemyError
+
+from fashion_hpo.design.config import Epoch
+from fashion_hpo.stores.layout import Store, StoreError, without_password
+
+TAG = "fashion_hpo"
+
+
+class Tracker:
+    """One experiment in MLflow.  Raises StoreError if the tracking store cannot be opened."""
+
+    def __init__(self, store: Store, experiment: str) -> None:
+        self.uri = store.tracking_uri
+        with store.lock("databases"):  # first use of a fresh database by two processes crashes
+            try:
+                self.client = MlflowClient(self.uri, self.uri)
+                self.experiment_id = _experiment(self.client, store, experiment)
+            except (MlflowException, SQLAlchemyError) as error:
+                reason = without_password(str(error).splitlines()[0])
+                raise StoreError(
+                    f"tracking store {without_password(self.uri)} cannot be opened ({reason}); "
+                    "correct MLFLOW_TRACKING_URI or move the file away."
+                ) from None
+
+    def study_run(self, ledger: str, uid: str, kept: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """The id of a ledger's study run, made at first use."""
+        if (run := self._find(uid)) is not None:
+            return str(run.info.run_id)
+        own = {f"{TAG}.kind": "study", f"{TAG}.uid": uid, f"{TAG}.ledger": ledger, **tags}
+        run = self.client.create_run(
+            self.experiment_id, run_name=ledger, tags={**resolve_tags(own), **_machine()}
+        )
+        run_id = str(run.info.run_id)
+        self.client.set_tag(run_id, "mlflow.note.content", str(kept["question"]))
+        self.client.log_dict(run_id, dict(kept), "spec.json")
+        self.client.log_text(run_id, _packages(), "packages.txt")
+        self.client.log_text(run_id, _git_diff(), "git.diff")
+        return run_id
+
+    def trial_run(
+        self,
+        uid: str,
+        study_run: str,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        data_hash: str,
+    ) -> str:
+        """The id of a trial's run, made at first use, nested under the study's."""
+        if (run := self._find(uid)) is not None:
+            return str(run.info.run_id)
+        own = {
+            f"{TAG}.kind": "trial",
+            f"{TAG}.uid": uid,
+            "mlflow.parentRunId": study_run,
+            **{f"{TAG}.{key}": value for key, value in tags.items()},
+        }
+        run = self.client.create_run(self.experiment_id, run_name=name, tags=resolve_tags(own))
+        run_id = str(run.info.run_id)
+        entries = [Param(key, _text(value)) for key, value in params.items()]
+        self.client.log_batch(run_id, params=entries)
+        self.client.log_inputs(run_id, [_dataset(data_hash)])
+        return run_id
+
+    def log_epochs(self, run_id: str, epochs: Iterable[Epoch]) -> None:
+        """Metrics by step; logging the same epochs again adds no point."""
+        metrics = [
+            Metric(name, value, epoch.timestamp, epoch.epoch)
+            for epoch in epochs
+            for name, value in epoch.metrics().items()
+        ]
+        for start in range(0, len(metrics), 1000):  # the most MLflow takes at once
+            self.client.log_batch(run_id, metrics[start : start + 1000])
+
+    def log_summaries(self, run_id: str, values: Mapping[str, float], epoch: int, at: int) -> None:
+        """One number each, stamped with the last epoch and its time, so as not to repeat."""
+        metrics = [Metric(name, value, at, epoch) for name, value in values.items()]
+        self.client.log_batch(run_id, metrics)
+
+    def log_files(self, run_id: str, folder: Path, into: str | None = None) -> None:
+        """Upload a folder's files; the same path again is overwritten."""
+        self.client.log_artifacts(run_id, str(folder), into)
+
+    def log_model(self, run_id: str, uid: str, folder: Path, epoch: int) -> str:
+        """Upload a model written by `write_model` as the run's output; made once per uid."""
+        model = self._find_model(uid) or self.client.create_logged_model(
+            self.experiment_id, name="model", source_run_id=run_id, tags={f"{TAG}.uid": uid}
+        )
+        model_id = str(model.model_id)
+        if str(model.status) != "READY":
+            self.client.log_model_artifacts(model_id, str(folder))
+            self.client.finalize_logged_model(model_id, "READY")
+            self.client.log_outputs(run_id, [LoggedModelOutput(model_id, epoch)])
+        return model_id
+
+    def end_run(self, run_id: str, status: str, tags: Mapping[str, str] | None = None) -> None:
+        """FINISHED, FAILED or KILLED, with tags that say why."""
+        for key, value in (tags or {}).items():
+            self.client.set_tag(run_id, f"{TAG}.{key}", value[:8000])
+        self.client.set_terminated(run_id, status)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Tags of the project's own, under its prefix."""
+        for key, value in tags.items():
+            self.client.set_tag(run_id, f"{TAG}.{key}", value[:8000])
+
+    def model_of(self, uid: str) -> str | None:
+        """The id of a trial's model."""
+        model = self._find_model(uid)
+        return None if model is None else str(model.model_id)
+
+    def run_of(self, uid: str) -> str | None:
+        """The id of the run with this uid."""
+        run = self._find(uid)
+        return None if run is None else str(run.info.run_id)
+
+    def _find(self, uid: str) -> Run | None:
+        runs = self.client.search_runs(
+            [self.experiment_id], filter_string=f"tags.`{TAG}.uid` = '{uid}'", max_results=1
+        )
+        return runs[0] if runs else None
+
+    def _find_model(self, uid: str) -> LoggedModel | None:
+        found = self.client.search_logged_models(
+            [self.experiment_id], filter_string=f"tags.`{TAG}.uid` = '{uid}'", max_results=1
+        )
+        return found[0] if found else None
+
+
+def _experiment(client: MlflowClient, store: Store, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        raise StoreError(
+            f"experiment {name} was deleted in MLflow; restore it with `mlflow experiments restore "
+            f"--experiment-id {found.experiment_id}`, or use another store."
+        )
+    if found is not None:
+        return str(found.experiment_id)
+    location = None if store.tracking else str(store.artifacts / name)
+    return str(client.create_experiment(name, artifact_location=location))
+
+
+def _dataset(data_hash: str) -> DatasetInput:
+    profile = {"train_images": 50_000, "val_images": 5_000, "sha256": data_hash}
+    schema = {"images": "uint8 (N, 28, 28)", "labels": "0 to 9"}
+    dataset = Dataset(
+        name="fashion-mnist",
+        digest=data_hash[:36],  # the most MLflow keeps; the whole is in the profile
+        source_type="local",
+        source=json.dumps({"url": "https://github.com/zalandoresearch/fashion-mnist"}),
+        schema=json.dumps(schema),
+        profile=json.dumps(profile),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training and validation")])
+
+
+def _machine() -> dict[str, str]:
+    return {
+        f"{TAG}.python": platform.python_version(),
+        f"{TAG}.platform": platform.platform(),
+        f"{TAG}.cores": str(os.cpu_count()),
+    }
+
+
+def _packages() -> str:
+    names: Sequence[str] = ("fashion_hpo", "torch", "torchvision", "mlflow", "optuna", "numpy",
+                            "pandas", "scipy", "plotly")  # fmt: skip
+    return "".join(f"{name}=={version(name)}\n" for name in names)
+
+
+def _git_diff() -> str:
+    """What the working tree has beyond its commit; empty outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        command = ["git", "diff", "HEAD"]
+        found = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return found.stdout
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True) if isinstance(value, Mapping) else str(value)

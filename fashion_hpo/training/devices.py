@@ -1,0 +1,110 @@
+"""Where a config is trained: accelerator, precision, memory format and threads."""
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a trial runs on; logged with it, because results depend on it."""
+
+    device: str
+    precision: str  # "fp32" or "bf16"
+    channels_last: bool
+    threads: int
+
+    def describe(self) -> dict[str, str]:
+        """The fields and the device's name as text, for a run's tags."""
+        fields = {name: str(value) for name, value in asdict(self).items()}
+        return {**fields, "device_name": device_name(self.device)}
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The layout in which convolutions are fastest here."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Run the forward pass in this precision."""
+        enabled = self.precision == "bf16"
+        with torch.autocast(self.device_type, dtype=torch.bfloat16, enabled=enabled):
+            yield
+
+    @property
+    def device_type(self) -> str:
+        """The device without its index: cuda:1 is cuda."""
+        return self.device.partition(":")[0]
+
+
+def choose(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Hardware:
+    """Pick what the hardware does fastest, or take what is asked for.
+
+    Raises ValueError where the device asked for is absent.
+    """
+    found = _find(device)
+    kind = found.partition(":")[0]
+    fast_bf16 = _has_fast_bf16(kind)
+    if kind == "cpu":
+        _keep_freed_memory()
+    if precision == "auto":
+        precision = "bf16" if fast_bf16 else "fp32"
+    return Hardware(
+        device=found,
+        precision=precision,
+        channels_last=kind == "cpu" or (kind == "cuda" and precision == "bf16"),
+        threads=threads or usable_cores(),
+    )
+
+
+def usable_cores() -> int:
+    """Cores this process may run on, which in a container may be fewer than the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def device_name(device: str) -> str:
+    """The accelerator's or the processor's name."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"{device} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def _find(device: str) -> str:
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _mps_is_available()}
+    if device == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if present[name])
+    if not present.get(device.partition(":")[0], False):
+        here = ", ".join(name for name, there in present.items() if there)
+        raise ValueError(f"device is {device!r}; here there is {here}; or say auto.")
+    return device
+
+
+def _mps_is_available() -> bool:
+    return torch.backends.mps.is_available()
+
+
+def _has_fast_bf16(kind: str) -> bool:
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return kind == "cpu" and torch.cpu._is_amx_tile_supported()
+
+
+def _keep_freed_memory() -> None:
+    """Tell glibc to reuse freed blocks: giving each batch's activations back to the kernel and
+    faulting them in again costs a CPU training about a fifth of its speed."""
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # absent from other C libraries
+    if mallopt is not None:
+        trim_threshold, mmap_max = -1, -4
+        mallopt(trim_threshold, 2**31 - 1)
+        mallopt(mmap_max, 0)

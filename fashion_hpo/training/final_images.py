@@ -1,0 +1,51 @@
+"""The gate and the test images.  Only `register` and `claims` may import this module.
+
+Every opening is written to a log before any image is handed out, and counted by data set, so that
+a test accuracy can say how many looks went before it.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fashion_hpo.training import data, sources
+from fashion_hpo.training.data import Split
+
+
+class Opened(NamedTuple):
+    """Images and how often their set was opened before this time."""
+
+    images: Split
+    openings_before: int
+    data_hash: str
+
+
+def open_gate(log: Path, purpose: str, folder: Path | None = None) -> Opened:
+    """The 5,000 gate images, on which a challenger is compared with the champion."""
+    arrays = sources.read("train", folder)
+    return _open("gate", data.take(arrays, data.partition(arrays).gate), log, purpose, arrays)
+
+
+def open_test(log: Path, purpose: str, folder: Path | None = None) -> Opened:
+    """The 10,000 test images, in the files' order."""
+    arrays = sources.read("test", folder)
+    split = data.take(arrays, np.arange(len(arrays.labels)))
+    return _open("test", split, log, purpose, arrays)
+
+
+def _open(part: str, split: Split, log: Path, purpose: str, arrays: sources.Arrays) -> Opened:
+    digest = data.data_hash(arrays)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    lines = log.read_text().splitlines() if log.exists() else []
+    before = sum((entry["part"], entry["data_hash"]) == (part, digest)
+                 for entry in map(json.loads, lines))  # fmt: skip
+    entry = {"part": part, "data_hash": digest, "purpose": purpose, "unix_time": int(time.time())}
+    with log.open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return Opened(split, before, digest)

@@ -1,0 +1,79 @@
+"""The served form of a network: raw uint8 images in, probabilities out, in evaluation mode."""
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from fashion_hpo.design.config import PixelRange
+
+PROOF_BATCHES = (1, 7, 512)
+"""Batch sizes at which a reloaded model must equal the one that was measured."""
+
+
+class ServedClassifier(nn.Module):
+    """uint8 (N, 28, 28) to probabilities float32 (N, 10), the preprocessing inside."""
+
+    def __init__(self, network: nn.Module, pixel_range: PixelRange) -> None:
+        super().__init__()
+        self.network = network
+        self.scale, self.shift = (1 / 255, 0.0) if pixel_range == "unit" else (2 / 255, -1.0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = images.unsqueeze(1).to(torch.float32) * self.scale + self.shift
+        return torch.softmax(self.network(pixels), dim=1)
+
+
+def served(network: nn.Module, pixel_range: PixelRange) -> ServedClassifier:
+    """A float32 CPU copy in evaluation mode: exported in training mode, dropout would stay.
+
+    Its weights are laid out contiguously: an archive of channels-last ones loads with warnings.
+    """
+    copied = copy.deepcopy(network).to("cpu", torch.float32)
+    copied = copied.to(memory_format=torch.contiguous_format)
+    return ServedClassifier(copied, pixel_range).eval()
+
+
+@torch.no_grad()
+def probabilities_of(model: nn.Module, images: Tensor, batch: int = 500) -> np.ndarray:
+    """Probabilities float32 (N, 10) of raw images uint8 (N, 28, 28)."""
+    return np.concatenate([model(part).numpy() for part in images.split(batch)])
+
+
+@torch.no_grad()
+def differences(
+    reloaded: nn.Module, measured: nn.Module, images: Tensor, batches: Sequence[int] = PROOF_BATCHES
+) -> list[str]:
+    """What tells a reloaded model from the measured one; empty if it is the same.
+
+    Compared are the outputs at each batch size, to 1e-5, and two passes over the same images,
+    which differ where dropout was left on.
+    """
+    found = []
+    for batch in batches:
+        part = images[:batch]
+        try:
+            outputs = reloaded(part)
+        except (RuntimeError, AssertionError, ValueError) as error:
+            found.append(f"batch {batch} fails ({str(error).splitlines()[0]})")
+            continue
+        if not torch.equal(outputs, reloaded(part)):
+            found.append(f"two passes over the same {batch} images differ: dropout is on")
+        elif not torch.allclose(outputs, measured(part), atol=1e-5):
+            gap = float((outputs - measured(part)).abs().max())
+            found.append(f"outputs at batch {batch} differ by up to {gap:.2g}")
+    return found
+
+
+def flops(network: nn.Module) -> int:
+    """Floating-point operations of one image's forward pass (a multiply-add counts as two)."""
+    was_training = network.training
+    network.eval()
+    image = torch.zeros(1, 1, 28, 28, device=next(network.parameters()).device)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(image)
+    network.train(was_training)
+    return counter.get_total_flops()

@@ -1,0 +1,123 @@
+"""The trainer: one config, one network, a generator of epochs."""
+
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from fashion_hpo.design.config import Epoch, TrainConfig
+from fashion_hpo.training import augment
+from fashion_hpo.training.data import SearchSplits, Split
+from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.evaluate import logits_of, normalise, score
+from fashion_hpo.training.randomness import seed_default_generator, torch_generator
+from fashion_hpo.training.schedules import learning_rate
+from fashion_hpo.training.state import TrainingState
+
+TRAIN_EVAL_IMAGES = 5_000
+"""Size of the fixed sample of training images on which the honest training loss is taken."""
+
+
+def train(
+    config: TrainConfig,
+    model: nn.Module,
+    splits: SearchSplits,
+    hardware: Hardware,
+    *,
+    start: TrainingState | None = None,
+) -> Iterator[Epoch]:
+    """Train `model` in place and yield one `Epoch` per pass; stop by leaving the loop.
+
+    Pass a `TrainingState` as `start` to read it between epochs (for checkpoints) or to resume
+    one that was loaded.  On the CPU a resumed training equals the uninterrupted one to the bit.
+    Under early stopping the model ends with its best weights.
+    """
+    state = start if start is not None else TrainingState(config, model, hardware)
+    torch.set_num_threads(hardware.threads)
+    images = splits.train.first(config.train_images).to(hardware.device)
+    sample = images.first(TRAIN_EVAL_IMAGES)
+    val = splits.val.to(hardware.device)
+    while not state.finished:
+        number = len(state.history) + 1
+        began = time.perf_counter()
+        train_loss, rate = _one_pass(config, state, images, hardware, number)
+        trained = time.perf_counter()
+        on_train = score(logits_of(model, sample, config.pixel_range, hardware), sample.labels)
+        on_val = score(logits_of(model, val, config.pixel_range, hardware), val.labels)
+        epoch = Epoch(
+            epoch=number,
+            train_loss=train_loss,
+            train_eval_loss=on_train.loss,
+            train_eval_accuracy=on_train.accuracy,
+            val_loss=on_val.loss,
+            val_accuracy=on_val.accuracy,
+            learning_rate=rate,
+            seconds=time.perf_counter() - began,
+            images_per_second=len(images) / (trained - began),
+            timestamp=time.time_ns() // 1_000_000,
+        )
+        state.record(epoch)
+        yield epoch
+    state.restore_best_weights()
+
+
+def _one_pass(
+    config: TrainConfig, state: TrainingState, images: Split, hardware: Hardware, number: int
+) -> tuple[float, float]:
+    """One epoch of optimizer steps; the mean training loss and the last learning rate."""
+    state.model.train()
+    seed_default_generator(config.seed, "dropout", number)
+    batches = _batches(config, len(images), hardware, number)
+    lambdas = augment.mixup_lambdas(config.mixup_alpha, len(batches), config.seed, number)
+    steps = -(-len(batches) // config.accumulation)
+    total = torch.zeros((), device=hardware.device)
+    rate = config.learning_rate
+    for step in range(steps):
+        rate = learning_rate(config, (number - 1) * steps + step, steps)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        state.optimizer.zero_grad(set_to_none=True)
+        first = step * config.accumulation
+        parts = range(first, min(first + config.accumulation, len(batches)))
+        in_step = sum(len(batches[part]) for part in parts)
+        for part in parts:
+            loss = _loss(config, state.model, images, batches[part], lambdas[part], hardware)
+            (loss * (len(batches[part]) / in_step)).backward()  # every image counts the same
+            total += loss.detach() * len(batches[part])
+        state.optimizer.step()
+    seen = sum(map(len, batches))
+    return float(total) / seen, rate  # the one wait for the device in a pass
+
+
+def _batches(
+    config: TrainConfig, images: int, hardware: Hardware, number: int
+) -> tuple[Tensor, ...]:
+    """This epoch's order, cut into batches; a last batch of one image is left out.
+
+    Batch normalisation cannot be taken over one image; the next epoch's order has it again.
+    """
+    order = torch.randperm(images, generator=torch_generator(config.seed, "order", number))
+    batches = order.to(hardware.device).split(config.batch_size)
+    return batches if len(batches[-1]) > 1 else batches[:-1]
+
+
+def _loss(
+    config: TrainConfig,
+    model: nn.Module,
+    images: Split,
+    batch: Tensor,
+    lam: float,
+    hardware: Hardware,
+) -> Tensor:
+    pixels = normalise(images.images[batch], config.pixel_range, hardware)
+    labels = images.labels[batch]
+    smoothing = config.label_smoothing
+    if config.mixup_alpha == 0:
+        with hardware.autocast():
+            logits = model(pixels)
+        return cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+    with hardware.autocast():
+        logits = model(augment.mix(pixels, lam))
+    return augment.mixup_loss(logits.float(), labels, lam, smoothing)

@@ -1,0 +1,49 @@
+"""Fixtures of all rooms: small images that can be learnt, plain hardware, the real data."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fashion_hpo.training import sources
+from fashion_hpo.training.data import SearchSplits, Split, load_search_splits
+from fashion_hpo.training.devices import Hardware
+
+
+@pytest.fixture(scope="session")
+def splits() -> SearchSplits:
+    """400 training and 100 validation images, each its class's pattern under noise."""
+    return SearchSplits(
+        train=_noisy_patterns(400, seed=1), val=_noisy_patterns(100, seed=2), data_hash="synthetic"
+    )
+
+
+@pytest.fixture(scope="session")
+def hardware() -> Hardware:
+    """One CPU thread and full precision: the same everywhere."""
+    return Hardware(device="cpu", precision="fp32", channels_last=True, threads=1)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of the real data set; tests that need it are skipped where there is none."""
+    try:
+        return sources.find()
+    except sources.MissingDataError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def real_splits(real_data: Path) -> SearchSplits:
+    return load_search_splits(real_data)
+
+
+def _noisy_patterns(images: int, seed: int) -> Split:
+    """Labels 0 to 9 in turn, so that every prefix is stratified."""
+    coarse = np.random.default_rng(0).integers(0, 2, size=(10, 7, 7))
+    patterns = 120 * coarse.repeat(4, axis=1).repeat(4, axis=2)
+    labels = np.arange(images) % 10
+    noise = np.random.default_rng(seed).integers(0, 136, size=(images, 28, 28))
+    pixels = (patterns[labels] + noise).astype(np.uint8)
+    return Split(torch.from_numpy(pixels), torch.from_numpy(labels))

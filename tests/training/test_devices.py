@@ -1,0 +1,69 @@
+import os
+
+import pytest
+import torch
+from torch import nn
+
+from fashion_hpo.training import devices
+from fashion_hpo.training.devices import Hardware
+
+
+def test_the_cpu_can_always_be_asked_for() -> None:
+    hardware = devices.choose("cpu", threads=3)
+    assert (hardware.device, hardware.threads, hardware.channels_last) == ("cpu", 3, True)
+    assert hardware.precision in ("fp32", "bf16")
+    assert hardware.memory_format == torch.channels_last
+
+
+def test_auto_takes_what_is_there() -> None:
+    here = devices.choose()
+    assert here == devices.choose(here.device)
+    assert (here.device == "cuda") == torch.cuda.is_available()
+    assert here.threads == devices.usable_cores()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_precision_asked_for_is_taken(precision: str) -> None:
+    hardware = devices.choose("cpu", precision)
+    layer = nn.Linear(4, 4)
+    with hardware.autocast():
+        dtype = layer(torch.zeros(2, 4)).dtype
+    assert dtype == {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+
+
+ABSENT = [
+    name
+    for name, there in (
+        ("cuda", torch.cuda.is_available()),
+        ("cuda:1", torch.cuda.is_available()),
+        ("mps", torch.backends.mps.is_available()),
+        ("toaster", False),
+        ("", False),
+    )
+    if not there
+]
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_an_absent_device_is_refused_with_those_that_are_there(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^device is '{name}'; here there is cpu"):
+        devices.choose(name)
+
+
+def test_the_index_is_no_part_of_the_device_type() -> None:
+    hardware = Hardware(device="cuda:1", precision="fp32", channels_last=False, threads=1)
+    assert hardware.device_type == "cuda"
+    assert hardware.memory_format == torch.contiguous_format
+
+
+def test_usable_cores_are_those_this_process_may_run_on() -> None:
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    assert 1 <= devices.usable_cores() <= (len(allowed) or os.cpu_count() or 1)
+
+
+def test_the_description_is_text(hardware: Hardware) -> None:
+    description = hardware.describe()
+    assert description.pop("device_name").startswith("cpu (")
+    assert description == {
+        "device": "cpu", "precision": "fp32", "channels_last": "True", "threads": "1"
+    }  # fmt: skip
