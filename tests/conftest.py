@@ -11,6 +11,12 @@ from fashion_hpo.training.data import SearchSplits, Split, load_search_splits
 from fashion_hpo.training.devices import Hardware
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Networks this small are slower on several threads, most of all on a busy machine."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def splits() -> SearchSplits:
     """400 training and 100 validation images, each its class's pattern under noise."""

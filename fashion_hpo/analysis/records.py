@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fashion_hpo.design.plan import Plan
+from fashion_hpo.design.budgets import BUDGETS
+from fashion_hpo.design.plan import Plan, make_plan
+from fashion_hpo.design.study_file import load_study
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger, read_ledger
 
@@ -38,10 +40,22 @@ class Records:
         return self.trials[self.trials["outcome"] == "complete"]
 
 
-def read(store: Store, plan: Plan) -> Records | None:
-    """The newest ledger of the plan's study and budget; None if it was never begun."""
-    ledger = read_ledger(store, plan)
-    return None if ledger is None else of_ledger(ledger)
+def find_ledger(store: Store, name: str, budget: str | None = None) -> Ledger:
+    """The ledger of a study's largest complete budget, or of its largest, or of the one named.
+
+    Raises ValueError if the store has no results of the study.
+    """
+    question, spec = load_study(name)
+    budgets = [budget] if budget else [name for name in reversed(BUDGETS) if name in spec.budgets]
+    plans = [make_plan(name, question, spec, budget) for budget in budgets]
+    found = [ledger for plan in plans if (ledger := read_ledger(store, plan)) is not None]
+    if not found:
+        wanted = f"study {name} under budget {budget}" if budget else f"study {name}"
+        raise ValueError(
+            f"{wanted} has no results in {store.root}; run `python -m fashion_hpo.study {name}` "
+            "first, or name another --store."
+        )
+    return next((ledger for ledger in found if ledger.remaining() == 0), found[0])
 
 
 def of_ledger(ledger: Ledger) -> Records:
@@ -53,15 +67,26 @@ def of_ledger(ledger: Ledger) -> Records:
             continue
         config = attempt.config.to_dict()
         varied = {name: config[name] for name in [*ledger.plan.scientific, *ledger.plan.ranges]}
-        trials.append({
-            "trial": attempt.number, "uid": attempt.uid, "point": attempt.point,
-            "outcome": result.outcome, "value": result.value, "reason": result.reason,
-            "seed_index": attempt.seed_index, "epochs_done": len(result.history),
-            "seconds": sum(epoch["seconds"] for epoch in result.history),
-            "device_name": result.hardware.get("device_name", ""),
-            **config, **result.summaries,
-            **{f"last_{k}": v for k, v in (result.history[-1] if result.history else {}).items()},
-        })  # fmt: skip
+        trials.append(
+            {
+                "trial": attempt.number,
+                "uid": attempt.uid,
+                "point": attempt.point,
+                "outcome": result.outcome,
+                "value": result.value,
+                "reason": result.reason,
+                "seed_index": attempt.seed_index,
+                "epochs_done": len(result.history),
+                "seconds": sum(epoch["seconds"] for epoch in result.history),
+                "device_name": result.hardware.get("device_name", ""),
+                **config,
+                **result.summaries,
+                **{
+                    f"last_{k}": v
+                    for k, v in (result.history[-1] if result.history else {}).items()
+                },
+            }
+        )
         epochs += [
             {"trial": attempt.number, "seed_index": attempt.seed_index, **varied, **epoch}
             for epoch in result.history

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import (
@@ -40,12 +39,14 @@ def answer(records: Records) -> list[str]:
     if records.plan.search is not None:
         return _answer_of_search(records)
     verdicts = judge(records)
-    first = f"{verdicts[0].claim_id} is {verdicts[0].word}: {verdicts[0].sentence}" if verdicts else ""
-    return [first or _comparison(records), _best_level(records)]
+    if not verdicts:
+        return [_comparison(records), _best_level(records)]
+    first = verdicts[0]
+    return [f"{first.claim_id} is {first.word}: {first.sentence}", _best_level(records)]
 
 
 def level_column(measure: str) -> str:
-    """The column of the trials' frame that holds a measure; curves are taken at their last epoch."""
+    """The trials' column that holds a measure; a curve is taken at its last epoch."""
     return f"last_{measure}" if measure in ("val_accuracy", "val_loss", "train_loss") else measure
 
 
@@ -61,13 +62,17 @@ def _judge(records: Records, claim: Claim) -> Verdict:
     if len(effects) < 2:
         sentence = f"{contrast}: {len(effects)} seed(s) have both levels; two are the least."
         return Verdict(claim.id, claim.text, "undecided", sentence)
-    measured = f"{contrast}: {_interval(t_interval(found.tolist()), claim.measure)}, {len(found)} seeds"
+    measured = (
+        f"{contrast}: {_interval(t_interval(found.tolist()), claim.measure)}, {len(found)} seeds"
+    )
     if records.plan.budget == "quick":
         sentence = f"{measured}; the quick budget is no evidence."
         return Verdict(claim.id, claim.text, "undecided", sentence)
     word, rest = _decide(effects, claim.margin)
     margin = _number(claim.margin, claim.measure)
-    return Verdict(claim.id, claim.text, word, f"{measured}; claimed {claim.direction} by {margin}{rest}.")
+    return Verdict(
+        claim.id, claim.text, word, f"{measured}; claimed {claim.direction} by {margin}{rest}."
+    )
 
 
 def _decide(effects: np.ndarray, margin: float) -> tuple[str, str]:
@@ -100,26 +105,26 @@ def _comparison(records: Records) -> str:
 
 def _best_level(records: Records) -> str:
     names = list(records.plan.scientific)
-    groups = records.complete.groupby(names)["value"]
-    best = groups.mean().idxmax()
-    values = groups.get_group(best if isinstance(best, tuple) else (best,)).tolist()
-    where = ", ".join(
-        f"{name} {value}"
-        for name, value in zip(names, best if isinstance(best, tuple) else (best,), strict=True)
+    groups = {level: part["value"].tolist() for level, part in records.complete.groupby(names)}
+    level, values = max(groups.items(), key=lambda item: float(np.mean(item[1])))
+    assert isinstance(level, tuple)  # what grouping by a list gives
+    where = ", ".join(f"{name} {value}" for name, value in zip(names, level, strict=True))
+    mean, low, high = t_interval(values)
+    spread = "" if math.isnan(low) else f" (95 % interval {low:.2%} to {high:.2%})"
+    return (
+        f"Best mean validation accuracy: {mean:.2%}{spread} with {where}, {len(values)} trial(s)."
     )
-    interval = t_interval(values)
-    spread = "" if math.isnan(interval.low) else f" (95 % interval {interval.low:.2%} to {interval.high:.2%})"
-    return f"Best mean validation accuracy: {interval.mean:.2%}{spread} with {where}, {len(values)} trial(s)."
 
 
 def _answer_of_search(records: Records) -> list[str]:
     trials = records.complete
-    best = trials.loc[trials["value"].idxmax()]
+    best = trials.iloc[int(trials["value"].to_numpy().argmax())]
     values = ", ".join(f"{name} {_shown(best[name])}" for name in records.varied)
     total = len(records.trials)
     pruned = int((records.trials["outcome"] == "pruned").sum())
     return [
-        f"Best of {total} trials ({pruned} pruned): {best['value']:.2%} validation accuracy with {values}.",
+        f"Best of {total} trials ({pruned} pruned): {best['value']:.2%} validation accuracy "
+        f"with {values}.",
         "It is the luckiest of them: on fresh seeds expect less than the search's own figure.",
     ]
 
@@ -138,10 +143,3 @@ def _number(value: float, measure: str, signed: bool = False) -> str:
 
 def _shown(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def level_table(records: Records, measures: list[str]) -> pd.DataFrame:
-    """A row for each level, with an `Interval` over its trials for each measure it has."""
-    columns = [m for m in map(level_column, measures) if m in records.complete]
-    groups = records.complete.groupby(list(records.plan.scientific), sort=False)
-    return groups[columns].agg(lambda values: t_interval(values.dropna().tolist()))

@@ -5,7 +5,7 @@ Standard library only, so that a machine with nothing but torch and numpy can tr
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -127,11 +127,13 @@ def parse_field(name: str, text: str) -> Any:
             f"{name} is not a field of TrainConfig; the fields are {', '.join(types)}."
         )
     if types[name] in (int, float):
-        kind: type = types[name]  # type: ignore[assignment]
+        kind: Any = types[name]
         try:
             return kind(text)
         except ValueError:
-            raise ValueError(f"{name} is {text!r}; allowed is a number ({kind.__name__}).") from None
+            raise ValueError(
+                f"{name} is {text!r}; allowed is a number ({kind.__name__})."
+            ) from None
     if name == "architecture_options":
         raise ValueError("architecture_options cannot be set here; write them in a study file.")
     return text
@@ -147,7 +149,8 @@ def _check_types(config: TrainConfig) -> None:
         if f.type is float and isinstance(value, int) and not isinstance(value, bool):
             object.__setattr__(config, f.name, float(value))  # 0 and 0.0 are one config
         elif f.type in (int, float) and type(value) is not f.type:
-            raise ValueError(f"{f.name} is {value!r}; allowed is a number ({f.type.__name__}).")  # type: ignore[union-attr]
+            kind = "whole number" if f.type is int else "number"
+            raise ValueError(f"{f.name} is {value!r}; allowed is a {kind}.")
     if not isinstance(config.architecture, str):
         raise ValueError(f"architecture is {config.architecture!r}; allowed is a name.")
     if not isinstance(config.architecture_options, Mapping):
@@ -163,7 +166,7 @@ _CHOICES = {
     "precision": get_args(Precision),
 }
 
-_RANGES = {
+_RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "dropout": ("0 up to, not including, 1", lambda v: 0 <= v < 1),
     "train_images": (f"10 to {TRAIN_IMAGES}", lambda v: 10 <= v <= TRAIN_IMAGES),
     "epochs": ("1 to 10000", lambda v: 1 <= v <= 10_000),

@@ -73,7 +73,9 @@ class Plan:
             "kind": self.spec.kind,
             "base": self.base.to_dict(),
             "scientific": sorted(self.scientific),
-            "ranges": {name: json.loads(distribution_to_json(d)) for name, d in self.ranges.items()},
+            "ranges": {
+                name: json.loads(distribution_to_json(d)) for name, d in self.ranges.items()
+            },
             "sampler": self.search.sampler if self.search else None,
             "pruner": self.search.pruner if self.search else None,
             "objective": OBJECTIVE,
@@ -179,9 +181,12 @@ def nuisance_values(plan: Plan) -> list[dict[str, Any]]:
     unit = sequence.random_base2(math.ceil(math.log2(count)) if count > 1 else 0)[:count]
     ranges = plan.spec.nuisance.items()
     return [
-        {name: place(distribution, float(u)) for (name, distribution), u in zip(ranges, row, strict=True)}
+        {
+            name: place(distribution, float(u))
+            for (name, distribution), u in zip(ranges, row, strict=True)
+        }
         for row in unit
-    ]  # fmt: skip
+    ]
 
 
 def place(distribution: BaseDistribution, u: float) -> Any:

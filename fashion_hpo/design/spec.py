@@ -18,14 +18,13 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.design.config import TrainConfig, field_names
 
 Level = bool | int | float | str
 Direction = Literal["lower", "higher"]
 Sampler = Literal["tpe", "random"]
 Pruner = Literal["none", "hyperband", "successive_halving", "median"]
-BudgetName = Literal["quick", "standard", "full"]
-BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -98,7 +97,7 @@ class StudySpec:
 
     @property
     def kind(self) -> str:
-        """"design" or "search"."""
+        """ "design" or "search"."""
         return "search" if self.search else "design"
 
 

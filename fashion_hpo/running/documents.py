@@ -22,15 +22,23 @@ def write_documents(
     in the order of the split: any later statistic can be taken from them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(folder / "validation_logits.npz", logits=logits.astype(np.float16),
-                        labels=labels.astype(np.uint8))  # fmt: skip
+    np.savez_compressed(
+        folder / "validation_logits.npz",
+        logits=logits.astype(np.float16),
+        labels=labels.astype(np.uint8),
+    )
     confusion = confusion_matrix(probabilities.argmax(1), labels)
-    _write_csv(folder / "confusion_matrix.csv", ["true \\ predicted", *CLASSES],
-               [[name, *row] for name, row in zip(CLASSES, confusion.tolist(), strict=True)])  # fmt: skip
+    _write_csv(
+        folder / "confusion_matrix.csv",
+        ["true class", *CLASSES],
+        [[name, *row] for name, row in zip(CLASSES, confusion.tolist(), strict=True)],
+    )
     scores = class_scores(confusion)
     columns = (scores.precision, scores.recall, scores.f1, scores.support)
-    rows = [[name, *(round(float(column[i]), 4) for column in columns)]
-            for i, name in enumerate(CLASSES)]  # fmt: skip
+    rows = [
+        [name, *(round(float(column[i]), 4) for column in columns)]
+        for i, name in enumerate(CLASSES)
+    ]
     _write_csv(folder / "class_scores.csv", ["class", "precision", "recall", "f1", "images"], rows)
     picked = probabilities[np.arange(len(labels)), labels]
     return {

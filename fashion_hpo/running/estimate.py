@@ -1,8 +1,7 @@
 """How long a study will take here, from a short measurement."""
 
-
-from fashion_hpo.design.plan import Plan
 from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.plan import Plan
 from fashion_hpo.training.architectures import build_for, parameter_count
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
@@ -18,7 +17,9 @@ def seconds(plan: Plan, splits: SearchSplits, hardware: Hardware) -> float:
     taken to be equally frequent.
     """
     names = architectures_of(plan)
-    each = [_epoch_seconds(plan.base.replace(architecture=name), splits, hardware) for name in names]
+    each = [
+        _epoch_seconds(plan.base.replace(architecture=name), splits, hardware) for name in names
+    ]
     return plan.trials * plan.base.epochs * sum(each) / len(each)
 
 

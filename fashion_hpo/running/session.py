@@ -45,15 +45,20 @@ def open_session(
     check_architectures(plan)
     hardware = devices.choose(device, plan.base.precision)
     splits = splits or load_or_download(data)
-    ledger = open_ledger(
-        store, plan, splits.data_hash, threads=hardware.threads, revise=revise
-    )
+    ledger = open_ledger(store, plan, splits.data_hash, threads=hardware.threads, revise=revise)
     tracker = Tracker(store, plan.name)
     hardware = replace(hardware, threads=ledger.threads)
-    tags = {f"fashion_hpo.{name}": value for name, value in hardware.describe().items()}
-    tags |= {"fashion_hpo.budget": plan.budget, "fashion_hpo.data_hash": ledger.data_hash}
-    run = tracker.study_run(ledger.name, ledger.uid, ledger.attributes, tags)
+    run = open_study_run(ledger, tracker, hardware)
     return Session(store, ledger, tracker, run, splits, hardware)
+
+
+def open_study_run(ledger: Ledger, tracker: Tracker, hardware: Hardware) -> str:
+    """The ledger's study run, now RUNNING."""
+    tags = {f"fashion_hpo.{name}": value for name, value in hardware.describe().items()}
+    tags |= {"fashion_hpo.budget": ledger.plan.budget, "fashion_hpo.data_hash": ledger.data_hash}
+    run = tracker.study_run(ledger.name, ledger.uid, ledger.attributes, tags)
+    tracker.set_status(run, "RUNNING")
+    return run
 
 
 def check_architectures(plan: Plan) -> None:

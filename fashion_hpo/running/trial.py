@@ -5,6 +5,7 @@ hashed, reloaded, compared → result in the ledger (the commit point) → tell 
 removed.
 """
 
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -47,7 +48,9 @@ def run_trial(session: Session, attempt: Attempt) -> Generator[Epoch, None, Resu
         while (epoch := _next(session, epochs)) is not None:
             state.save(checkpoint)
             session.tracker.log_epochs(run_id, [epoch])
-            pruned = not epoch.diverged and session.ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
+            pruned = not epoch.diverged and session.ledger.report(
+                attempt, epoch.epoch, epoch.val_accuracy
+            )
             yield epoch
             if pruned:
                 break
@@ -90,7 +93,9 @@ def open_run(session: Session, attempt: Attempt) -> str:
 def run_name(ledger: Ledger, attempt: Attempt) -> str:
     """What varies, for people: `dropout=0.25 seed 0`."""
     names = [*ledger.plan.scientific, *attempt.params]
-    varied = " ".join(f"{name}={_short(getattr(attempt.config, name))}" for name in dict.fromkeys(names))
+    varied = " ".join(
+        f"{name}={_short(getattr(attempt.config, name))}" for name in dict.fromkeys(names)
+    )
     return f"{varied} seed {attempt.seed_index}"
 
 
@@ -104,8 +109,12 @@ def finish(
         reason = f"a loss was not finite in epoch {len(history)}"
         return Result("diverged", None, reason, history, summaries, {}, hardware.describe())
     folder = session.store.trial_folder(attempt.uid)
+    began = time.perf_counter()
     probabilities, logits = _write_model(session, attempt, state, folder / "model")
-    summaries |= write_documents(folder / "files", probabilities, logits, session.splits.val.labels.numpy())
+    summaries["export_seconds"] = time.perf_counter() - began
+    summaries |= write_documents(
+        folder / "files", probabilities, logits, session.splits.val.labels.numpy()
+    )
     summaries["parameters"] = float(parameter_count(state.model))
     summaries["flops"] = float(packaging.flops(state.model))
     summaries["kept_epoch"] = float(state.kept_epoch)
@@ -137,7 +146,9 @@ def mirror(session: Session, attempt: Attempt, result: Result) -> None:
         epoch = int(result.summaries["kept_epoch"])
         session.tracker.log_model(run_id, attempt.uid, folder / "model", epoch)
     if result.value is not None:
-        session.tracker.log_summaries(run_id, {"value": result.value}, history[-1].epoch, history[-1].timestamp)
+        session.tracker.log_summaries(
+            run_id, {"value": result.value}, history[-1].epoch, history[-1].timestamp
+        )
     statuses = {"complete": "FINISHED", "pruned": "FINISHED", "stopped": "KILLED", "died": "KILLED"}
     tags = {"outcome": result.outcome} | ({"reason": result.reason} if result.reason else {})
     session.tracker.end_run(run_id, statuses.get(result.outcome, "FAILED"), tags)
@@ -168,7 +179,11 @@ def _write_model(
     """
     measured = packaging.served(state.model, attempt.config.pixel_range)
     images = session.splits.val.images
-    metadata = {"classes": list(CLASSES), "point": attempt.point, "config": attempt.config.to_dict()}
+    metadata = {
+        "classes": list(CLASSES),
+        "point": attempt.point,
+        "config": attempt.config.to_dict(),
+    }
     write_model(measured, folder, images[:2].numpy(), metadata)
     reloaded = read_model(str(folder))
     if found := packaging.differences(reloaded, measured, images):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from filelock import BaseFileLock
 
 from fashion_hpo.design.config import Epoch
-from fashion_hpo.running.signals import Stopped
 from fashion_hpo.running.session import Session
+from fashion_hpo.running.signals import Stopped
 from fashion_hpo.running.trial import close_unfinished, run_name, run_trial
 from fashion_hpo.stores.ledger import Attempt, Result
 

@@ -190,7 +190,7 @@ class Ledger:
         self._study.add_trial(waiting)
 
     def _propose(self) -> Attempt | None:
-        """Let the sampler choose a point, all its values at once; None when it has had its trials."""
+        """Let the sampler choose a point, all values at once; None once it has had its trials."""
         trials = self._trials()
         assert self.plan.search is not None
         if sum(not _closed_without_outcome(trial) for trial in trials) >= self.plan.search.trials:
@@ -324,7 +324,7 @@ def _pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:
 
 
 def _extended(study: optuna.Study, plan: Plan, data_hash: str) -> Plan:
-    """The plan with all that the ledger holds or the new plan adds; refused if not the same spec."""
+    """The plan with all that the ledger holds as well; refused if it is not the same spec."""
     kept = study.user_attrs
     found = differences(_parsed(kept["identity"]), _parsed(canonical_json(plan.identity())))
     if kept["data_hash"] != data_hash:
@@ -348,8 +348,10 @@ def _grown(plan: Plan, kept: Mapping[str, Any]) -> Plan:
     search = plan.search
     if search is not None:
         search = dataclasses.replace(search, trials=max(search.trials, kept["trials"]))
-    levels = {name: tuple(dict.fromkeys((*values, *kept["scientific"].get(name, ()))))
-              for name, values in plan.scientific.items()}  # fmt: skip
+    levels = {
+        name: tuple(dict.fromkeys((*values, *kept["scientific"].get(name, ()))))
+        for name, values in plan.scientific.items()
+    }
     return dataclasses.replace(
         plan,
         search=search,
@@ -364,9 +366,7 @@ def _parsed(canonical: str) -> dict[str, Any]:
     return value
 
 
-def _attributes(
-    point: str, config: TrainConfig, seed_index: int, attempt: int
-) -> dict[str, Any]:
+def _attributes(point: str, config: TrainConfig, seed_index: int, attempt: int) -> dict[str, Any]:
     return {
         "point": point,
         "config": config.to_dict(),
@@ -377,9 +377,13 @@ def _attributes(
 
 def _closed_without_outcome(trial: FrozenTrial) -> bool:
     result = trial.user_attrs.get("result") or {}
-    return trial.state == TrialState.FAIL and result.get("outcome") in (*CLOSED_WITHOUT_OUTCOME, None)
+    return trial.state == TrialState.FAIL and result.get("outcome") in (
+        *CLOSED_WITHOUT_OUTCOME,
+        None,
+    )
 
 
 def _value(entry: Entry) -> float:
-    assert entry.result is not None and entry.result.value is not None
+    assert entry.result is not None
+    assert entry.result.value is not None
     return entry.result.value

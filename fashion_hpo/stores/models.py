@@ -1,9 +1,7 @@
 """Models as MLflow files (pt2, no pickle) and the registry."""
 
 import hashlib
-import logging
 import shutil
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,6 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from torch import nn
 
-from fashion_hpo.stores.tracking import TAG, Tracker
-
-REGISTERED_NAME = "fashion-mnist-classifier"
 SIGNATURE = ModelSignature(
     inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, 28, 28))]),
     outputs=Schema([TensorSpec(np.dtype("float32"), (-1, 10))]),

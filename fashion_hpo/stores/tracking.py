@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModel, LoggedModelOutput, Metric, Param, Run
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModel,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    Run,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,7 +50,9 @@ class Tracker:
                     "correct MLFLOW_TRACKING_URI or move the file away."
                 ) from None
 
-    def study_run(self, ledger: str, uid: str, kept: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    def study_run(
+        self, ledger: str, uid: str, kept: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> str:
         """The id of a ledger's study run, made at first use."""
         if (run := self._find(uid)) is not None:
             return str(run.info.run_id)
@@ -118,6 +129,13 @@ class Tracker:
             self.client.set_tag(run_id, f"{TAG}.{key}", value[:8000])
         self.client.set_terminated(run_id, status)
 
+    def set_status(self, run_id: str, status: str) -> None:
+        """RUNNING, SCHEDULED or FINISHED."""
+        if status == "FINISHED":
+            self.client.set_terminated(run_id, status)  # with its end time
+        else:
+            self.client.update_run(run_id, status)
+
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Tags of the project's own, under its prefix."""
         for key, value in tags.items():
@@ -182,8 +200,17 @@ def _machine() -> dict[str, str]:
 
 
 def _packages() -> str:
-    names: Sequence[str] = ("fashion_hpo", "torch", "torchvision", "mlflow", "optuna", "numpy",
-                            "pandas", "scipy", "plotly")  # fmt: skip
+    names: Sequence[str] = (
+        "fashion_hpo",
+        "torch",
+        "torchvision",
+        "mlflow",
+        "optuna",
+        "numpy",
+        "pandas",
+        "scipy",
+        "plotly",
+    )
     return "".join(f"{name}=={version(name)}\n" for name in names)
 
 

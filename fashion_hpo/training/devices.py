@@ -94,8 +94,8 @@ def _mps_is_available() -> bool:
 
 def _has_fast_bf16(kind: str) -> bool:
     if kind == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return kind == "cpu" and torch.cpu._is_amx_tile_supported()
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return kind == "cpu" and bool(torch.cpu._is_amx_tile_supported())
 
 
 def _keep_freed_memory() -> None:

@@ -57,9 +57,7 @@ def _from_first_good(mirrors: Sequence[str], file: IdxFile, timeout: float) -> b
             reason = f"{url}: {error or type(error).__name__}"
         except BrokenDataError as error:
             reason = str(error).partition(";")[0]
-    raise MissingDataError(
-        f"{file.name} could not be downloaded ({reason}); {sources.WAYS_OUT}."
-    )
+    raise MissingDataError(f"{file.name} could not be downloaded ({reason}); {sources.WAYS_OUT}.")
 
 
 def _download(url: str, file: IdxFile, timeout: float) -> bytes:

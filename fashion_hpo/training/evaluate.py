@@ -41,7 +41,9 @@ def normalise(images: Tensor, pixel_range: PixelRange, hardware: Hardware) -> Te
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, split: Split, pixel_range: PixelRange, hardware: Hardware) -> Tensor:
+def logits_of(
+    model: nn.Module, split: Split, pixel_range: PixelRange, hardware: Hardware
+) -> Tensor:
     """Logits float32 (N, 10) in evaluation mode; the model's mode is put back."""
     was_training = model.training
     model.eval()
@@ -77,7 +79,9 @@ def class_scores(confusion: np.ndarray) -> ClassScores:
     return ClassScores(precision, recall, 2 * precision * recall / total, support)
 
 
-def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+def expected_calibration_error(
+    probabilities: np.ndarray, labels: np.ndarray, bins: int = 15
+) -> float:
     """Mean |accuracy − confidence| over bins of equal mass (Guo et al. 2017, eq. 3).
 
     probabilities: (N, 10).  Equal-mass bins, because nearly all confidences are close to 1.

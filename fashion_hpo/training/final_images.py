@@ -41,8 +41,9 @@ def _open(part: str, split: Split, log: Path, purpose: str, arrays: sources.Arra
     digest = data.data_hash(arrays)
     log.parent.mkdir(parents=True, exist_ok=True)
     lines = log.read_text().splitlines() if log.exists() else []
-    before = sum((entry["part"], entry["data_hash"]) == (part, digest)
-                 for entry in map(json.loads, lines))  # fmt: skip
+    before = sum(
+        (entry["part"], entry["data_hash"]) == (part, digest) for entry in map(json.loads, lines)
+    )
     entry = {"part": part, "data_hash": digest, "purpose": purpose, "unix_time": int(time.time())}
     with log.open("a") as file:
         file.write(json.dumps(entry) + "\n")

@@ -23,6 +23,7 @@ class ServedClassifier(nn.Module):
         self.scale, self.shift = (1 / 255, 0.0) if pixel_range == "unit" else (2 / 255, -1.0)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Scale the pixels, run the network, and take the softmax."""
         pixels = images.unsqueeze(1).to(torch.float32) * self.scale + self.shift
         return torch.softmax(self.network(pixels), dim=1)
 
@@ -76,4 +77,4 @@ def flops(network: nn.Module) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(image)
     network.train(was_training)
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())

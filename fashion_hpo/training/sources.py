@@ -224,3 +224,6 @@ CONTENT_SHA256 = {
     "test": "2de718d10b047ce63558eae12fb54468184a36a27164a4b815e2a942baa1e5d0",
 }
 """Of the sorted row digests, taken from the verified idx files; CSV rows may come in any order."""
+
+if __name__ == "__main__":  # for make: is there any data?
+    print(find())

@@ -99,7 +99,7 @@ def _batches(
     Batch normalisation cannot be taken over one image; the next epoch's order has it again.
     """
     order = torch.randperm(images, generator=torch_generator(config.seed, "order", number))
-    batches = order.to(hardware.device).split(config.batch_size)
+    batches: tuple[Tensor, ...] = order.to(hardware.device).split(config.batch_size)
     return batches if len(batches[-1]) > 1 else batches[:-1]
 
 

@@ -28,7 +28,9 @@ def test_alpha_0_mixes_nothing() -> None:
 @pytest.mark.parametrize(
     ("lam", "expected"), [(1.0, [10, 20, 40]), (0.0, [40, 20, 10]), (0.75, [17.5, 20, 32.5])]
 )
-def test_each_image_is_mixed_with_its_mirror_in_the_batch(lam: float, expected: list) -> None:
+def test_each_image_is_mixed_with_its_mirror_in_the_batch(
+    lam: float, expected: list[float]
+) -> None:
     assert mix(torch.tensor([10.0, 20.0, 40.0]), lam).tolist() == expected
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.training.conftest import Mirror, WriteCsv
 
 from fashion_hpo.training import data, sources
 from fashion_hpo.training.data import SearchSplits, load_or_download, load_search_splits
 from fashion_hpo.training.sources import Arrays, MissingDataError
+from tests.training.conftest import Mirror, WriteCsv
 
 
 @pytest.fixture(scope="module")

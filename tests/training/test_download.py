@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.training.conftest import Mirror
 
 from fashion_hpo.training.download import MIRRORS, fetch
 from fashion_hpo.training.sources import IdxFile, MissingDataError
+from tests.training.conftest import Mirror
 
 CONTENTS = {"one": b"header--" + b"\1" * 5000, "two": b"header--" + b"\2" * 300}
 FILES = [IdxFile(n, len(c), hashlib.sha256(c).hexdigest(), 8) for n, c in CONTENTS.items()]

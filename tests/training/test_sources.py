@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.training.conftest import WriteCsv
 
 from fashion_hpo.training import sources
 from fashion_hpo.training.sources import Arrays, BrokenDataError, MissingDataError
+from tests.training.conftest import WriteCsv
 
 LABELS, IMAGES = "t10k-labels-idx1-ubyte", "t10k-images-idx3-ubyte"
 

@@ -2,9 +2,10 @@
 
 The report says "varying kernel sizes", batch normalisation and dropout in each block, and gives
 no shapes.  Ours: 5x5 with 32 channels, then 3x3 with 64, 128 and 128; three poolings, the first
-before the wide layers, so that two CPU cores train it at some thousand images a second.  Dropout in
-a block drops whole channels (Tompson et al. 2015): neighbouring pixels carry the same information, so
-single ones dropped hide little, and drawing a mask for each took a quarter of the time.
+before the wide layers, so that two CPU cores train it at some thousand images a second.
+
+Dropout in a block drops whole channels (Tompson et al. 2015): neighbouring pixels carry the same
+information, so dropping single ones hides little, and their masks took a quarter of the time.
 """
 
 from torch import nn

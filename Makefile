@@ -1,0 +1,46 @@
+# make study: environment, data, the quick dropout ablation.   make test: environment, every check.
+PYTHON ?= python3
+BIN := .venv/bin
+SETTINGS := MLFLOW_DISABLE_TELEMETRY=true
+
+.PHONY: study test check data ui lock clean
+
+study: .venv/installed data
+	$(BIN)/python -m fashion_hpo.study dropout_ablation --budget quick
+
+test: check
+	$(BIN)/python -m pytest
+
+check: .venv/installed data
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+ui: .venv/installed
+	$(BIN)/python -m fashion_hpo.ui
+
+# The environment: exactly what the lock file pins.  Made again only if that or pyproject changes.
+.venv/installed: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# The data: if they are nowhere, Debian's package where we may install it; else the first study
+# downloads them from the official mirrors.
+data: .venv/installed
+	@$(BIN)/python -m fashion_hpo.training.sources > /dev/null 2>&1 || \
+	  if command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+	    apt-get install -y -qq dataset-fashion-mnist || \
+	    { apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist; }; \
+	  fi
+
+# Pin anew what is tested, for every platform.
+lock:
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	  pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info

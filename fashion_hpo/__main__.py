@@ -1,0 +1,33 @@
+"""`fashion-hpo COMMAND ...` is `python -m fashion_hpo.COMMAND ...`."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "study": "run a study, or go on with it",
+    "status": "how far a study is",
+    "report": "rebuild a study's report page",
+    "register": "test and register a study's best model",
+    "predict": "classify an image with the champion",
+    "train": "train one config, without a study",
+    "ui": "open the MLflow UI on the store",
+    "bench": "measure the trainer's speed and the logging's cost",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Hand over to a command; returns its exit code, or 2 for one that is not there."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if not given or given[0] not in COMMANDS:
+        wanted = not given or given[0] in ("-h", "--help")
+        lines = [f"  {name:9} {what}" for name, what in COMMANDS.items()]
+        print("usage: fashion-hpo COMMAND ...", *lines, sep="\n")
+        return 0 if wanted else 2
+    command = importlib.import_module(f"fashion_hpo.{given[0]}")
+    code: int = command.main(given[1:])
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

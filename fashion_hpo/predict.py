@@ -1,0 +1,54 @@
+"""Classify an image with the champion: `python -m fashion_hpo.predict boot.png`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fashion_hpo.reporting import command_line
+
+LARGEST_SIDE = 4096  # pixels; a decompression bomb is refused, not decoded
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0, or 2 for a file that is no image and a store without a champion."""
+    made = command_line.parser(
+        "predict", "Classify an image of one article, bright on black, as Fashion-MNIST has them."
+    )
+    made.add_argument("image", type=Path, help="any format Pillow reads; made 28x28 and grey")
+    command_line.add_store(made)
+    return command_line.run(_run, made, argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(args.image) as opened:
+            if max(opened.size) > LARGEST_SIDE:
+                raise ValueError(
+                    f"image {args.image} is {opened.size}; allowed are 4096 pixels a side."
+                )
+            grey = opened.convert("L").resize((28, 28))
+    except UnidentifiedImageError:
+        raise ValueError(f"image {args.image} is in no format that Pillow reads.") from None
+
+    import numpy as np
+    import torch
+
+    from fashion_hpo.stores import models, registry
+    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.training.data import CLASSES
+    from fashion_hpo.training.packaging import probabilities_of
+
+    store = Store.at(args.store)
+    model = models.read_model(str(registry.download(store.tracking_uri, registry.CHAMPION_URI)))
+    pixels = torch.from_numpy(np.array(grey, dtype=np.uint8)[None])
+    probabilities = probabilities_of(model, pixels)[0]
+    for index in probabilities.argsort()[::-1][:3]:
+        print(f"{CLASSES[index]:12} {probabilities[index]:.1%}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Rebuild a study's report from the stores: `python -m fashion_hpo.report dropout_ablation`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from fashion_hpo.reporting import command_line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0, or 2 where there is nothing to report."""
+    made = command_line.parser("report", "Rebuild a study's report page from the stores.")
+    made.add_argument("name", help="a file of studies/, without .py")
+    command_line.add_budget(made, None, "default: the largest complete one")
+    command_line.add_store(made)
+    made.add_argument("--csv", action="store_true", help="also write trials.csv and epochs.csv")
+    return command_line.run(_run, made, argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from fashion_hpo.analysis import records
+    from fashion_hpo.reporting.publish import publish
+    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.tracking import Tracker
+
+    store = Store.at(args.store, args.storage)
+    ledger = records.find_ledger(store, args.name, args.budget)
+    tracker = Tracker(store, args.name)
+    if args.csv:
+        found, folder = records.of_ledger(ledger), store.report(ledger.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        found.trials.to_csv(folder / "trials.csv", index=False)
+        found.epochs.to_csv(folder / "epochs.csv", index=False)
+    run = tracker.study_run(ledger.name, ledger.uid, ledger.attributes, {})
+    published = publish(store, ledger, tracker, run)
+    print(
+        f"budget {ledger.plan.budget}", *published.answer, f"report    {published.page}", sep="\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

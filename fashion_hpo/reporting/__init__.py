@@ -1,0 +1,1 @@
+"""How results are shown: figures, the report page, the terminal."""

@@ -1,0 +1,91 @@
+"""Axes for searched fields: titles with units, ticks that people read, ranges of the search."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from fashion_hpo.reporting.levels import plot_text, shown
+
+UNITS = {
+    "batch_size": "images",
+    "train_images": "images",
+    "dropout": "probability",
+    "epochs": "epochs",
+    "cycle_epochs": "epochs",
+    "label_smoothing": "share",
+}
+MOST_DECADES_WITH_FIVES = 2  # wider ranges have room for the powers of ten alone
+ROOM = 0.04  # of an axis, beyond each end of the range
+
+
+@dataclass(frozen=True)
+class FieldAxis:
+    """How one searched field is laid out; a choice stands at its place in the list of choices."""
+
+    title: str
+    kind: Literal["linear", "log", "choices"]
+    low: float
+    high: float
+    choices: tuple[object, ...] = ()
+    whole: bool = False
+
+    def place(self, value: object) -> float:
+        """Where a value stands on an even axis: its logarithm, its number among the choices."""
+        if self.kind == "choices":
+            return float(self.choices.index(value))
+        assert isinstance(value, int | float)
+        return math.log10(value) if self.kind == "log" else float(value)
+
+    @property
+    def ends(self) -> list[float]:
+        """The axis's range, in places, with a little room."""
+        low, high = self.low, self.high
+        if self.kind == "log":
+            low, high = math.log10(low), math.log10(high)
+        room = 0.4 if self.kind == "choices" else ROOM * (high - low) or 1.0
+        return [low - room, high + room]
+
+    @property
+    def ticks(self) -> dict[float, str] | None:
+        """Values to mark and their labels; None where an even axis chooses well by itself."""
+        if self.kind == "choices":
+            return {float(i): plot_text(choice) for i, choice in enumerate(self.choices)}
+        if self.kind == "linear":
+            return None
+        return {value: shown(value) for value in self._log_ticks()}
+
+    def _log_ticks(self) -> list[float]:
+        if self.whole:  # batch sizes are powers of two
+            exponents = range(math.ceil(math.log2(self.low)), math.floor(math.log2(self.high)) + 1)
+            if len(exponents) > 1:
+                return [float(2**exponent) for exponent in exponents]
+        wide = math.log10(self.high / self.low) > MOST_DECADES_WITH_FIVES
+        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        marks = [
+            float(f"{m}e{decade}") for decade in decades for m in ((1,) if wide else (1, 2, 5))
+        ]
+        return [mark for mark in marks if self.low <= mark <= self.high] or [self.low, self.high]
+
+
+def field_axis(name: str, distribution: BaseDistribution) -> FieldAxis:
+    """The axis of a field over its whole range."""
+    if isinstance(distribution, CategoricalDistribution):
+        choices = tuple(distribution.choices)
+        return FieldAxis(plot_text(name), "choices", 0, len(choices) - 1, choices)
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    notes = [UNITS.get(name, ""), "log scale" if distribution.log else ""]
+    noted = ", ".join(note for note in notes if note)
+    return FieldAxis(
+        title=f"{plot_text(name)} ({noted})" if noted else plot_text(name),
+        kind="log" if distribution.log else "linear",
+        low=float(distribution.low),
+        high=float(distribution.high),
+        whole=isinstance(distribution, IntDistribution),
+    )

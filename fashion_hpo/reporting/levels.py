@@ -1,0 +1,84 @@
+"""Data frames cut by level, and the words for levels and fields that figures and tables share."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics import Interval, t_interval
+from fashion_hpo.design.spec import Level
+
+LONGEST_LABEL = 60
+
+
+@dataclass(frozen=True)
+class LevelRows:
+    """The complete trials at one level, and the epochs of these trials."""
+
+    label: str
+    values: tuple[Level, ...]
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+
+
+def by_level(records: Records) -> list[LevelRows]:
+    """Every level, in the study's order, that has a complete trial."""
+    scientific = records.plan.scientific
+    every = [level_rows(records, values) for values in product(*scientific.values())]
+    return [rows for rows in every if scientific and len(rows.trials)]
+
+
+def level_rows(records: Records, values: tuple[Level, ...]) -> LevelRows:
+    """The rows at these values of the first scientific fields; later fields are left open."""
+    names = list(records.plan.scientific)[: len(values)]
+    trials = records.complete
+    for name, value in zip(names, values, strict=True):
+        trials = trials[trials[name] == value] if name in trials else trials.head(0)
+    epochs = records.epochs[records.epochs["trial"].isin(trials["trial"])]
+    return LevelRows(_label(names, values), values, trials, epochs)
+
+
+def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
+    """A column as finite floats, NaN for everything else, also where the frame lacks it."""
+    if column not in frame:
+        return pd.Series(np.nan, index=frame.index, dtype=float)
+    values = pd.to_numeric(frame[column], errors="coerce").astype(float)
+    return values.where(np.isfinite(values))
+
+
+def seed_interval(trials: pd.DataFrame, column: str) -> Interval | None:
+    """Mean and 95 % interval over seeds; points of one seed are averaged first.
+
+    None where no trial has a finite value.
+    """
+    values = numbers(trials, column).groupby(trials["seed_index"]).mean().dropna()
+    return t_interval(values.tolist()) if len(values) else None
+
+
+def plot_text(value: object) -> str:
+    """Text for a figure, where plotly would otherwise read tags."""
+    return html.escape(shortened(value), quote=False)
+
+
+def shortened(value: object) -> str:
+    """One line of at most 60 characters."""
+    line = " ".join(str(value).split())
+    return line if len(line) <= LONGEST_LABEL else f"{line[: LONGEST_LABEL - 1]}…"
+
+
+def shown(value: object) -> str:
+    """A field's value, for people: 0.00123, 128, adam."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _label(names: Sequence[str], values: Sequence[Level]) -> str:
+    """`dropout 0.25`; a level that is a name speaks for itself."""
+    parts = [
+        value if isinstance(value, str) else f"{name} {shown(value)}"
+        for name, value in zip(names, values, strict=True)
+    ]
+    return ", ".join(parts)

@@ -1,0 +1,52 @@
+"""Which figures a report shows, under which heading, in which order."""
+
+from collections.abc import Mapping
+
+import plotly.graph_objects as go
+
+from fashion_hpo.analysis.importance import importances
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.reporting import figures, search_figures
+
+Section = Mapping[str, go.Figure]
+"""Figures shown side by side where there is room, by the name of their file."""
+
+
+def sections(records: Records) -> dict[str, Section]:
+    """Every figure that the records can fill, by heading; empty before a trial is complete."""
+    if records.plan.search is not None:
+        return _of_search(records) if len(records.trials) else {}
+    return _of_design(records) if len(records.complete) else {}
+
+
+def _of_design(records: Records) -> dict[str, Section]:
+    captioned = figures.captioned_levels(records)
+    found: dict[str, Section] = {
+        "Final values": {
+            "final_accuracy": figures.final_accuracy(records),
+            "final_loss": figures.final_loss(records),
+        },
+        "Curves, level by level": {
+            f"level_{number}": figure for number, figure in enumerate(captioned, 1)
+        },
+        "Curves, all levels": {
+            "loss_curves": figures.loss_curves(records),
+            "accuracy_curves": figures.accuracy_curves(records),
+        },
+    }
+    return {heading: section for heading, section in found.items() if section}
+
+
+def _of_search(records: Records) -> dict[str, Section]:
+    found: dict[str, Section] = {
+        "The course of the search": {"history": search_figures.optimisation_history(records)}
+    }
+    if records.complete.empty:
+        return found
+    if shares := importances(records):
+        found["What mattered"] = {"importance": search_figures.importance_bars(shares)}
+    found["Each searched field against the objective"] = {
+        f"slice_{name}": figure for name, figure in search_figures.slices(records).items()
+    }
+    found["All fields at once"] = {"parallel": search_figures.parallel_coordinates(records)}
+    return found

@@ -1,0 +1,148 @@
+"""The tables of the report page, as HTML; every text is escaped here."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+
+import pandas as pd
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics import Interval
+from fashion_hpo.analysis.verdicts import Verdict
+from fashion_hpo.reporting.levels import by_level, numbers, seed_interval, shown
+
+NONE = "–"
+Cell = str | tuple[str, str]  # text, or text and the class of its cell
+
+
+def percent(value: float) -> str:
+    """A share as a percentage."""
+    return f"{value:.2%}".replace("%", " %")
+
+
+def decimals(value: float) -> str:
+    """Four decimals, as losses are compared."""
+    return f"{value:.4f}"
+
+
+def epochs(value: float) -> str:
+    """A count of epochs or a mean of such counts."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+MEASURES: dict[str, tuple[str, Callable[[float], str], str]] = {
+    "last_val_accuracy": ("val_accuracy", percent, "after the last epoch"),
+    "last_val_loss": ("val_loss", decimals, "after the last epoch, in nats"),
+    "generalization_gap": (
+        "generalization_gap",
+        decimals,
+        "val_loss − train_eval_loss after the last epoch, in nats",
+    ),
+    "parting_epoch": (
+        "parting_epoch",
+        epochs,
+        "epoch of the lowest smoothed validation loss, if it then rises by more than 2 % while "
+        "the training loss falls; the number of epochs + 1 where the losses do not part",
+    ),
+    "roughness": (
+        "roughness",
+        decimals,
+        "standard deviation of the second differences of the validation accuracy, last half",
+    ),
+    "ece": ("ece", decimals, "expected calibration error, 15 bins of equal mass"),
+}
+
+
+def claims_table(verdicts: Sequence[Verdict]) -> str:
+    """What the study set out to check, and how each claim fared."""
+    rows: list[list[Cell]] = [
+        [
+            v.claim_id,
+            (v.text, "text"),
+            (v.word, f"word {v.word.replace(' ', '-')}"),
+            (v.sentence, "text"),
+        ]
+        for v in verdicts
+    ]
+    return table(
+        "Declared before the study ran", ["claim", "what it says", "verdict", "measured"], rows
+    )
+
+
+def levels_table(records: Records) -> str:
+    """Mean and 95 % interval over seeds of every measure, at every level."""
+    rows: list[list[Cell]] = []
+    for level in by_level(records):
+        cells: list[Cell] = [level.label, str(level.trials["seed_index"].nunique())]
+        for column, (_, write, _) in MEASURES.items():
+            cells.append((_interval(seed_interval(level.trials, column), write), "number"))
+        rows.append(cells)
+    headings = ["level", "seeds", *(name for name, _, _ in MEASURES.values())]
+    return table("Levels: mean and 95 % interval over seeds", headings, rows)
+
+
+def measures_list() -> str:
+    """What each measure of the levels' table is."""
+    items = (
+        f"<dt>{escape(name)}</dt><dd>{escape(what)}</dd>" for name, _, what in MEASURES.values()
+    )
+    return f"<dl>{''.join(items)}</dl>"
+
+
+def trials_table(records: Records) -> str:
+    """Every trial with an outcome; a search's best come first."""
+    trials = records.trials.assign(value=numbers(records.trials, "value"))
+    if records.plan.search is not None:
+        trials = trials.sort_values(["value", "trial"], ascending=[False, True])
+    fields = [name for name in records.varied if name in trials]
+    headings = ["trial", *fields, "seed", "outcome", "validation accuracy", "epochs", "seconds"]
+    rows = [_trial(row, fields) for row in trials.to_dict("records")]
+    order = "order of claim" if records.plan.search is None else "best first"
+    return table(f"All trials, {order}", headings, rows)
+
+
+def table(caption: str, headings: Iterable[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """A table in a box of its own that scrolls sideways where the page is narrow."""
+    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f"<table><caption>{escape(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _trial(row: dict[str, object], fields: Sequence[str]) -> list[Cell]:
+    value, reason = row["value"], row.get("reason")
+    assert isinstance(value, float)
+    outcome = str(row["outcome"]) + (f": {reason}" if isinstance(reason, str) and reason else "")
+    return [
+        str(row["trial"]),
+        *(shown(row[name]) for name in fields),
+        _number(row.get("seed_index"), "{:.0f}"),
+        outcome,
+        (NONE if math.isnan(value) else percent(value), "number"),
+        (_number(row.get("epochs_done"), "{:.0f}"), "number"),
+        (_number(row.get("seconds"), "{:.1f}"), "number"),
+    ]
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return f"<td>{escape(cell)}</td>"
+    content, kind = cell
+    return f'<td class="{escape(kind)}">{escape(content)}</td>'
+
+
+def _interval(interval: Interval | None, write: Callable[[float], str]) -> str:
+    if interval is None:
+        return NONE
+    if math.isnan(interval.low):
+        return write(interval.mean)
+    return f"{write(interval.mean)} ({write(interval.low)} to {write(interval.high)})"
+
+
+def _number(value: object, form: str) -> str:
+    if isinstance(value, int | float) and not pd.isna(value):
+        return form.format(value)
+    return NONE

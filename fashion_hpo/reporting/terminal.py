@@ -1,0 +1,105 @@
+"""Progress in a terminal: one line that moves, or plain lines where output is no terminal."""
+
+import time
+from typing import TextIO
+
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.running.workers import EpochDone, Event, TrialEnded, TrialStarted
+
+BARS = "▁▂▃▄▅▆▇█"
+PLAIN_EVERY_SECONDS = 30  # between two lines about epochs
+
+
+class Progress:
+    """Shows trials done, the present curve, the best value and the time left."""
+
+    def __init__(self, plan: Plan, remaining: int, seconds: float, stream: TextIO) -> None:
+        self.plan = plan
+        self.stream = stream
+        self.ended = plan.trials - remaining
+        self.best: float | None = None
+        self.name = ""
+        self.curve: list[float] = []
+        self._moving = stream.isatty()
+        self._epochs_left = remaining * plan.base.epochs
+        self._epoch_seconds = seconds / max(1, plan.trials * plan.base.epochs)
+        self._shown_at = time.monotonic()
+
+    def show(self, event: Event) -> None:
+        """Take an event in and show where the study is."""
+        if isinstance(event, TrialStarted):
+            self.name, self.curve = event.name, []
+        elif isinstance(event, EpochDone):
+            self._epoch(event)
+        elif isinstance(event, TrialEnded):
+            self._end(event)
+
+    def _epoch(self, event: EpochDone) -> None:
+        epoch = event.epoch
+        self.curve.append(epoch.val_accuracy)
+        self._epochs_left -= 1
+        self._epoch_seconds += 0.2 * (epoch.seconds - self._epoch_seconds)  # recent ones count more
+        now = time.monotonic()
+        if not self._moving and now - self._shown_at < PLAIN_EVERY_SECONDS:
+            return
+        self._shown_at = now
+        best = "" if self.best is None else f"  best {self.best:.2%}"
+        line = (
+            f"[{self.ended + 1}/{self.plan.trials}] {self.name}  epoch {epoch.epoch}/"
+            f"{event.attempt.config.epochs} {sparkline(self.curve)} {epoch.val_accuracy:.2%}{best}"
+            f"  {clock(self._epochs_left * self._epoch_seconds)} left"
+        )
+        self._write(line, moving=self._moving)
+
+    def _end(self, event: TrialEnded) -> None:
+        self.ended += 1
+        self._shown_at = time.monotonic()
+        result = event.result
+        self._epochs_left -= max(0, event.attempt.config.epochs - len(result.history))
+        if result.outcome == "complete" and result.value is not None:
+            self.best = max(result.value, self.best or 0.0)
+        what = f"{result.value:.2%}" if result.value is not None else result.reason
+        seconds = sum(epoch["seconds"] for epoch in result.history)
+        self._write(
+            f"[{self.ended}/{self.plan.trials}] {self.name}  {result.outcome} {what}  "
+            f"in {clock(seconds)}, {clock(self._epochs_left * self._epoch_seconds)} left",
+            moving=False,
+        )
+
+    def _write(self, line: str, *, moving: bool) -> None:
+        start = "\r\033[K" if self._moving else ""
+        self.stream.write(f"{start}{line}" + ("" if moving else "\n"))
+        self.stream.flush()
+
+
+def sparkline(values: list[float]) -> str:
+    """The last 20 values as bars between their lowest and highest."""
+    shown = values[-20:]
+    low, high = min(shown), max(shown)
+    span = (high - low) or 1.0
+    return "".join(BARS[int((value - low) / span * (len(BARS) - 1))] for value in shown)
+
+
+def clock(seconds: float) -> str:
+    """12 s, 3 min 20 s or 2 h 05 min."""
+    whole = round(max(0.0, seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """What a study is about to do."""
+    levels = " x ".join(f"{len(values)} {name}" for name, values in plan.scientific.items())
+    if plan.search is not None:
+        shape = f"{plan.trials} trials of {plan.search.sampler} over {', '.join(plan.search.space)}"
+    else:
+        tuned = f" x {plan.nuisance_points} nuisance points" if plan.nuisance_points > 1 else ""
+        shape = f"{levels}{tuned} x {plan.seeds} seed(s) = {plan.trials} trials"
+    return [
+        f"{plan.name}, budget {plan.budget}: {plan.question}",
+        f"{shape}, {plan.base.epochs} epochs of {plan.base.train_images:,} images each: "
+        f"{plan.image_passes:,} image passes at most",
+    ]

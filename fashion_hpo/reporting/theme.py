@@ -1,0 +1,69 @@
+"""One look for all figures: colours told apart by colour-blind readers, on light and dark pages."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+# Okabe and Ito (2008), a little lighter blue, without the black and the yellow that vanish on one
+# background or the other.
+COLOURS = ("#1F82C0", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#C98600", "#8A6FC9", "#8A8A8A")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "x")
+BLUE, VERMILLION, GREEN, PURPLE = COLOURS[:4]
+GREY = "#808080"
+LOW_TO_HIGH = [[0.0, "#3B7FBF"], [0.5, "#9A9A9A"], [1.0, "#E08214"]]  # of middling lightness
+HEIGHT = 420  # pixels
+
+_AXIS = {
+    "automargin": True,
+    "gridcolor": "rgba(128, 128, 128, 0.25)",
+    "linecolor": GREY,
+    "showline": True,
+    "ticks": "outside",
+    "tickcolor": GREY,
+    "zeroline": False,
+}
+TEMPLATE = {
+    "layout": {
+        "colorway": list(COLOURS),
+        "font": {"family": "system-ui, sans-serif", "size": 13, "color": GREY},
+        "hovermode": "closest",
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+        "modebar": {"bgcolor": "rgba(0, 0, 0, 0)", "color": GREY, "activecolor": "#1F82C0"},
+        "margin": {"l": 60, "r": 20, "t": 70, "b": 60},
+        "paper_bgcolor": "rgba(0, 0, 0, 0)",
+        "plot_bgcolor": "rgba(0, 0, 0, 0)",
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+    }
+}
+
+
+def new_figure(title: str, note: str, *, x: str, y: str, height: int = HEIGHT) -> go.Figure:
+    """An empty figure with its title, a line that says what is drawn, and axis titles."""
+    figure = go.Figure()
+    figure.update_layout(
+        template=TEMPLATE, height=height, title={"text": title, "subtitle": {"text": note}}
+    )
+    figure.update_xaxes(title_text=x)
+    figure.update_yaxes(title_text=y)
+    return figure
+
+
+def say_empty(figure: go.Figure) -> go.Figure:
+    """The figure, with a word in its middle where it has nothing to draw."""
+    if not figure.data:
+        figure.add_annotation(
+            text="nothing to show yet", showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper"
+        )
+    return figure
+
+
+def level_look(index: int) -> dict[str, Any]:
+    """Colour and symbol of the level at this position of the study's order."""
+    return {"color": COLOURS[index % len(COLOURS)], "symbol": SYMBOLS[index % len(SYMBOLS)]}
+
+
+def faint(colour: str, opacity: float = 0.16) -> str:
+    """A `#rrggbb` colour, see-through."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity})"

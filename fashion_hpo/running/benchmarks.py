@@ -1,0 +1,139 @@
+"""Speed, measured: ours against the usual loop in one run, and what bookkeeping costs a trial."""
+
+import resource
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import Compose, Normalize, ToTensor
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.plan import make_plan
+from fashion_hpo.design.spec import Budget, StudySpec, levels
+from fashion_hpo.running.session import open_session
+from fashion_hpo.running.workers import EpochDone, TrialEnded, work
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.training.architectures import build_for
+from fashion_hpo.training.data import SearchSplits, Split
+from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.train import train
+
+
+class PillowImages(Dataset[tuple[Tensor, int]]):
+    """Images one by one through Pillow and torchvision's transforms, as R0's code has them."""
+
+    def __init__(self, split: Split) -> None:
+        self.images, self.labels = split.images.numpy(), split.labels.tolist()
+        self.transform = Compose([ToTensor(), Normalize((0.5,), (0.5,))])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.images[index])), self.labels[index]
+
+
+@dataclass(frozen=True)
+class TrainerSpeed:
+    """Images trained per second, one value a repeat, interleaved."""
+
+    ours: list[float]
+    usual: list[float]
+    usual_with_workers: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """Median over repeats of ours against the faster of the usual ways."""
+        return statistics.median(
+            ours / max(plain, workers)
+            for ours, plain, workers in zip(
+                self.ours, self.usual, self.usual_with_workers, strict=True
+            )
+        )
+
+
+@dataclass(frozen=True)
+class TrialCost:
+    """Seconds of one whole trial and its parts; the rest is checkpoints, ledger and MLflow."""
+
+    epochs: int
+    whole: float
+    training: float
+    export: float
+    peak_bytes: int
+
+    @property
+    def bookkeeping(self) -> float:
+        """What neither trained, evaluated nor exported."""
+        return self.whole - self.training - self.export
+
+
+def trainer_speed(splits: SearchSplits, hardware: Hardware, repeats: int) -> TrainerSpeed:
+    """Train the plain CNN at batch 128 both ways, in turn, after one pass of each to warm up."""
+    config = TrainConfig(architecture="cnn", pixel_range="symmetric", train_images=12_800, epochs=1)
+    speed = TrainerSpeed([], [], [])
+    for repeat in range(repeats + 1):
+        ours = _ours(config, splits, hardware)
+        usual = _usual(config, splits.train.first(6_400), hardware, workers=0)
+        workers = _usual(config, splits.train.first(6_400), hardware, workers=2)
+        if repeat:
+            speed.ours.append(ours)
+            speed.usual.append(usual)
+            speed.usual_with_workers.append(workers)
+    return speed
+
+
+def trial_cost(folder: Path, data: Path | None, device: str, epochs: int) -> TrialCost:
+    """One trial of the plain CNN through ledger and MLflow, in a fresh store."""
+    spec = StudySpec(
+        base=TrainConfig(architecture="cnn", epochs=epochs),
+        scientific={"dropout": levels(0.0, 0.2)},
+        seeds=1,
+        budgets={"quick": Budget()},
+    )
+    plan = make_plan("bench", "What does bookkeeping cost?", spec, "quick")
+    session = open_session(Store.at(folder), plan, data=data, device=device)
+    for _ in work(session, max_trials=1):  # imports, first export and first inserts are paid here
+        pass
+    training = export = 0.0
+    began = time.perf_counter()
+    for event in work(session, max_trials=1):
+        if isinstance(event, EpochDone):
+            training += event.epoch.seconds
+        elif isinstance(event, TrialEnded):
+            export = event.result.summaries["export_seconds"]
+    return TrialCost(epochs, time.perf_counter() - began, training, export, peak_bytes())
+
+
+def peak_bytes() -> int:
+    """The most memory this process has held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _ours(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> float:
+    (epoch,) = train(config, build_for(config), splits, hardware)
+    return epoch.images_per_second
+
+
+def _usual(config: TrainConfig, split: Split, hardware: Hardware, workers: int) -> float:
+    """A DataLoader over Pillow images, float32, contiguous, the loss read at every step."""
+    model = build_for(config).to(hardware.device).train()
+    optimizer = torch.optim.Adam(model.parameters(), config.learning_rate)
+    loss_function = nn.CrossEntropyLoss()
+    loader = DataLoader(PillowImages(split), config.batch_size, shuffle=True, num_workers=workers)
+    running = 0.0
+    began = time.perf_counter()
+    for images, labels in loader:
+        optimizer.zero_grad()
+        loss = loss_function(model(images.to(hardware.device)), labels.to(hardware.device))
+        loss.backward()
+        optimizer.step()
+        running += loss.item()
+    return len(split) / (time.perf_counter() - began)

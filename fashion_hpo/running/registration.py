@@ -1,0 +1,108 @@
+"""From a study's best trial to a proven, registered model; the test images are the caller's."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from fashion_hpo.running.trial import AlteredModelError
+from fashion_hpo.stores import models, registry
+from fashion_hpo.stores.ledger import Attempt, Ledger, Result
+from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.training import packaging
+from fashion_hpo.training.data import SearchSplits, Split
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A complete trial with its run and its model in MLflow."""
+
+    ledger: Ledger
+    attempt: Attempt
+    result: Result
+    run_id: str
+    model_id: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """On one set of images; `error` is the standard error of the accuracy."""
+
+    accuracy: float
+    loss: float
+    error: float
+
+
+def candidate(ledger: Ledger, tracker: Tracker) -> Candidate:
+    """The best complete trial; raises ValueError if there is none or its model is missing."""
+    best = ledger.best()
+    if best is None or best.result is None:
+        raise ValueError(f"{ledger.name} has no complete trial; run the study first.")
+    uid = best.attempt.uid
+    run_id, model_id = tracker.run_of(uid), tracker.model_of(uid)
+    if run_id is None or model_id is None:
+        raise ValueError(
+            f"trial {best.attempt.number} has no model in MLflow; run the study again."
+        )
+    return Candidate(ledger, best.attempt, best.result, run_id, model_id)
+
+
+def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn.Module:
+    """The candidate's model, proven to be the one that was measured.
+
+    Raises AlteredModelError if a file's hash differs from the ledger's, if dropout is on, if a
+    batch of 1, 7 or 512 fails, or if its validation accuracy is not the recorded one.
+    """
+    folder = registry.download(tracker.uri, f"models:/{chosen.model_id}")
+    _check_files(folder, chosen.result)
+    model = models.read_model(str(folder))
+    if found := packaging.differences(model, model, splits.val.images):
+        raise AlteredModelError(f"trial {chosen.attempt.number}: {'; '.join(found)}")
+    accuracy = score(model, splits.val).accuracy
+    recorded = chosen.result.summaries["model_val_accuracy"]
+    if abs(accuracy - recorded) > 0.5 / len(splits.val):
+        raise AlteredModelError(
+            f"trial {chosen.attempt.number}: its model has {accuracy:.2%} on the validation images "
+            f"where {recorded:.2%} were recorded"
+        )
+    return model
+
+
+def score(model: nn.Module, images: Split) -> Score:
+    """Accuracy and mean loss of a served model."""
+    probabilities = packaging.probabilities_of(model, images.images)
+    labels = images.labels.numpy()
+    accuracy = float((probabilities.argmax(1) == labels).mean())
+    picked = probabilities[np.arange(len(labels)), labels]
+    loss = float(-np.log(np.maximum(picked, np.finfo(np.float32).tiny)).mean())
+    return Score(accuracy, loss, float(np.sqrt(accuracy * (1 - accuracy) / len(labels))))
+
+
+def register(
+    chosen: Candidate, tracker: Tracker, model: nn.Module, tags: dict[str, str], card: str
+) -> str:
+    """Register, read back through the alias's target, compare, and make it champion; its version.
+
+    Raises AlteredModelError, leaving the alias where it was, if what comes back differs.
+    """
+    version = registry.create_version(
+        tracker, chosen.model_id, chosen.run_id, chosen.attempt.uid, tags, card
+    )
+    address = f"models:/{registry.REGISTERED_NAME}/{version.version}"
+    reloaded = models.read_model(str(registry.download(tracker.uri, address)))
+    images = torch.randint(0, 256, (512, 28, 28), dtype=torch.uint8)
+    if found := packaging.differences(reloaded, model, images):
+        raise AlteredModelError(f"version {version.version} is not the tested model: {found[0]}")
+    registry.make_champion(tracker, version)
+    return str(version.version)
+
+
+def _check_files(folder: Path, result: Result) -> None:
+    found = models.file_hashes(folder)
+    for name, sha256 in result.files.items():
+        own = name.removeprefix("model/")
+        if own != name and found.get(own) != sha256:
+            state = "missing" if own not in found else "altered"
+            raise AlteredModelError(f"the model's file {own} is {state}; it is not registered")

@@ -1,0 +1,48 @@
+"""How far a study is, under each budget: `python -m fashion_hpo.status dropout_ablation`."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+from fashion_hpo.reporting import command_line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0, or 2 for an unknown study or a store that cannot be read."""
+    made = command_line.parser("status", "Say how far a study is, under each of its budgets.")
+    made.add_argument("name", help="a file of studies/, without .py")
+    command_line.add_store(made)
+    return command_line.run(_run, made, argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from fashion_hpo.design.plan import make_plan
+    from fashion_hpo.design.study_file import load_study
+    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.ledger import read_ledger
+
+    store = Store.at(args.store, args.storage)
+    question, spec = load_study(args.name)
+    print(f"{args.name}: {question}")
+    for budget in spec.budgets:
+        ledger = read_ledger(store, make_plan(args.name, question, spec, budget))
+        if ledger is None:
+            print(f"  {budget:9} not begun")
+            continue
+        counts = Counter(e.result.outcome for e in ledger.entries() if e.result)
+        running = sum(entry.state == "RUNNING" for entry in ledger.entries())
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+        best = ledger.best()
+        top = (
+            f"; best {best.result.value:.2%}" if best and best.result and best.result.value else ""
+        )
+        print(
+            f"  {budget:9} {ledger.plan.trials} points: {outcomes or 'none done'}, "
+            f"{running} running, {ledger.remaining()} to go{top}"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""MLflow's model registry: versions of one registered model, and the alias of the champion."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow.artifacts
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from fashion_hpo.stores.tracking import TAG, Tracker
+
+REGISTERED_NAME = "fashion-mnist-classifier"
+CHAMPION = "champion"
+CHAMPION_URI = f"models:/{REGISTERED_NAME}@{CHAMPION}"
+
+
+def find_version(tracker: Tracker, uid: str) -> ModelVersion | None:
+    """The version made from the trial with this uid; registering twice must not make two."""
+    versions = tracker.client.search_model_versions(f"name = '{REGISTERED_NAME}'")
+    return next((v for v in versions if v.tags.get(f"{TAG}.uid") == uid), None)
+
+
+def create_version(
+    tracker: Tracker, model_id: str, run_id: str, uid: str, tags: Mapping[str, str], card: str
+) -> ModelVersion:
+    """Register a logged model, with its description."""
+    try:
+        tracker.client.create_registered_model(
+            REGISTERED_NAME, description="Fashion-MNIST: raw uint8 (N, 28, 28) to ten probabilities"
+        )
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    own = {f"{TAG}.{name}": value for name, value in tags.items()} | {f"{TAG}.uid": uid}
+    return tracker.client.create_model_version(
+        REGISTERED_NAME,
+        f"models:/{model_id}",
+        run_id,
+        tags=own,
+        description=card,
+        model_id=model_id,
+    )
+
+
+def make_champion(tracker: Tracker, version: ModelVersion) -> None:
+    """Point the alias at a version."""
+    tracker.client.set_registered_model_alias(REGISTERED_NAME, CHAMPION, str(version.version))
+
+
+def download(tracking_uri: str, address: str) -> Path:
+    """A model's files, as a local folder; raises ValueError if there is none at this address."""
+    try:
+        path = mlflow.artifacts.download_artifacts(artifact_uri=address, tracking_uri=tracking_uri)
+    except MlflowException as error:
+        raise ValueError(f"{address} cannot be read ({str(error).splitlines()[0]}).") from None
+    return Path(path)

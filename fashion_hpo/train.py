@@ -1,0 +1,57 @@
+"""Train one config, without a study or a store: `python -m fashion_hpo.train --set epochs=3`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from fashion_hpo.reporting import command_line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0, 1 if the training diverged, 2 for bad input."""
+    made = command_line.parser("train", "Train one config and print its epochs; nothing is stored.")
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        dest="changes",
+        help="any field of TrainConfig, such as architecture=optimized_cnn",
+    )
+    command_line.add_data(made)
+    return command_line.run(_run, made, argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from fashion_hpo.design.config import TrainConfig, parse_field
+
+    given = command_line.settings(args.changes)
+    config = TrainConfig(**{name: parse_field(name, text) for name, text in given.items()})
+
+    from fashion_hpo.training import devices
+    from fashion_hpo.training.architectures import build_for, parameter_count
+    from fashion_hpo.training.data import load_or_download
+    from fashion_hpo.training.train import train
+
+    hardware = devices.choose(args.device, config.precision)
+    network = build_for(config)
+    splits = load_or_download(args.data)
+    print(
+        f"{config.architecture}, {parameter_count(network):,} parameters, on "
+        f"{hardware.describe()['device_name']}, {hardware.precision}"
+    )
+    print("epoch  train loss  clean train loss  val loss  val accuracy  images/s")
+    diverged = False
+    for epoch in train(config, network, splits, hardware):
+        diverged = epoch.diverged
+        print(
+            f"{epoch.epoch:5}  {epoch.train_loss:10.4f}  {epoch.train_eval_loss:16.4f}  "
+            f"{epoch.val_loss:8.4f}  {epoch.val_accuracy:12.2%}  "
+            f"{epoch.images_per_second:8,.0f}",
+            flush=True,
+        )
+    return command_line.HALTED if diverged else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Does a high learning rate make loss and accuracy jump, where a low one is smooth but slower?
+
+Report R2, figures 4.5 and 4.6.  The rate is constant over the epochs, as in the report.
+
+    python -m fashion_hpo.study learning_rate_ablation
+"""
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.spec import Budget, Claim, StudySpec, levels
+
+STUDY = StudySpec(
+    base=TrainConfig(architecture="optimized_cnn", dropout=0.1, schedule="constant", epochs=20),
+    scientific={"learning_rate": levels(1e-4, 1e-3, 1e-2)},
+    claims=[
+        Claim(
+            id="R2.d",
+            text="A high learning rate makes the accuracy jump; a low one is smooth.",
+            measure="roughness",
+            contrast=("learning_rate", 1e-2, 1e-4),
+            direction="lower",
+        )
+    ],
+    captions={1e-4: "low learning rate", 1e-2: "high learning rate"},
+    budgets={
+        "quick": Budget(
+            epochs=5, train_images=10_000, seeds=2, scientific={"learning_rate": levels(1e-4, 1e-2)}
+        ),
+        "standard": Budget(train_images=20_000),
+        "full": Budget(epochs=30, seeds=5),
+    },
+)

@@ -1,0 +1,30 @@
+"""Does the optimized CNN beat the simple CNN clearly?
+
+Report R2, figures 4.7 and 4.8.  Both train with the same settings, those of the other ablations.
+
+    python -m fashion_hpo.study simple_vs_optimized
+"""
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.spec import Budget, Claim, StudySpec, levels
+
+STUDY = StudySpec(
+    base=TrainConfig(dropout=0.1, schedule="constant", epochs=20),
+    scientific={"architecture": levels("simple_cnn", "optimized_cnn")},
+    claims=[
+        Claim(
+            id="R2.e",
+            text="The optimized CNN beats the simple CNN clearly.",
+            measure="val_accuracy",
+            contrast=("architecture", "simple_cnn", "optimized_cnn"),
+            direction="higher",
+            margin=0.005,
+        )
+    ],
+    captions={"simple_cnn": "simple CNN", "optimized_cnn": "optimized CNN"},
+    budgets={
+        "quick": Budget(epochs=5, train_images=10_000, seeds=2),
+        "standard": Budget(train_images=20_000),
+        "full": Budget(epochs=30, seeds=5),
+    },
+)

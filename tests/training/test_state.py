@@ -1,0 +1,163 @@
+import pickletools
+import signal
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch.optim import SGD, Adam, AdamW
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.training.architectures import build_for
+from fashion_hpo.training.data import SearchSplits
+from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.state import TrainingState, make_optimizer, write_atomically
+from tests.training.test_summaries import EPOCH
+from tests.training.tiny import curve, tiny_config, trained, weights
+
+
+def fresh(config: TrainConfig, hardware: Hardware) -> TrainingState:
+    return TrainingState(config, build_for(config), hardware)
+
+
+def recorded(state: TrainingState, val_losses: list[float]) -> list[bool]:
+    """Whether the state is finished after each epoch."""
+    finished = []
+    for number, loss in enumerate(val_losses, start=1):
+        state.record(replace(EPOCH, epoch=number, val_loss=loss))
+        finished.append(state.finished)
+    return finished
+
+
+def test_a_checkpoint_brings_everything_back(
+    splits: SearchSplits, hardware: Hardware, tmp_path: Path
+) -> None:
+    config = tiny_config(epochs=2, early_stopping_patience=1)
+    state = trained(config, splits, hardware)
+    state.save(tmp_path / "new" / "checkpoint")
+    loaded = fresh(config, hardware)
+    loaded.load(tmp_path / "new" / "checkpoint")
+    assert loaded.history == state.history
+    assert weights(loaded.model) == weights(state.model)
+    assert (loaded.best_epoch, loaded.best_loss) == (state.best_epoch, state.best_loss)
+    assert loaded.kept_epoch == state.kept_epoch
+    assert str(loaded.optimizer.state_dict()) == str(state.optimizer.state_dict())
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["checkpoint"]
+
+
+def test_a_checkpoint_holds_no_code(hardware: Hardware, tmp_path: Path) -> None:
+    fresh(tiny_config(), hardware).save(tmp_path / "checkpoint")
+    with zipfile.ZipFile(tmp_path / "checkpoint") as archive:
+        name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+        imports = {
+            argument
+            for operation, argument, _ in pickletools.genops(archive.read(name))
+            if operation.name == "GLOBAL"
+        }
+    assert imports <= {
+        "collections OrderedDict", "torch FloatStorage", "torch._utils _rebuild_tensor_v2"
+    }  # fmt: skip
+
+
+def test_a_checkpoint_of_another_config_is_refused(hardware: Hardware, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+    fresh(tiny_config(), hardware).save(path)
+    with pytest.raises(ValueError, match=r"checkpoint checkpoint belongs to another config"):
+        fresh(tiny_config(seed=1), hardware).load(path)
+
+
+SAVE_WITH_FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from typing import Any
+from fashion_hpo.training.state import write_atomically
+
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+write_atomically(Path(sys.argv[1]), bytes(100_000))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
+def test_a_process_killed_in_mid_write_leaves_the_old_checkpoint(
+    splits: SearchSplits, hardware: Hardware, tmp_path: Path
+) -> None:
+    """The system kills the writer at the 1,000th byte."""
+    config, path = tiny_config(epochs=1), tmp_path / "checkpoint"
+    state = trained(config, splits, hardware)
+    state.save(path)
+    writer = subprocess.run([sys.executable, "-c", SAVE_WITH_FULL_DISK, str(path)], check=False)
+    assert writer.returncode == -signal.SIGXFSZ
+    loaded = fresh(config, hardware)
+    loaded.load(path)
+    assert curve(loaded.history) == curve(state.history)
+
+
+def test_an_atomic_write_replaces_the_file_and_leaves_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    for content in (b"longer content", b"short"):
+        write_atomically(path, content)
+        assert path.read_bytes() == content
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_all_epochs_done_is_finished(hardware: Hardware) -> None:
+    state = fresh(tiny_config(epochs=3), hardware)
+    assert not state.finished
+    assert recorded(state, [1, 2, 3]) == [False, False, True]
+    assert state.kept_epoch == 3
+
+
+@pytest.mark.parametrize("field", ["val_loss", "train_loss", "train_eval_loss"])
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_is_finished(field: str, loss: float, hardware: Hardware) -> None:
+    state = fresh(tiny_config(epochs=9, early_stopping_patience=5), hardware)
+    changes: dict[str, Any] = {field: loss}
+    state.record(replace(EPOCH, **changes))
+    assert state.finished
+    assert state.best_weights is None
+
+
+@pytest.mark.parametrize(
+    ("delta", "val_losses", "finished", "best"),
+    [
+        (0.0, [1.0, 0.9, 0.95, 0.9], [False, False, False, True], 2),
+        (0.0, [1.0, 1.1, 0.9, 0.8], [False, False, False, False], 4),
+        (0.2, [1.0, 0.9, 0.85], [False, False, True], 1),
+        (0.2, [1.0, 0.9, 0.75], [False, False, False], 3),
+    ],
+)
+def test_patience_counts_epochs_that_are_not_better_by_delta(
+    delta: float, val_losses: list[float], finished: list[bool], best: int, hardware: Hardware
+) -> None:
+    config = tiny_config(epochs=9, early_stopping_patience=2, early_stopping_delta=delta)
+    state = fresh(config, hardware)
+    assert recorded(state, val_losses) == finished
+    assert state.kept_epoch == state.best_epoch == best
+
+
+def test_kept_weights_are_a_copy(hardware: Hardware) -> None:
+    state = fresh(tiny_config(early_stopping_patience=1), hardware)
+    before = weights(state.model)
+    recorded(state, [1.0])
+    for parameter in state.model.parameters():
+        parameter.data.add_(1)
+    assert weights(state.model) != before
+    state.restore_best_weights()
+    assert weights(state.model) == before
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adam", Adam), ("adamw", AdamW), ("sgd", SGD)])
+def test_the_optimizer_is_the_configs(name: str, kind: type, hardware: Hardware) -> None:
+    config = tiny_config(optimizer=name, learning_rate=0.02, weight_decay=0.03, momentum=0.4)
+    model = build_for(config)
+    next(model.parameters()).requires_grad = False
+    optimizer = make_optimizer(config, model, hardware)
+    assert type(optimizer) is kind
+    group = optimizer.param_groups[0]
+    assert (group["lr"], group["weight_decay"]) == (0.02, 0.03)
+    assert group.get("momentum", 0.4) == 0.4
+    assert len(group["params"]) == len(list(model.parameters())) - 1

@@ -1,0 +1,251 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fashion_hpo.design.config import Epoch, TrainConfig
+from fashion_hpo.training.architectures import CATALOGUE, build_for
+from fashion_hpo.training.data import SearchSplits, Split
+from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.evaluate import logits_of, score
+from fashion_hpo.training.state import TrainingState
+from fashion_hpo.training.train import train
+from tests.training.tiny import curve, tiny_config, trained, weights
+
+WAYS_TO_TRAIN: list[dict[str, Any]] = [
+    {"optimizer": "adam", "weight_decay": 1e-3},
+    {"optimizer": "adamw", "weight_decay": 1e-2, "schedule": "constant"},
+    {"optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.9, "schedule": "cyclical"},
+    {"mixup_alpha": 0.4, "label_smoothing": 0.1},
+    {"early_stopping_patience": 2, "early_stopping_delta": 0.05, "epochs": 4},
+    {"accumulation": 3, "pixel_range": "symmetric"},
+    {"train_images": 129, "batch_size": 64},  # the last batch is one image
+]
+CONFIGS = {
+    **{name: tiny_config(name) for name in CATALOGUE},
+    **{" ".join(map(str, way)): tiny_config(**way) for way in WAYS_TO_TRAIN},
+}
+DIVERGING = tiny_config(
+    optimizer="sgd", learning_rate=10, weight_decay=1, epochs=9, schedule="constant"
+)  # each step multiplies the weights by 1 - 10 * 1
+
+over_configs = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+
+
+@over_configs
+def test_resumed_from_any_epoch_equals_the_uninterrupted_to_the_bit(
+    config: TrainConfig, splits: SearchSplits, hardware: Hardware, tmp_path: Path
+) -> None:
+    whole = TrainingState(config, build_for(config), hardware)
+    for epoch in train(config, whole.model, splits, hardware, start=whole):
+        whole.save(tmp_path / str(epoch.epoch))
+    assert len(whole.history) > 1
+    for epoch in whole.history:
+        torch.rand(7)  # whatever else the process draws
+        resumed = TrainingState(config, build_for(config.replace(seed=99)), hardware)
+        resumed.load(tmp_path / str(epoch.epoch))
+        rest = list(train(config, resumed.model, splits, hardware, start=resumed))
+        assert len(rest) == len(whole.history) - epoch.epoch
+        assert curve(resumed.history) == curve(whole.history)
+        assert weights(resumed.model) == weights(whole.model)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_two_runs_are_equal_and_another_seed_is_not(
+    precision: str, splits: SearchSplits, hardware: Hardware
+) -> None:
+    hardware = replace(hardware, precision=precision)
+    config = tiny_config("optimized_cnn", mixup_alpha=0.2, epochs=2, train_images=128)
+    first, again = trained(config, splits, hardware), trained(config, splits, hardware)
+    assert curve(first.history) == curve(again.history)
+    assert weights(first.model) == weights(again.model)
+    other = trained(config.replace(seed=1), splits, hardware)
+    assert curve(first.history) != curve(other.history)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dropout": 0.0}, {"mixup_alpha": 0.5}, {"label_smoothing": 0.2}, {"weight_decay": 0.5},
+        {"schedule": "constant"}, {"pixel_range": "symmetric"}, {"optimizer": "adamw"},
+        {"batch_size": 32}, {"accumulation": 2}, {"train_images": 300}, {"learning_rate": 0.01},
+    ],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_every_field_changes_the_training(
+    change: dict[str, Any], splits: SearchSplits, hardware: Hardware
+) -> None:
+    config = tiny_config(epochs=1, weight_decay=0.1)
+    before = trained(config, splits, hardware)
+    after = trained(config.replace(**change), splits, hardware)
+    assert weights(before.model) != weights(after.model)
+
+
+def test_patterns_are_learnt(splits: SearchSplits, hardware: Hardware) -> None:
+    state = trained(tiny_config(epochs=8, learning_rate=0.01, dropout=0.0), splits, hardware)
+    assert state.history[0].val_accuracy < state.history[-1].val_accuracy
+    assert state.history[-1].val_accuracy > 0.9
+    assert state.history[-1].train_eval_accuracy > 0.9
+
+
+def test_an_epoch_says_what_the_model_does(splits: SearchSplits, hardware: Hardware) -> None:
+    config = tiny_config(epochs=1, schedule="constant", train_images=200)
+    state = trained(config, splits, hardware)
+    epoch = state.history[0]
+    for split, loss, accuracy in (
+        (splits.val, epoch.val_loss, epoch.val_accuracy),
+        (splits.train.first(200), epoch.train_eval_loss, epoch.train_eval_accuracy),
+    ):
+        measured = score(logits_of(state.model, split, "unit", hardware), split.labels)
+        assert measured == (loss, accuracy)
+    assert epoch.epoch == 1
+    assert epoch.learning_rate == config.learning_rate
+    assert epoch.seconds > 0
+    assert epoch.images_per_second > 0
+
+
+class SeenImages(nn.Module):
+    """Keeps the first pixel of every image it is trained on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(784, 10)
+        self.seen: list[list[int]] = []
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        if self.training:
+            self.seen.append((pixels[:, 0, 0, 0] * 255).round().int().tolist())
+        logits: Tensor = self.layer(pixels.flatten(1))
+        return logits
+
+
+@pytest.fixture
+def numbered(splits: SearchSplits) -> SearchSplits:
+    """Image i starts with the pixel i."""
+    images = splits.train.images[:200].clone()
+    images[:, 0, 0] = torch.arange(200)
+    return replace(splits, train=Split(images, splits.train.labels[:200]))
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "sizes"),
+    [(200, 64, [64, 64, 64, 8]), (129, 64, [64, 64]), (130, 64, [64, 64, 2]), (60, 60, [60])],
+)
+def test_an_epoch_sees_each_image_once_but_for_a_lone_last_one(
+    images: int, batch_size: int, sizes: list[int], numbered: SearchSplits, hardware: Hardware
+) -> None:
+    config = tiny_config(train_images=images, batch_size=batch_size, epochs=2)
+    model = SeenImages()
+    for _ in train(config, model, numbered, hardware):
+        pass
+    passes = model.seen[: len(sizes)], model.seen[len(sizes) :]
+    assert passes[0] != passes[1]
+    for batches in passes:
+        assert [len(batch) for batch in batches] == sizes
+        seen = list(chain.from_iterable(batches))
+        assert len(set(seen)) == sum(sizes)
+        assert set(seen) <= set(range(images))
+
+
+def test_a_lone_last_image_differs_between_epochs(
+    numbered: SearchSplits, hardware: Hardware
+) -> None:
+    config = tiny_config(train_images=129, batch_size=64, epochs=2)
+    model = SeenImages()
+    for _ in train(config, model, numbered, hardware):
+        pass
+    first, second = (set(chain(*model.seen[at : at + 2])) for at in (0, 2))
+    assert len(first) == len(second) == 128
+    assert first != second
+
+
+@pytest.mark.parametrize("images", [128, 100])  # in the second, the last part is smaller
+def test_accumulated_parts_make_the_step_of_one_large_batch(
+    images: int, splits: SearchSplits, hardware: Hardware
+) -> None:
+    config = tiny_config(
+        dropout=0.0, epochs=1, train_images=images, optimizer="sgd", learning_rate=0.1,
+        schedule="constant",
+    )  # fmt: skip
+    whole = trained(config.replace(batch_size=64), splits, hardware)
+    parts = trained(config.replace(batch_size=16, accumulation=4), splits, hardware)
+    for one, other in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    assert whole.history[0].train_loss == pytest.approx(parts.history[0].train_loss, rel=1e-5)
+
+
+def test_the_schedule_reaches_its_end_with_the_last_step(
+    splits: SearchSplits, hardware: Hardware
+) -> None:
+    config = tiny_config(final_learning_rate=1e-4, accumulation=2)
+    history = trained(config, splits, hardware).history
+    assert history[-1].learning_rate == pytest.approx(1e-4)
+    assert history[0].learning_rate > history[1].learning_rate > 2e-4
+
+
+def test_divergence_ends_the_training_with_its_curve_kept(
+    splits: SearchSplits, hardware: Hardware
+) -> None:
+    state = trained(DIVERGING, splits, hardware)
+    assert state.finished
+    assert 1 <= len(state.history) < 9
+    assert state.history[-1].diverged
+    assert not any(epoch.diverged for epoch in state.history[:-1])
+
+
+def test_a_diverged_training_is_not_resumed(
+    splits: SearchSplits, hardware: Hardware, tmp_path: Path
+) -> None:
+    trained(DIVERGING, splits, hardware).save(tmp_path / "checkpoint")
+    state = TrainingState(DIVERGING, build_for(DIVERGING), hardware)
+    state.load(tmp_path / "checkpoint")
+    assert list(train(DIVERGING, state.model, splits, hardware, start=state)) == []
+
+
+def test_early_stopping_ends_with_the_best_weights(
+    splits: SearchSplits, hardware: Hardware
+) -> None:
+    patience = 2
+    config = tiny_config(
+        epochs=30, early_stopping_patience=patience, optimizer="sgd", learning_rate=0.6,
+        momentum=0.5, schedule="constant", dropout=0.0,
+    )  # fmt: skip
+    state = trained(config, splits, hardware)
+    losses = [epoch.val_loss for epoch in state.history]
+    best = losses.index(min(losses)) + 1
+    assert state.kept_epoch == best == len(losses) - patience
+    assert len(losses) < config.epochs
+    kept = score(logits_of(state.model, splits.val, "unit", hardware), splits.val.labels)
+    assert kept.loss == min(losses)
+
+
+def test_without_early_stopping_the_last_epoch_is_kept(
+    splits: SearchSplits, hardware: Hardware
+) -> None:
+    state = trained(tiny_config(), splits, hardware)
+    assert state.kept_epoch == 3
+    kept = score(logits_of(state.model, splits.val, "unit", hardware), splits.val.labels)
+    assert kept.loss == state.history[-1].val_loss
+
+
+def test_the_loop_can_be_left_and_the_model_has_what_was_trained(
+    splits: SearchSplits, hardware: Hardware
+) -> None:
+    config = tiny_config()
+    model = build_for(config)
+    epochs: Iterator[Epoch] = train(config, model, splits, hardware)
+    first = next(epochs)
+    measured = score(logits_of(model, splits.val, "unit", hardware), splits.val.labels)
+    assert measured.loss == first.val_loss
+
+
+def test_nothing_of_the_splits_is_changed(splits: SearchSplits, hardware: Hardware) -> None:
+    before = splits.train.images.clone(), splits.train.labels.clone()
+    trained(tiny_config(mixup_alpha=1.0, pixel_range="symmetric", epochs=1), splits, hardware)
+    assert torch.equal(splits.train.images, before[0])
+    assert torch.equal(splits.train.labels, before[1])

@@ -1,0 +1,47 @@
+"""Configs that train in a moment, and what to compare of two trainings."""
+
+import inspect
+from dataclasses import asdict
+from typing import Any
+
+from torch import Tensor, nn
+
+from fashion_hpo.design.config import Epoch, TrainConfig
+from fashion_hpo.training.architectures import CATALOGUE, build_for
+from fashion_hpo.training.data import SearchSplits
+from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.state import TrainingState
+from fashion_hpo.training.train import train
+
+OPTIONS = {"channels": 4, "hidden": 16}
+CLOCKED = ("seconds", "images_per_second", "timestamp")
+
+
+def tiny_config(architecture: str = "simple_cnn", **fields: Any) -> TrainConfig:
+    """Three epochs of 400 images in batches of 64, the last one of 16."""
+    known = inspect.signature(CATALOGUE[architecture]).parameters
+    options = {name: value for name, value in OPTIONS.items() if name in known}
+    defaults = {"architecture_options": options, "epochs": 3, "batch_size": 64, "dropout": 0.3}
+    return TrainConfig(architecture=architecture, **{**defaults, **fields})
+
+
+def trained(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> TrainingState:
+    """The state at the end of an uninterrupted training."""
+    state = TrainingState(config, build_for(config), hardware)
+    for _ in train(config, state.model, splits, hardware, start=state):
+        pass
+    return state
+
+
+def curve(history: list[Epoch]) -> list[dict[str, float]]:
+    """The epochs without what a clock says."""
+    return [
+        {name: value for name, value in asdict(epoch).items() if name not in CLOCKED}
+        for epoch in history
+    ]
+
+
+def weights(model: nn.Module) -> dict[str, list[float]]:
+    """Parameters and buffers, to be compared to the bit."""
+    values: dict[str, Tensor] = model.state_dict()
+    return {name: value.flatten().tolist() for name, value in values.items()}
