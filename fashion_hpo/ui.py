@@ -24,8 +24,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.stores.layout import Store
 
     store = Store.at(args.store)
-    if store.tracking is None and not (store.root / "mlflow.db").exists():
-        raise ValueError(f"store {store.root} has no mlflow.db; run a study first.")
+    store.check_tracking()
     _check_port(args.port)
     print(f"MLflow UI on http://{HOST}:{args.port}  (Ctrl-C stops it)", flush=True)
     command = [

@@ -13,7 +13,7 @@ STUDY = StudySpec(
     scientific={"architecture": levels("cnn", "optimized_cnn")},
     captions={"cnn": "plain CNN", "optimized_cnn": "optimized CNN"},
     budgets={
-        "quick": Budget(epochs=3, train_images=10_000, seeds=2),
+        "quick": Budget(epochs=8, train_images=8_000, seeds=1),
         "standard": Budget(),
         "full": Budget(epochs=30, seeds=5),
     },

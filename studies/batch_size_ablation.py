@@ -24,7 +24,7 @@ STUDY = StudySpec(
     captions={32: "low batch size", 512: "high batch size"},
     budgets={
         "quick": Budget(
-            epochs=5, train_images=10_000, seeds=2, scientific={"batch_size": levels(32, 512)}
+            epochs=8, train_images=8_000, seeds=2, scientific={"batch_size": levels(32, 512)}
         ),
         "standard": Budget(train_images=20_000),
         "full": Budget(epochs=30, seeds=5),

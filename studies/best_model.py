@@ -26,7 +26,7 @@ STUDY = StudySpec(
         pruner="hyperband",
     ),
     budgets={
-        "quick": Budget(epochs=3, train_images=6_000, trials=8),
+        "quick": Budget(epochs=8, train_images=6_000, trials=8),
         "standard": Budget(train_images=30_000, trials=30),
         "full": Budget(epochs=30, trials=100),
     },

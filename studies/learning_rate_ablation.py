@@ -23,7 +23,7 @@ STUDY = StudySpec(
     captions={1e-4: "low learning rate", 1e-2: "high learning rate"},
     budgets={
         "quick": Budget(
-            epochs=5, train_images=10_000, seeds=2, scientific={"learning_rate": levels(1e-4, 1e-2)}
+            epochs=8, train_images=8_000, seeds=2, scientific={"learning_rate": levels(1e-4, 1e-2)}
         ),
         "standard": Budget(train_images=20_000),
         "full": Budget(epochs=30, seeds=5),

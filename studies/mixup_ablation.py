@@ -15,7 +15,7 @@ STUDY = StudySpec(
     captions={0.0: "without MixUp", 0.3: "with MixUp, alpha 0.3"},
     budgets={
         "quick": Budget(
-            epochs=5, train_images=10_000, seeds=2, scientific={"mixup_alpha": levels(0.0, 0.3)}
+            epochs=8, train_images=8_000, seeds=2, scientific={"mixup_alpha": levels(0.0, 0.3)}
         ),
         "standard": Budget(train_images=20_000),
         "full": Budget(epochs=30, seeds=5),

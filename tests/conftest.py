@@ -1,11 +1,15 @@
 """Fixtures of all rooms: small images that can be learnt, plain hardware, the real data."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mlflow import MlflowClient
 
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.ledger import connect
 from fashion_hpo.training import sources
 from fashion_hpo.training.data import SearchSplits, Split, load_search_splits
 from fashion_hpo.training.devices import Hardware
@@ -43,6 +47,26 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def real_splits(real_data: Path) -> SearchSplits:
     return load_search_splits(real_data)
+
+
+@pytest.fixture(scope="session")
+def fresh_databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both databases with their tables and nothing else: making them takes seconds."""
+    folder = tmp_path_factory.mktemp("fresh")
+    store = Store.at(folder)
+    connect(store).engine.dispose()
+    MlflowClient(store.tracking_uri).search_experiments()
+    return folder
+
+
+@pytest.fixture
+def store(fresh_databases: Path, tmp_path: Path) -> Store:
+    """An empty store of this test's own."""
+    root = tmp_path / "store"
+    root.mkdir()
+    for name in ("optuna.db", "mlflow.db"):
+        shutil.copy(fresh_databases / name, root / name)
+    return Store.at(root)
 
 
 def _noisy_patterns(images: int, seed: int) -> Split:

@@ -45,9 +45,9 @@ def good_share(trials: int) -> float:
 
 def _valued(records: Records) -> pd.DataFrame:
     """The complete trials that have a finite value."""
-    complete = records.complete
-    values = pd.to_numeric(complete["value"], errors="coerce")
-    return complete.assign(value=values)[np.isfinite(values)]
+    values = pd.to_numeric(records.complete["value"], errors="coerce").astype(float)
+    finite = values[np.isfinite(values)]
+    return records.complete.loc[finite.index].assign(value=finite)
 
 
 def _rebuilt(records: Records, trials: pd.DataFrame) -> optuna.Study:

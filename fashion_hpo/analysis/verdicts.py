@@ -14,7 +14,15 @@ from fashion_hpo.analysis.statistics import (
 )
 from fashion_hpo.design.spec import Claim
 
-SHARES = ("value", "val_accuracy", "best_val_accuracy", "model_val_accuracy", "last_val_accuracy")
+CURVES = ("train_loss", "train_eval_loss", "train_eval_accuracy", "val_loss", "val_accuracy")
+SHARES = (
+    "value",
+    "val_accuracy",
+    "train_eval_accuracy",
+    "best_val_accuracy",
+    "model_val_accuracy",
+    "last_val_accuracy",
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ def answer(records: Records) -> list[str]:
 
 def level_column(measure: str) -> str:
     """The trials' column that holds a measure; a curve is taken at its last epoch."""
-    return f"last_{measure}" if measure in ("val_accuracy", "val_loss", "train_loss") else measure
+    return f"last_{measure}" if measure in CURVES else measure
 
 
 def _judge(records: Records, claim: Claim) -> Verdict:
@@ -92,6 +100,8 @@ def _comparison(records: Records) -> str:
     field = next(iter(records.plan.scientific))
     means = records.complete.groupby(field)["value"].mean().sort_values()
     worst, best = means.index[0], means.index[-1]
+    if len(means) < 2:
+        return f"Only {field} {best} has complete trials yet: nothing to compare."
     found = paired_differences(records.complete, "value", field, worst, best)
     if len(found) < 2:
         return f"One seed alone cannot tell the levels of {field} apart."

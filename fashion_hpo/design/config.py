@@ -58,6 +58,12 @@ class TrainConfig:
             value = getattr(self, name)
             if value not in choices:
                 raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
+        object.__setattr__(self, "architecture_options", dict(self.architecture_options))
+        if self.schedule != "constant" and self.final_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"final_learning_rate is {self.final_learning_rate}, above learning_rate, "
+                f"{self.learning_rate}; a {self.schedule} schedule falls to it, so lower it."
+            )
         if self.batch_size > self.train_images:
             raise ValueError(
                 f"batch_size is {self.batch_size}, more than train_images, {self.train_images}; "

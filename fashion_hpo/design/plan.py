@@ -112,10 +112,11 @@ def make_plan(
     size = {"epochs": limits.epochs, "train_images": limits.train_images}
     size = {field: value for field, value in size.items() if value is not None}
     changes = dict(changes or {})
-    for field in changes:
-        if field in spec.scientific or (spec.search and field in spec.search.space):
-            raise ValueError(f"{field} is what study {name} varies; it cannot be set.")
     search = spec.search
+    varied = {"seed", *spec.scientific, *spec.nuisance, *(search.space if search else ())}
+    for field in changes:
+        if field in varied:
+            raise ValueError(f"{field} is what study {name} varies; it cannot be set.")
     if search and limits.trials:
         search = Search(
             space=search.space, trials=limits.trials, sampler=search.sampler, pruner=search.pruner
@@ -179,7 +180,7 @@ def nuisance_values(plan: Plan) -> list[dict[str, Any]]:
     count = plan.nuisance_points
     sequence = Sobol(len(plan.spec.nuisance), rng=sampler_seed(plan.spec.seed, 0, 0))
     unit = sequence.random_base2(math.ceil(math.log2(count)) if count > 1 else 0)[:count]
-    ranges = plan.spec.nuisance.items()
+    ranges = sorted(plan.spec.nuisance.items())  # reordered keys are the same study
     return [
         {
             name: place(distribution, float(u))
@@ -194,16 +195,16 @@ def place(distribution: BaseDistribution, u: float) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[int(u * len(distribution.choices))]
     assert isinstance(distribution, FloatDistribution | IntDistribution)
-    low, high = float(distribution.low), float(distribution.high)
-    if isinstance(distribution, IntDistribution):
-        high += 1  # the last whole number has a share of its own
-    value = low * (high / low) ** u if distribution.log else low + (high - low) * u
-    if isinstance(distribution, IntDistribution):
-        step = distribution.step
-        return distribution.low + (math.floor(value) - distribution.low) // step * step
-    if distribution.step is not None:
-        value = low + round((value - low) / distribution.step) * distribution.step
-    return float(f"{value:.6g}")  # readable, and the same value in every store
+    low, high = distribution.low, distribution.high
+    if distribution.step is not None and not distribution.log:  # each value has an equal share
+        value = low + int(u * (round((high - low) / distribution.step) + 1)) * distribution.step
+    elif isinstance(distribution, IntDistribution):
+        value = math.floor(low * ((high + 1) / low) ** u)
+    else:
+        value = low * (high / low) ** u if distribution.log else low + (high - low) * u
+    if isinstance(distribution, FloatDistribution):
+        value = float(f"{value:.6g}")  # readable, and the same value in every store
+    return min(max(value, low), high)  # rounding may have left the range
 
 
 def canonical_json(value: Any) -> str:

@@ -90,6 +90,7 @@ class StudySpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _check_counts(self)
         _check_roles(self)
         _check_budgets(self)
@@ -111,9 +112,22 @@ def check_name(name: str) -> str:
     return name
 
 
-def _check_counts(spec: StudySpec) -> None:
+def _check_types(spec: StudySpec) -> None:
     if not isinstance(spec.base, TrainConfig):
         raise ValueError(f"base is {spec.base!r}; allowed is a TrainConfig.")
+    if spec.search is not None and not isinstance(spec.search, Search):
+        raise ValueError(f"search is {spec.search!r}; allowed is a Search.")
+    for name in ("scientific", "nuisance", "captions", "budgets"):
+        _check_mapping(name, getattr(spec, name))
+    if spec.search is not None:
+        _check_mapping("search.space", spec.search.space)
+    if not isinstance(spec.claims, tuple | list):
+        raise ValueError(f"claims is {spec.claims!r}; allowed is a list of Claims.")
+    if type(spec.seed) is not int or spec.seed < 0:
+        raise ValueError(f"seed is {spec.seed!r}; allowed is a whole number from 0.")
+
+
+def _check_counts(spec: StudySpec) -> None:
     for name in ("seeds", "nuisance_points"):
         _check_count(name, getattr(spec, name))
     if spec.search is not None:
@@ -145,10 +159,10 @@ def check_levels(base: TrainConfig, scientific: Mapping[str, tuple[Level, ...]],
         _check_field(role, name)
         if not isinstance(values, tuple | list) or not values:
             raise ValueError(f"{role}[{name!r}] is {values!r}; give at least one level.")
-        if len(set(values)) < len(values):
-            raise ValueError(f"{role}[{name!r}] is {values!r}; name each level once.")
         for value in values:
             base.replace(**{name: value})
+        if len(set(values)) < len(values):
+            raise ValueError(f"{role}[{name!r}] is {values!r}; name each level once.")
 
 
 def _check_range(base: TrainConfig, role: str, name: str, distribution: object) -> None:
@@ -181,9 +195,11 @@ def _check_budgets(spec: StudySpec) -> None:
             if (value := getattr(budget, count)) is not None:
                 _check_count(f"budgets[{name!r}].{count}", value)
         role = f"budgets[{name!r}].scientific"
-        for varied in budget.scientific or {}:
+        fewer = {} if budget.scientific is None else budget.scientific
+        _check_mapping(role, fewer)
+        for varied in fewer:
             _check_choice(role, varied, tuple(spec.scientific))
-        check_levels(spec.base, budget.scientific or {}, role)
+        check_levels(spec.base, fewer, role)
 
 
 def _check_claims(spec: StudySpec) -> None:
@@ -191,12 +207,30 @@ def _check_claims(spec: StudySpec) -> None:
         if not isinstance(claim, Claim):
             raise ValueError(f"claims has {claim!r}; allowed is a Claim.")
         _check_choice(f"claim {claim.id}: direction", claim.direction, get_args(Direction))
-        if not (math.isfinite(claim.margin) and claim.margin >= 0):
+        number = isinstance(claim.margin, int | float) and math.isfinite(claim.margin)
+        if not number or claim.margin < 0:
             raise ValueError(f"claim {claim.id}: margin is {claim.margin!r}; allowed is 0 or more.")
-        name, *contrast = claim.contrast
-        _check_choice(f"claim {claim.id}: contrast", name, tuple(spec.scientific))
-        for level in contrast:
-            _check_choice(f"claim {claim.id}: level of {name}", level, spec.scientific[name])
+        _check_contrast(spec, claim)
+    ids = [claim.id for claim in spec.claims]
+    if twice := [name for name in ids if ids.count(name) > 1]:
+        raise ValueError(f"claims has {twice[0]!r} twice; give each claim an id of its own.")
+
+
+def _check_contrast(spec: StudySpec, claim: Claim) -> None:
+    contrast = claim.contrast
+    if not isinstance(contrast, tuple | list) or len(contrast) != 3 or contrast[1] == contrast[2]:
+        raise ValueError(
+            f"claim {claim.id}: contrast is {contrast!r}; allowed is a field and two levels of it."
+        )
+    name, *compared = contrast
+    _check_choice(f"claim {claim.id}: contrast", name, tuple(spec.scientific))
+    for level in compared:
+        _check_choice(f"claim {claim.id}: level of {name}", level, spec.scientific[name])
+
+
+def _check_mapping(name: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} is {value!r}; allowed is a dict.")
 
 
 def _check_count(name: str, value: object) -> None:

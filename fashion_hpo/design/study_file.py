@@ -27,7 +27,10 @@ def list_studies() -> dict[str, Path]:
 
 def question_of(path: Path) -> str:
     """The first paragraph of a study's docstring, read without running the file."""
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    try:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    except (SyntaxError, ValueError) as error:
+        return f"cannot be read: {error}"
     return " ".join(text.split("\n\n")[0].split())
 
 
@@ -44,8 +47,8 @@ def load_study(name: str) -> tuple[str, StudySpec]:
     path = known[name]
     try:
         spec = runpy.run_path(str(path)).get("STUDY")
-    except (TypeError, SyntaxError, NameError, ImportError, ValueError) as error:
-        raise ValueError(f"{path.name}: {error}") from error
+    except Exception as error:  # a person's own file: whatever it raises is about that file
+        raise ValueError(f"{path.name}: {error or type(error).__name__}") from error
     if not isinstance(spec, StudySpec):
         raise ValueError(f"{path.name} has no STUDY = StudySpec(...); add one.")
     return question_of(path), spec

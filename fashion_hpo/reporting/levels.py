@@ -12,7 +12,8 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import Interval, t_interval
 from fashion_hpo.design.spec import Level
 
-LONGEST_LABEL = 60
+LONGEST_LABEL = 60  # characters
+LEVEL_LABEL = 22  # where several stand side by side
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,19 @@ def seed_interval(trials: pd.DataFrame, column: str) -> Interval | None:
     return t_interval(values.tolist()) if len(values) else None
 
 
-def plot_text(value: object) -> str:
-    """Text for a figure, where plotly would otherwise read tags."""
-    return html.escape(shortened(value), quote=False)
+def left_out(records: Records) -> str:
+    """How many trials have no place in a figure of complete ones, by outcome."""
+    outcomes = records.trials["outcome"]
+    counts = outcomes[outcomes != "complete"].value_counts()
+    named = ", ".join(f"{count} {plot_text(outcome)}" for outcome, count in counts.items())
+    return f"; left out: {named}" if named else ""
 
 
-def shortened(value: object) -> str:
-    """One line of at most 60 characters."""
+def plot_text(value: object, longest: int = LONGEST_LABEL) -> str:
+    """Text for a figure, in one line, where plotly would otherwise read tags."""
     line = " ".join(str(value).split())
-    return line if len(line) <= LONGEST_LABEL else f"{line[: LONGEST_LABEL - 1]}…"
+    shortened = line if len(line) <= longest else f"{line[: longest - 1]}…"
+    return html.escape(shortened, quote=False)
 
 
 def shown(value: object) -> str:

@@ -11,7 +11,8 @@ def model_card(ledger: Ledger, chosen: Candidate, tested: Score, openings_before
     summaries = chosen.result.summaries
     accuracy = f"{tested.accuracy:.2%} ± {1.96 * tested.error:.2%}"
     config = json.dumps(chosen.attempt.config.to_dict(), indent=2)
-    return f"""# {chosen.attempt.config.architecture}: trial {chosen.attempt.number} of {ledger.name}
+    title = f"{chosen.attempt.config.architecture}: trial {chosen.attempt.number} of {ledger.name}"
+    return f"""# {title}
 
 Question of the study: {ledger.attributes["question"]}
 

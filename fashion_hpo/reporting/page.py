@@ -174,14 +174,15 @@ def _plain(text: str) -> str:
 def _making(records: Records) -> str:
     """All that is needed to know where the numbers come from, and to make the page again."""
     plan = records.plan
-    devices = records.trials["device_name"].dropna() if "device_name" in records.trials else []
+    known = "device_name" in records.trials
+    devices = set(records.trials["device_name"].dropna()) if known else set()
     seconds = float(numbers(records.trials, "seconds").sum())
     facts = {
         "ledger": f"{records.ledger_name} ({records.ledger_uid})",
         "budget": f"{plan.budget}: {plan.trials} trials of up to {plan.base.epochs} epochs over "
         f"{plan.base.train_images} images",
         "data (sha256)": records.data_hash,
-        "devices": ", ".join(sorted({str(name) for name in devices if name})) or "none yet",
+        "devices": ", ".join(sorted(str(name) for name in devices if name)) or "none yet",
         "hours of training": f"{seconds / 3600:.2f}",
     }
     command = f"python -m fashion_hpo.report {plan.name} --budget {plan.budget}"

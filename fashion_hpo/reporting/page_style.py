@@ -2,9 +2,9 @@
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; "
-    "script-src 'unsafe-inline' 'unsafe-eval'"
+    "script-src 'unsafe-inline' 'unsafe-eval'; form-action 'none'; base-uri 'none'"
 )
-"""Content security policy: the page loads nothing.  (plotly compiles its WebGL drawing: eval.)"""
+"""Content security policy: the page loads and sends nothing.  (plotly compiles its WebGL: eval.)"""
 
 STYLE = """
 :root {
@@ -73,6 +73,7 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 .plot .y2tick text, .plot .legendtext, .plot .annotation-text, .plot .bartext,
 .plot .parcoords text, .plot .infolayer .colorbar text { fill: var(--ink) !important; }
 .plot .parcoords .axis-extent-text { display: none; }
+.plot .parcoords .axis path, .plot .parcoords .axis line { stroke: var(--soft) !important; }
 .plot .parcoords text { text-shadow: none !important; }
 .plot .modebar { background: transparent !important; }
 @media (max-width: 40rem) {
@@ -90,7 +91,9 @@ for (const box of document.querySelectorAll(".plot")) {
   const drawn = JSON.parse(document.getElementById(box.id + "-data").textContent);
   if (touch) drawn.layout.dragmode = false;
   Plotly.newPlot(box, drawn.data, drawn.layout, {
-    responsive: true, displaylogo: false, displayModeBar: touch ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d"],
+    responsive: true, displaylogo: false, displayModeBar: touch ? false : "hover",
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "sendChartToCloud"],  // no upload
+    plotlyServerURL: "",
   });
 }
 """

@@ -13,6 +13,7 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.reporting.axes import FieldAxis, field_axis
 from fashion_hpo.reporting.levels import numbers, plot_text
 from fashion_hpo.reporting.theme import (
+    ACCURACY,
     BLUE,
     GREY,
     HEIGHT,
@@ -24,7 +25,6 @@ from fashion_hpo.reporting.theme import (
     say_empty,
 )
 
-OBJECTIVE = "validation accuracy (%)"
 FIRST_SLICES = ("dropout", "batch_size", "learning_rate")  # those the reports show
 WITH_VALUE = {
     "pruned": {"color": faint(GREY, 0.75), "size": 8, "symbol": "circle-open"},
@@ -41,17 +41,17 @@ STRIP = 0.06  # between dots over one choice, which stands 1 from the next
 def optimisation_history(records: Records) -> go.Figure:
     """Each trial's value in the order of the search, and the best complete one so far."""
     note = "filled: complete trials; hollow: pruned; trials without a value stand at the foot"
-    figure = new_figure("Optimisation history", note, x="trial number", y=OBJECTIVE)
+    figure = new_figure("Optimisation history", note, x="trial number", y=ACCURACY)
     trials = records.trials.sort_values("trial")
     values = 100 * numbers(trials, "value")
-    for outcome, marker in WITH_VALUE.items():
-        chosen = (trials["outcome"] == outcome) & values.notna()
-        _add_dots(figure, trials[chosen]["trial"], values[chosen], outcome, marker)
     best = values.where(trials["outcome"] == "complete").cummax().ffill()
     if best.notna().any():
         line = {"shape": "hv", "color": VERMILLION}
         x, y = trials["trial"].tolist(), best.tolist()
         figure.add_scatter(x=x, y=y, mode="lines", name="best so far", line=line)
+    for outcome, marker in WITH_VALUE.items():
+        chosen = (trials["outcome"] == outcome) & values.notna()
+        _add_dots(figure, trials[chosen]["trial"], values[chosen], outcome, marker)
     for outcome, marker in WITHOUT_VALUE.items():
         numbered = trials[trials["outcome"] == outcome]["trial"]
         foot = pd.Series(_foot(values), index=numbered.index)
@@ -91,11 +91,11 @@ def parallel_coordinates(records: Records) -> go.Figure:
     values = 100 * numbers(records.complete, "value").dropna()
     trials = records.complete.loc[values.index]
     note = "each line is a complete trial; drag along an axis to pick a range"
-    figure = new_figure("Parallel coordinates", note, x="searched field", y=OBJECTIVE)
+    figure = new_figure("Parallel coordinates", note, x="searched field", y=ACCURACY)
     if trials.empty:
         return say_empty(figure)
     dimensions = [_dimension(trials[name], axis) for name, axis in _axes(records).items()]
-    dimensions.append({"label": OBJECTIVE, "values": values.tolist()})
+    dimensions.append({"label": ACCURACY, "values": values.tolist()})
     figure.add_parcoords(
         dimensions=dimensions,
         labelangle=-12,
@@ -104,7 +104,7 @@ def parallel_coordinates(records: Records) -> go.Figure:
             "color": values.tolist(),
             "colorscale": LOW_TO_HIGH,
             "showscale": True,
-            "colorbar": {"title": {"text": OBJECTIVE, "side": "right"}, "thickness": 12},
+            "colorbar": {"title": {"text": ACCURACY, "side": "right"}, "thickness": 12},
         },
     )
     figure.update_layout(margin={"l": 70, "r": 30, "t": 110, "b": 30}, height=HEIGHT + 40)
@@ -118,7 +118,7 @@ def slices(records: Records) -> dict[str, go.Figure]:
 
 def _slice(records: Records, name: str, axis: FieldAxis) -> go.Figure:
     note = "filled: complete trials; light and hollow: pruned, with the value they had"
-    figure = new_figure(f"{plot_text(name)} against the objective", note, x=axis.title, y=OBJECTIVE)
+    figure = new_figure(f"{plot_text(name)} against the objective", note, x=axis.title, y=ACCURACY)
     values = 100 * numbers(records.trials, "value")
     for outcome, marker in WITH_VALUE.items():
         chosen = (records.trials["outcome"] == outcome) & values.notna()

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from fashion_hpo.analysis.importance import importances
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.reporting import figures, search_figures
+from fashion_hpo.reporting import curve_figures, final_figures, search_figures
 
 Section = Mapping[str, go.Figure]
 """Figures shown side by side where there is room, by the name of their file."""
@@ -20,18 +20,18 @@ def sections(records: Records) -> dict[str, Section]:
 
 
 def _of_design(records: Records) -> dict[str, Section]:
-    captioned = figures.captioned_levels(records)
+    captioned = curve_figures.captioned_levels(records)
     found: dict[str, Section] = {
         "Final values": {
-            "final_accuracy": figures.final_accuracy(records),
-            "final_loss": figures.final_loss(records),
+            "final_accuracy": final_figures.final_accuracy(records),
+            "final_loss": final_figures.final_loss(records),
         },
         "Curves, level by level": {
             f"level_{number}": figure for number, figure in enumerate(captioned, 1)
         },
         "Curves, all levels": {
-            "loss_curves": figures.loss_curves(records),
-            "accuracy_curves": figures.accuracy_curves(records),
+            "loss_curves": curve_figures.loss_curves(records),
+            "accuracy_curves": curve_figures.accuracy_curves(records),
         },
     }
     return {heading: section for heading, section in found.items() if section}

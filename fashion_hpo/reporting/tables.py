@@ -1,8 +1,9 @@
 """The tables of the report page, as HTML; every text is escaped here."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 import pandas as pd
 
@@ -112,7 +113,7 @@ def table(caption: str, headings: Iterable[str], rows: Iterable[Sequence[Cell]])
     )
 
 
-def _trial(row: dict[str, object], fields: Sequence[str]) -> list[Cell]:
+def _trial(row: Mapping[Any, object], fields: Sequence[str]) -> list[Cell]:
     value, reason = row["value"], row.get("reason")
     assert isinstance(value, float)
     outcome = str(row["outcome"]) + (f": {reason}" if isinstance(reason, str) and reason else "")

@@ -21,7 +21,7 @@ class Progress:
         self.name = ""
         self.curve: list[float] = []
         self._moving = stream.isatty()
-        self._epochs_left = remaining * plan.base.epochs
+        self._epochs_left = self._left_at_start = remaining * plan.base.epochs
         self._epoch_seconds = seconds / max(1, plan.trials * plan.base.epochs)
         self._shown_at = time.monotonic()
 
@@ -29,6 +29,7 @@ class Progress:
         """Take an event in and show where the study is."""
         if isinstance(event, TrialStarted):
             self.name, self.curve = event.name, []
+            self._left_at_start = self._epochs_left  # of the trial, which may be a resumed one
         elif isinstance(event, EpochDone):
             self._epoch(event)
         elif isinstance(event, TrialEnded):
@@ -37,7 +38,7 @@ class Progress:
     def _epoch(self, event: EpochDone) -> None:
         epoch = event.epoch
         self.curve.append(epoch.val_accuracy)
-        self._epochs_left -= 1
+        self._epochs_left = self._left_at_start - epoch.epoch
         self._epoch_seconds += 0.2 * (epoch.seconds - self._epoch_seconds)  # recent ones count more
         now = time.monotonic()
         if not self._moving and now - self._shown_at < PLAIN_EVERY_SECONDS:
@@ -55,7 +56,7 @@ class Progress:
         self.ended += 1
         self._shown_at = time.monotonic()
         result = event.result
-        self._epochs_left -= max(0, event.attempt.config.epochs - len(result.history))
+        self._epochs_left = self._left_at_start - event.attempt.config.epochs
         if result.outcome == "complete" and result.value is not None:
             self.best = max(result.value, self.best or 0.0)
         what = f"{result.value:.2%}" if result.value is not None else result.reason

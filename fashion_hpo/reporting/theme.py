@@ -1,6 +1,6 @@
 """One look for all figures: colours told apart by colour-blind readers, on light and dark pages."""
 
-from typing import Any
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
@@ -12,6 +12,8 @@ BLUE, VERMILLION, GREEN, PURPLE = COLOURS[:4]
 GREY = "#808080"
 LOW_TO_HIGH = [[0.0, "#3B7FBF"], [0.5, "#9A9A9A"], [1.0, "#E08214"]]  # of middling lightness
 HEIGHT = 420  # pixels
+LOSS = "cross-entropy loss (nats)"
+ACCURACY = "validation accuracy (%)"
 
 _AXIS = {
     "automargin": True,
@@ -20,6 +22,8 @@ _AXIS = {
     "showline": True,
     "ticks": "outside",
     "tickcolor": GREY,
+    "ticklabeloverflow": "allow",
+    "title": {"standoff": 14},
     "zeroline": False,
 }
 TEMPLATE = {
@@ -40,10 +44,8 @@ TEMPLATE = {
 
 def new_figure(title: str, note: str, *, x: str, y: str, height: int = HEIGHT) -> go.Figure:
     """An empty figure with its title, a line that says what is drawn, and axis titles."""
-    figure = go.Figure()
-    figure.update_layout(
-        template=TEMPLATE, height=height, title={"text": title, "subtitle": {"text": note}}
-    )
+    figure = go.Figure(layout={"template": TEMPLATE, "height": height})  # in place of plotly's own
+    figure.update_layout(title={"text": title, "subtitle": {"text": note}})
     figure.update_xaxes(title_text=x)
     figure.update_yaxes(title_text=y)
     return figure
@@ -58,9 +60,16 @@ def say_empty(figure: go.Figure) -> go.Figure:
     return figure
 
 
-def level_look(index: int) -> dict[str, Any]:
-    """Colour and symbol of the level at this position of the study's order."""
-    return {"color": COLOURS[index % len(COLOURS)], "symbol": SYMBOLS[index % len(SYMBOLS)]}
+class LevelLook(NamedTuple):
+    """How one level is drawn; the symbol tells levels apart without the colour."""
+
+    colour: str
+    symbol: str
+
+
+def level_look(index: int) -> LevelLook:
+    """The look of the level at this position of the study's order."""
+    return LevelLook(COLOURS[index % len(COLOURS)], SYMBOLS[index % len(SYMBOLS)])
 
 
 def faint(colour: str, opacity: float = 0.16) -> str:

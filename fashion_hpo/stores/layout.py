@@ -51,9 +51,19 @@ class Store:
         return self.storage or f"sqlite:///{self.root / 'optuna.db'}"
 
     @property
+    def has_ledgers(self) -> bool:
+        """Whether there is a database to read; opening one that is not there would make it."""
+        return self.storage is not None or (self.root / "optuna.db").exists()
+
+    @property
     def tracking_uri(self) -> str:
         """MLflow's database or server."""
         return self.tracking or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    def check_tracking(self) -> None:
+        """Raise StoreError if no tracking database is there: opening it would make one."""
+        if self.tracking is None and not (self.root / "mlflow.db").exists():
+            raise StoreError(f"store {self.root} has no mlflow.db; run a study first.")
 
     @property
     def artifacts(self) -> Path:

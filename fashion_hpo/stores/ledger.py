@@ -243,7 +243,12 @@ def open_ledger(
 
 
 def read_ledger(store: Store, plan: Plan) -> Ledger | None:
-    """The newest ledger of a plan's study and budget, to be read; None if there is none."""
+    """The newest ledger of a plan's study and budget, to be read; None if there is none.
+
+    A store without a database is left without one.
+    """
+    if not store.has_ledgers:
+        return None
     with store.lock("databases"):
         storage = connect(store)
     revision = len(_revisions(storage, plan.name, plan.budget))

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import mlflow.artifacts
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -48,9 +49,26 @@ def make_champion(tracker: Tracker, version: ModelVersion) -> None:
 
 
 def download(tracking_uri: str, address: str) -> Path:
-    """A model's files, as a local folder; raises ValueError if there is none at this address."""
+    """A model's files, as a local folder.
+
+    `address`: models:/MODEL_ID, models:/NAME/VERSION or models:/NAME@ALIAS, resolved against this
+    tracking store alone.  Raises ValueError if there is nothing at this address.
+    """
+    client = MlflowClient(tracking_uri, tracking_uri)
     try:
-        path = mlflow.artifacts.download_artifacts(artifact_uri=address, tracking_uri=tracking_uri)
-    except MlflowException as error:
-        raise ValueError(f"{address} cannot be read ({str(error).splitlines()[0]}).") from None
+        model = client.get_logged_model(_model_id(client, address.removeprefix("models:/")))
+        path = download_artifacts(artifact_uri=model.artifact_location, tracking_uri=tracking_uri)
+    except (MlflowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{address} cannot be read ({reason}); register a model first.") from None
     return Path(path)
+
+
+def _model_id(client: MlflowClient, name: str) -> str:
+    if "@" in name:
+        version = client.get_model_version_by_alias(*name.split("@"))
+    elif "/" in name:
+        version = client.get_model_version(*name.split("/"))
+    else:
+        return name
+    return str(version.source).removeprefix("models:/")

@@ -6,8 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import get_args
 
 import torch
+
+from fashion_hpo.design.config import Precision
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -47,8 +50,10 @@ class Hardware:
 def choose(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Hardware:
     """Pick what the hardware does fastest, or take what is asked for.
 
-    Raises ValueError where the device asked for is absent.
+    Raises ValueError where the device asked for is absent or the precision unknown.
     """
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision is {precision!r}; choose {', '.join(get_args(Precision))}.")
     found = _find(device)
     kind = found.partition(":")[0]
     fast_bf16 = _has_fast_bf16(kind)
@@ -85,6 +90,9 @@ def _find(device: str) -> str:
     if not present.get(device.partition(":")[0], False):
         here = ", ".join(name for name, there in present.items() if there)
         raise ValueError(f"device is {device!r}; here there is {here}; or say auto.")
+    index = device.partition(":")[2]
+    if index and not (index.isdecimal() and int(index) < torch.cuda.device_count()):
+        raise ValueError(f"device is {device!r}; there are {torch.cuda.device_count()} GPUs.")
     return device
 
 

@@ -40,13 +40,23 @@ def open_test(log: Path, purpose: str, folder: Path | None = None) -> Opened:
 def _open(part: str, split: Split, log: Path, purpose: str, arrays: sources.Arrays) -> Opened:
     digest = data.data_hash(arrays)
     log.parent.mkdir(parents=True, exist_ok=True)
-    lines = log.read_text().splitlines() if log.exists() else []
-    before = sum(
-        (entry["part"], entry["data_hash"]) == (part, digest) for entry in map(json.loads, lines)
-    )
+    before = _openings(log, part, digest)
     entry = {"part": part, "data_hash": digest, "purpose": purpose, "unix_time": int(time.time())}
     with log.open("a") as file:
         file.write(json.dumps(entry) + "\n")
         file.flush()
         os.fsync(file.fileno())
     return Opened(split, before, digest)
+
+
+def _openings(log: Path, part: str, digest: str) -> int:
+    """Openings so far; a line torn by a full disk counts as one, of whatever it was."""
+    count = 0
+    for line in log.read_text().splitlines() if log.exists() else []:
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            count += 1
+        else:
+            count += (entry["part"], entry["data_hash"]) == (part, digest)
+    return count

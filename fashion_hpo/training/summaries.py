@@ -50,9 +50,12 @@ def smoothed(values: Sequence[float]) -> np.ndarray:
 
 
 def roughness(values: Sequence[float]) -> float:
-    """Standard deviation of the second differences over the last half; 0 for under 3 values."""
+    """Standard deviation of the second differences over the last half of a curve.
+
+    NaN where that half has fewer than four values, and so fewer than two differences.
+    """
     half = np.asarray(values)[len(values) // 2 :]
-    return float(np.diff(half, n=2).std()) if len(half) >= 3 else 0.0
+    return float(np.diff(half, n=2).std()) if len(half) >= 4 else math.nan
 
 
 def finite(summaries: dict[str, float]) -> dict[str, float]:

@@ -54,7 +54,13 @@ def test_a_value_out_of_its_range_is_refused_by_name(field: str, value: Any) -> 
 
 @pytest.mark.parametrize(("field", "value"), ALLOWED_ENDS)
 def test_both_ends_of_a_range_are_allowed(field: str, value: Any) -> None:
-    assert getattr(TrainConfig(**{field: value}), field) == value
+    config = TrainConfig(**{"schedule": "constant", field: value})
+    assert getattr(config, field) == value
+
+
+def test_a_schedule_that_would_rise_to_its_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="final_learning_rate is 1e-05, above learning_rate, 1e-06"):
+        TrainConfig(learning_rate=1e-6)
 
 
 @pytest.mark.parametrize("field", ["pixel_range", "optimizer", "schedule", "precision"])

@@ -63,18 +63,17 @@ def test_smoothed_is_the_mean_with_the_neighbours_there_are(
 def test_roughness_is_of_the_last_half_and_blind_to_slope() -> None:
     assert roughness([9, -9, 9, -9, 0.1, 0.2, 0.3, 0.4]) == pytest.approx(0)
     assert roughness([0, 0, 0, 0, 0, 1, 0, 1]) == pytest.approx(2)  # differences -2 and 2
-    assert roughness([0.1, 0.9]) == 0
+    assert math.isnan(roughness([0.1, 0.9, 0.2, 0.8, 0.3]))  # one difference has no spread
 
 
 def test_curve_summaries() -> None:
     history = curves([1.0, 0.7, 0.9], [0.9, 0.8, 0.6])
     history[1] = replace(history[1], val_accuracy=0.8)
-    assert curve_summaries(history) == {
+    assert finite(curve_summaries(history)) == {
         "best_val_accuracy": 0.8,
         "best_epoch": 2.0,
         "generalization_gap": pytest.approx(0.3),
         "parting_epoch": 4.0,
-        "roughness": 0.0,
     }
 
 

@@ -45,11 +45,21 @@ def check(name: str, options: Mapping[str, Option]) -> None:
     if name not in CATALOGUE:
         near = get_close_matches(name, CATALOGUE, n=2) or sorted(CATALOGUE)
         raise ValueError(f"architecture is {name!r}; did you mean {' or '.join(near)}?")
-    known = [p for p in inspect.signature(CATALOGUE[name]).parameters if p != "dropout"]
-    for option in options:
+    known = {
+        p.name: p.default
+        for p in inspect.signature(CATALOGUE[name]).parameters.values()
+        if p.name != "dropout"
+    }
+    for option, value in options.items():
         if option not in known:
             raise ValueError(
                 f"architecture_options has {option!r}; {name} has {', '.join(known) or 'none'}."
+            )
+        kind = type(known[option])
+        if type(value) is not kind or (kind is int and value < 1):  # type: ignore[operator]
+            raise ValueError(
+                f"architecture option {option} is {value!r}; allowed is "
+                f"{'a whole number from 1' if kind is int else kind.__name__}."
             )
 
 

@@ -1,4 +1,4 @@
-"""Figures of a design: curves and final values at each level.  Records in, plotly figures out."""
+"""Figures of a design: losses and accuracy by epoch.  Records in, plotly figures out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,17 +8,22 @@ import plotly.graph_objects as go
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.reporting.levels import (
+    LEVEL_LABEL,
     LevelRows,
     by_level,
+    left_out,
     level_rows,
     numbers,
     plot_text,
-    seed_interval,
 )
 from fashion_hpo.reporting.theme import (
+    ACCURACY,
     BLUE,
     GREY,
+    HEIGHT,
+    LOSS,
     VERMILLION,
+    LevelLook,
     faint,
     level_look,
     new_figure,
@@ -26,21 +31,20 @@ from fashion_hpo.reporting.theme import (
 )
 
 EPOCH = "epoch"
-LOSS = "cross-entropy loss (nats)"
-ACCURACY = "validation accuracy (%)"
+LEGEND_ROW = 20  # pixels
 VALIDATION, TRAINING = "validation", "training, in evaluation mode"
 
 
 def loss_curves(records: Records) -> go.Figure:
     """Validation loss (solid) and training loss in evaluation mode (dashed) at every level."""
     groups = by_level(records)
-    figure = new_figure("Loss by epoch", _curve_note(records, groups), x=EPOCH, y=LOSS)
+    figure = new_figure(
+        "Loss by epoch", _curve_note(records, groups), x=EPOCH, y=LOSS, height=_height(groups)
+    )
     for index, rows in enumerate(groups):
-        colour, label = level_look(index)["color"], plot_text(rows.label)
-        _add_curve(figure, curve(rows.epochs, "val_loss"), label, colour, "solid")
-        _add_curve(
-            figure, curve(rows.epochs, "train_eval_loss"), label, colour, "dash", listed=False
-        )
+        look, label = level_look(index), plot_text(rows.label, LEVEL_LABEL)
+        _add_curve(figure, curve(rows.epochs, "val_loss"), label, look, "solid")
+        _add_curve(figure, curve(rows.epochs, "train_eval_loss"), label, look, "dash", listed=False)
     if groups:
         for name, dash in ((VALIDATION, "solid"), (TRAINING, "dash")):
             figure.add_scatter(
@@ -53,21 +57,13 @@ def accuracy_curves(records: Records) -> go.Figure:
     """Validation accuracy at every level."""
     groups = by_level(records)
     note = _curve_note(records, groups)
-    figure = new_figure("Validation accuracy by epoch", note, x=EPOCH, y=ACCURACY)
+    figure = new_figure(
+        "Validation accuracy by epoch", note, x=EPOCH, y=ACCURACY, height=_height(groups)
+    )
     for index, rows in enumerate(groups):
         spread = curve(rows.epochs, "val_accuracy", scale=100)
-        _add_curve(figure, spread, plot_text(rows.label), level_look(index)["color"], "solid")
+        _add_curve(figure, spread, plot_text(rows.label, LEVEL_LABEL), level_look(index), "solid")
     return say_empty(figure)
-
-
-def final_accuracy(records: Records) -> go.Figure:
-    """Validation accuracy after the last epoch, every trial a dot."""
-    return _final(records, "last_val_accuracy", "Final validation accuracy", ACCURACY, scale=100)
-
-
-def final_loss(records: Records) -> go.Figure:
-    """Validation loss after the last epoch, every trial a dot."""
-    return _final(records, "last_val_loss", "Final validation loss", f"validation {LOSS}")
 
 
 def captioned_levels(records: Records) -> list[go.Figure]:
@@ -100,16 +96,23 @@ class Curve:
 
 
 def curve(epochs: pd.DataFrame, metric: str, *, scale: float = 1) -> Curve:
-    """The curve of a metric over the trials that have these epochs."""
+    """The curve of a metric over the trials that have these epochs; no number, no epoch."""
     if "epoch" not in epochs or epochs.empty:
         nothing = pd.Series(dtype=float)
         return Curve(nothing, nothing, nothing, 0)
     groups = (numbers(epochs, metric) * scale).groupby(epochs["epoch"])
-    return Curve(groups.mean(), groups.min(), groups.max(), epochs["trial"].nunique())
+    mean, low, high = (values.dropna() for values in (groups.mean(), groups.min(), groups.max()))
+    return Curve(mean, low, high, epochs["trial"].nunique())
 
 
 def _add_curve(
-    figure: go.Figure, drawn: Curve, label: str, colour: str, dash: str, *, listed: bool = True
+    figure: go.Figure,
+    drawn: Curve,
+    label: str,
+    look: LevelLook,
+    dash: str,
+    *,
+    listed: bool = True,
 ) -> None:
     """A mean line over its band; both come and go with the level's entry in the legend."""
     if drawn.trials > 1:
@@ -119,7 +122,7 @@ def _add_curve(
             x=epochs,
             y=around,
             fill="toself",
-            fillcolor=faint(colour),
+            fillcolor=faint(look.colour),
             mode="none",
             name=label,
             legendgroup=label,
@@ -133,10 +136,15 @@ def _add_curve(
         name=label,
         legendgroup=label,
         showlegend=listed,
-        line={"color": colour, "dash": dash},
-        marker={"size": 4},
-        hovertemplate=f"{label}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+        line={"color": look.colour, "dash": dash},
+        marker={"size": 5, "symbol": look.symbol},
+        hovertemplate="%{fullData.name}<br>epoch %{x}: %{y:.4g}<extra></extra>",
     )
+
+
+def _height(groups: Sequence[LevelRows]) -> int:
+    """With room for a legend of many levels, one under another on a narrow screen."""
+    return HEIGHT + LEGEND_ROW * max(0, len(groups) - 3)
 
 
 def _curve_note(records: Records, groups: Sequence[LevelRows]) -> str:
@@ -147,61 +155,7 @@ def _curve_note(records: Records, groups: Sequence[LevelRows]) -> str:
         note = "one trial a level: no spread to show"
     if any(rows.epochs.groupby("trial")["epoch"].max().nunique() > 1 for rows in groups):
         note += "; some stopped early, so that later means are of fewer"
-    return note + _left_out(records)
-
-
-def _left_out(records: Records) -> str:
-    """How many trials have no place in a figure of complete ones, by outcome."""
-    outcomes = records.trials["outcome"]
-    counts = outcomes[outcomes != "complete"].value_counts()
-    named = ", ".join(f"{count} {plot_text(outcome)}" for outcome, count in counts.items())
-    return f"; left out: {named}" if named else ""
-
-
-def _final(records: Records, column: str, title: str, y: str, *, scale: float = 1) -> go.Figure:
-    groups = by_level(records)
-    note = "dots: trials; diamond: mean over seeds, with its 95 % t interval" + _left_out(records)
-    figure = new_figure(title, note, x=", ".join(records.plan.scientific) or "level", y=y)
-    dots: dict[str, list[float | str]] = {"x": [], "y": [], "text": []}
-    for index, rows in enumerate(groups):
-        for seed, value in zip(
-            rows.trials["seed_index"], numbers(rows.trials, column), strict=True
-        ):
-            dots["x"].append(index - 0.12 + 0.05 * (int(seed) % 5 - 2))  # seeds side by side
-            dots["y"].append(scale * value)
-            dots["text"].append(f"{plot_text(rows.label)}, seed {seed}")
-    if groups:
-        figure.add_scatter(
-            **dots,
-            mode="markers",
-            name="trial",
-            hovertemplate="%{text}: %{y:.4g}<extra></extra>",
-            marker={"color": BLUE, "size": 9, "opacity": 0.8},
-        )
-        _add_means(figure, groups, column, scale)
-    labels = [plot_text(rows.label) for rows in groups]
-    figure.update_xaxes(
-        tickvals=list(range(len(groups))),
-        ticktext=labels,
-        showgrid=False,
-        range=[-0.5, max(len(groups), 1) - 0.5],
-    )
-    return say_empty(figure)
-
-
-def _add_means(figure: go.Figure, groups: Sequence[LevelRows], column: str, scale: float) -> None:
-    found = [(index, seed_interval(rows.trials, column)) for index, rows in enumerate(groups)]
-    means = [(index + 0.15, interval) for index, interval in found if interval is not None]
-    halves = [scale * (interval.high - interval.mean) for _, interval in means]
-    figure.add_scatter(
-        x=[x for x, _ in means],
-        y=[scale * interval.mean for _, interval in means],
-        mode="markers",
-        name="mean, 95 % interval",
-        hovertemplate="mean %{y:.4g}<extra></extra>",
-        marker={"color": VERMILLION, "size": 11, "symbol": "diamond"},
-        error_y={"type": "data", "array": halves, "color": VERMILLION, "thickness": 2},
-    )
+    return note + left_out(records)
 
 
 def _captioned(

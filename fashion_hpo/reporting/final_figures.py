@@ -1,0 +1,92 @@
+"""Figures of a design: what every trial came to at each level.  Records in, plotly figures out."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.reporting.levels import (
+    LEVEL_LABEL,
+    LevelRows,
+    by_level,
+    left_out,
+    numbers,
+    plot_text,
+    seed_interval,
+    shown,
+)
+from fashion_hpo.reporting.theme import ACCURACY, BLUE, LOSS, VERMILLION, new_figure, say_empty
+
+LEVEL_HEIGHT = 52  # pixels
+
+
+def final_accuracy(records: Records) -> go.Figure:
+    """Validation accuracy after the last epoch, every trial a dot."""
+    return _final(records, "last_val_accuracy", "Final validation accuracy", ACCURACY, scale=100)
+
+
+def final_loss(records: Records) -> go.Figure:
+    """Validation loss after the last epoch, every trial a dot."""
+    return _final(records, "last_val_loss", "Final validation loss", f"validation {LOSS}")
+
+
+def _final(
+    records: Records, column: str, title: str, measure: str, *, scale: float = 1
+) -> go.Figure:
+    """Levels from top to bottom, so that long names can be read on a narrow screen."""
+    groups = by_level(records)
+    note = "dots: trials; diamond: mean over seeds, with its 95 % t interval" + left_out(records)
+    fields = plot_text(", ".join(records.plan.scientific))
+    height = 180 + LEVEL_HEIGHT * max(len(groups), 2)
+    figure = new_figure(title, note, x=measure, y=fields or "level", height=height)
+    if groups:
+        _add_dots(figure, groups, column, scale)
+        _add_means(figure, groups, column, scale)
+    labels = [plot_text(", ".join(map(shown, rows.values)), LEVEL_LABEL) for rows in groups]
+    figure.update_yaxes(
+        tickvals=list(range(len(groups))),
+        ticktext=labels,
+        showgrid=False,
+        range=[max(len(groups), 1) - 0.5, -0.5],
+    )
+    return say_empty(figure)
+
+
+def _add_dots(figure: go.Figure, groups: Sequence[LevelRows], column: str, scale: float) -> None:
+    """Every trial, the seeds of a level one under another."""
+    places: list[float] = []
+    values: list[float] = []
+    names: list[str] = []
+    for index, rows in enumerate(groups):
+        seeds = rows.trials["seed_index"].astype(int)
+        places += (index - 0.12 + 0.05 * (seeds % 5 - 2)).tolist()
+        values += (scale * numbers(rows.trials, column)).tolist()
+        names += [f"{plot_text(rows.label)}, seed {seed}" for seed in seeds]
+    figure.add_scatter(
+        x=values,
+        y=places,
+        text=names,
+        mode="markers",
+        name="trial",
+        marker={"color": BLUE, "size": 9, "opacity": 0.8},
+        hovertemplate="%{text}: %{x:.4g}<extra></extra>",
+    )
+
+
+def _add_means(figure: go.Figure, groups: Sequence[LevelRows], column: str, scale: float) -> None:
+    found = [(index, seed_interval(rows.trials, column)) for index, rows in enumerate(groups)]
+    means = [(index + 0.2, interval) for index, interval in found if interval is not None]
+    figure.add_scatter(
+        x=[scale * interval.mean for _, interval in means],
+        y=[place for place, _ in means],
+        mode="markers",
+        name="mean, 95 % interval",
+        marker={"color": VERMILLION, "size": 11, "symbol": "diamond"},
+        error_x={
+            "type": "data",
+            "array": [scale * (interval.high - interval.mean) for _, interval in means],
+            "color": VERMILLION,
+            "thickness": 2,
+        },
+        hovertemplate="mean %{x:.4g}<extra></extra>",
+    )

@@ -1,0 +1,84 @@
+"""What every figure has to have, whatever the trials came to."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.reporting import curve_figures, final_figures, search_figures
+from fashion_hpo.reporting.sections import sections
+from tests.reporting import studies
+
+MIXED = ("complete", "pruned", "diverged", "failed", "complete", "complete", "complete")
+CASES: dict[str, Callable[[], Records]] = {
+    "design": studies.design,
+    "one seed": lambda: studies.design(seeds=1),
+    "NaN": lambda: studies.design(last_loss=float("nan")),
+    "infinite": lambda: studies.design(last_loss=float("inf")),
+    "diverged": lambda: studies.design(outcomes={0: "diverged", 3: "failed"}),
+    "all diverged": lambda: studies.design(outcomes=dict.fromkeys(range(6), "diverged")),
+    "one level": lambda: studies.design(values=(0.25,)),
+    "nine levels": lambda: studies.design(values=tuple(i / 10 for i in range(9))),
+    "search": studies.search,
+    "mixed search": lambda: studies.search(MIXED),
+    "search without value": lambda: studies.search(("diverged", "failed")),
+    "all pruned": lambda: studies.search(("pruned", "pruned")),
+    "empty search": lambda: studies.search(()),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_figure_has_title_axis_titles_and_valid_json(case: str) -> None:
+    drawn = [figure for part in sections(CASES[case]()).values() for figure in part.values()]
+    for figure in drawn:
+        layout = json.loads(figure.to_json())["layout"]
+        assert layout["title"]["text"]
+        assert layout["title"]["subtitle"]["text"]
+        assert layout["xaxis"]["title"]["text"]
+        assert layout["yaxis"]["title"]["text"]
+        assert figure.data
+        json.dumps(json.loads(figure.to_json()), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("case", "count"),
+    [("design", 6), ("one level", 5), ("all diverged", 0), ("search", 8), ("empty search", 0)],
+)
+def test_as_many_figures_as_the_records_can_fill(case: str, count: int) -> None:
+    assert sum(map(len, sections(CASES[case]()).values())) == count
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_figure_can_be_drawn_from_any_records(case: str) -> None:
+    """Also those that the page would leave out: a figure with nothing to draw says so."""
+    records = CASES[case]()
+    if records.plan.search is None:
+        drawn = [
+            curve_figures.loss_curves(records),
+            curve_figures.accuracy_curves(records),
+            final_figures.final_accuracy(records),
+            final_figures.final_loss(records),
+        ]
+    else:
+        drawn = [
+            search_figures.optimisation_history(records),
+            search_figures.parallel_coordinates(records),
+            search_figures.importance_bars({}),
+            *search_figures.slices(records).values(),
+        ]
+    for figure in drawn:
+        assert figure.data or figure.layout.annotations[0].text == "nothing to show yet"
+
+
+@pytest.mark.parametrize("case", ["design", "search"])
+def test_nothing_in_a_figure_hides_on_a_light_or_a_dark_page(case: str) -> None:
+    for part in sections(CASES[case]()).values():
+        for figure in part.values():
+            template = figure.layout.template.layout
+            assert template.paper_bgcolor == template.plot_bgcolor == "rgba(0, 0, 0, 0)"
+            assert not {"#000000", "#ffffff", "black", "white"} & set(_colours(figure.to_json()))
+
+
+def _colours(text: str) -> list[str]:
+    return [part.lower() for part in text.split('"')]

@@ -1,0 +1,190 @@
+"""The page holds what it must, loads nothing, and takes no text for markup."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.verdicts import Verdict
+from fashion_hpo.reporting.page import QUICK, render, warnings_of, write
+from fashion_hpo.reporting.tables import levels_table, trials_table
+from tests.reporting import studies
+
+VERDICTS = [Verdict("R2.a", "losses stay together", "not reproduced", "they part by 0.3")]
+ANSWER = ["Dropout 0.25 costs 5 points.", "Best is no dropout."]
+HOSTILE = "</script><script>alert('x')</script>\"&<img src=x onerror=alert(1)>"
+VOID = {"meta", "br", "img", "hr", "link", "input"}
+
+
+class Outline(HTMLParser):
+    """Collects tags with their attributes and text; checks that every element is closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] not in ("script", "style"):
+            self.text.append(data)
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.tags)
+
+
+def outline(records: Records, verdicts: list[Verdict] = VERDICTS) -> Outline:
+    return Outline(render(records, verdicts, ANSWER))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        studies.design(),
+        studies.design(seeds=1),
+        studies.design(outcomes={0: "diverged"}),
+        studies.design(outcomes=dict.fromkeys(range(6), "failed")),
+        studies.search(),
+        studies.search(("pruned", "diverged", "complete")),
+        studies.search(()),
+    ],
+    ids=["design", "one seed", "diverged", "all failed", "search", "mixed", "nothing yet"],
+)
+def test_any_records_make_a_well_formed_page(records: Records) -> None:
+    page = outline(records)
+    assert page.open == []
+    assert page.count("h1") == 1
+    text = " ".join(page.text)
+    command = f"python -m fashion_hpo.report example --budget {records.plan.budget}"
+    made = (records.ledger_name, records.data_hash, command)
+    verdict = ("R2.a", "not reproduced", "they part by 0.3")
+    for expected in ("example", records.plan.question, *ANSWER, *verdict, *made):
+        assert expected in text
+
+
+def test_the_page_loads_nothing() -> None:
+    page = outline(studies.design())
+    for tag, attributes in page.tags:
+        assert "src" not in attributes, tag
+        assert tag not in ("link", "iframe", "object", "form")
+    assert not any("@import" in text or "url(" in text for text in page.text)
+    policy = next(a["content"] for t, a in page.tags if a.get("http-equiv"))
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert "connect-src" not in policy
+    assert "http" not in policy
+
+
+def test_plotly_is_embedded_once_and_offers_no_upload() -> None:
+    page = render(studies.design(), VERDICTS, ANSWER)
+    assert page.count("* plotly.js v") == 1
+    assert "sendChartToCloud" in page.rpartition("modeBarButtonsToRemove")[2]
+    assert 'plotlyServerURL: ""' in page
+
+
+def test_a_page_without_figures_carries_no_plotly() -> None:
+    assert len(render(studies.search(()), [], ANSWER)) < 20_000
+
+
+def test_text_is_never_markup() -> None:
+    records = studies.design(question=HOSTILE, captions={0.0: HOSTILE, 0.25: "plain"})
+    records.trials["device_name"] = HOSTILE
+    records.trials["reason"] = HOSTILE
+    hostile = [Verdict(HOSTILE, HOSTILE, "undecided", HOSTILE)]
+    usual = outline(studies.design())
+    page = Outline(render(records, hostile, [HOSTILE], [HOSTILE]))
+    assert page.count("img") == 0
+    assert page.count("script") == usual.count("script")
+    assert HOSTILE in " ".join(page.text)
+    assert not any("onerror" in attributes for _, attributes in page.tags)
+
+
+def test_figure_titles_are_text_of_the_page_and_not_drawn_twice() -> None:
+    page = render(studies.design(captions={0.0: "a < b"}), VERDICTS, ANSWER)
+    assert "<h3>a &lt; b</h3>" in page
+    for data in _figure_data(page):
+        assert "title" not in data["layout"]
+        assert data["layout"]["xaxis"]["title"]["text"]
+
+
+def test_every_figure_has_its_own_place_and_data() -> None:
+    tags = outline(studies.search()).tags
+    places = [a["id"] for _, a in tags if (a.get("class") or "").startswith("plot")]
+    data = [a["id"] for t, a in tags if t == "script" and a.get("type") == "application/json"]
+    assert len(set(places)) == len(places) == 8
+    assert data == [f"{place}-data" for place in places]
+
+
+@pytest.mark.parametrize(
+    ("records", "warnings"),
+    [
+        (studies.design(), []),
+        (studies.design(budget="quick"), [QUICK]),
+        (studies.design(remaining=1), ["1 trial has no outcome yet"]),
+        (studies.design(budget="quick", remaining=5), [QUICK, "5 trials have no outcome yet"]),
+        (studies.search(("failed",)), ["No trial is complete yet"]),
+    ],
+    ids=["sound", "quick", "one remains", "quick and unfinished", "none complete"],
+)
+def test_warnings_say_why_the_answer_may_be_none(records: Records, warnings: list[str]) -> None:
+    found = warnings_of(records)
+    assert len(found) == len(warnings)
+    assert all(start in sentence for start, sentence in zip(warnings, found, strict=True))
+    text = " ".join(outline(records).text)
+    assert all(sentence in text for sentence in found)
+
+
+def test_the_levels_table_gives_mean_interval_and_seeds() -> None:
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", levels_table(studies.design()))
+    assert cells[:3] == ["dropout 0", "3", "88.50 % (86.02 % to 90.98 %)"]
+    assert cells[3].startswith("0.3100 (")
+    assert "–" in cells  # ece, which these trials lack
+
+
+def test_the_trials_table_has_every_trial_and_a_search_puts_the_best_first() -> None:
+    records = studies.search(("diverged", "complete", "pruned", "complete"))
+    rows = re.findall(r"<tr><td>(\d+)</td>", trials_table(records))
+    assert rows == ["1", "2", "3", "0"]
+    assert "diverged: a loss was not finite" in trials_table(records)
+
+
+def test_write_leaves_whole_files_and_no_stale_figures(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "level_9.json").write_text("{}")
+    (tmp_path / "trials.csv").write_text("trial\n")
+    path = write(studies.design(), VERDICTS, ANSWER, tmp_path)
+    assert path == tmp_path / "report.html"
+    page = path.read_text(encoding="utf-8")
+    names = {file.name for file in (tmp_path / "figures").iterdir()}
+    assert names == {"final_accuracy.json", "final_loss.json", "level_1.json", "level_2.json",
+                     "loss_curves.json", "accuracy_curves.json"}  # fmt: skip
+    for name in names:
+        assert json.loads((tmp_path / "figures" / name).read_text())["data"]
+        assert f'href="./figures/{name}"' in page
+    assert 'href="./trials.csv"' in page
+    assert {file.name for file in tmp_path.iterdir()} == {"report.html", "figures", "trials.csv"}
+
+
+def test_write_again_gives_the_same_page(tmp_path: Path) -> None:
+    first = write(studies.search(), [], ANSWER, tmp_path).read_bytes()
+    assert write(studies.search(), [], ANSWER, tmp_path).read_bytes() == first
+
+
+def _figure_data(page: str) -> list[dict[str, dict[str, dict[str, dict[str, str]]]]]:
+    found = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page)
+    assert found
+    return [json.loads(text) for text in found]

@@ -1,0 +1,172 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow.entities import Run
+
+from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.running import workers
+from fashion_hpo.running.session import Session
+from fashion_hpo.stores import models, registry
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.training import packaging
+from tests.plans import TINY, design, search
+from tests.running.conftest import OpenSession
+
+SUMMARIES = {
+    "best_val_accuracy", "best_epoch", "generalization_gap", "parting_epoch", "ece",
+    "parameters", "flops", "model_val_accuracy", "model_val_loss", "kept_epoch", "value",
+}  # fmt: skip
+
+
+def run_all(session: Session) -> list[workers.Event]:
+    return list(workers.work(session))
+
+
+def trial_runs(session: Session) -> list[Run]:
+    return list(
+        session.tracker.client.search_runs(
+            [session.tracker.experiment_id], filter_string="tags.`fashion_hpo.kind` = 'trial'"
+        )
+    )
+
+
+def test_every_point_ends_as_one_finished_run_with_its_value(open_here: OpenSession) -> None:
+    session = open_here(design())
+    events = run_all(session)
+    assert [type(event).__name__ for event in events[:5]] == [
+        "TrialStarted", "EpochDone", "EpochDone", "EpochDone", "TrialEnded",
+    ]  # fmt: skip
+    entries = session.ledger.entries()
+    assert [entry.state for entry in entries] == ["COMPLETE"] * 4
+    assert len({entry.attempt.point for entry in entries}) == 4
+    runs = {run.data.tags["fashion_hpo.uid"]: run for run in trial_runs(session)}
+    assert set(runs) == {entry.attempt.uid for entry in entries}
+    for entry in entries:
+        run = runs[entry.attempt.uid]
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["mlflow.parentRunId"] == session.study_run
+        assert run.data.tags["fashion_hpo.point"] == entry.attempt.point
+        assert run.data.tags["fashion_hpo.attempt"] == "1"
+        assert entry.result is not None
+        assert run.data.metrics["value"] == entry.result.value
+
+
+def test_a_run_holds_the_config_the_curves_and_the_summaries(open_here: OpenSession) -> None:
+    session = open_here(design(seeds=1, scientific={"dropout": (0.0,)}, claims=[]))
+    run_all(session)
+    (run,) = trial_runs(session)
+    config = session.ledger.entries()[0].attempt.config
+    logged = {name: json.loads(v) if v.startswith("{") else v for name, v in run.data.params.items()}
+    assert logged == {
+        name: value if isinstance(value, dict) else str(value)
+        for name, value in config.to_dict().items()
+    }
+    for metric in EPOCH_METRICS:
+        history = session.tracker.client.get_metric_history(run.info.run_id, metric)
+        assert sorted(point.step for point in history) == [1, 2, 3], metric
+    assert set(run.data.metrics) >= SUMMARIES
+    (dataset,) = run.inputs.dataset_inputs
+    assert json.loads(dataset.dataset.profile)["sha256"] == "synthetic"
+
+
+def test_the_model_loads_without_pickle_and_is_what_was_measured(
+    open_here: OpenSession, tmp_path: Path
+) -> None:
+    session = open_here(design(seeds=1))
+    run_all(session)
+    for entry in session.ledger.entries():
+        model_id = session.tracker.model_of(entry.attempt.uid)
+        assert entry.result is not None
+        folder = registry.download(session.tracker.uri, f"models:/{model_id}")
+        assert not list(folder.rglob("*.pth"))
+        hashes = models.file_hashes(folder)
+        kept = {k: v for k, v in entry.result.files.items() if k.startswith("model/")}
+        assert {f"model/{name}": value for name, value in hashes.items()} == kept
+        model = models.read_model(str(folder))
+        val = session.splits.val
+        assert packaging.differences(model, model, val.images.repeat(6, 1, 1)) == []
+        predicted = packaging.probabilities_of(model, val.images).argmax(1)
+        accuracy = float((predicted == val.labels.numpy()).mean())
+        assert accuracy == entry.result.summaries["model_val_accuracy"]
+        run_id = session.tracker.run_of(entry.attempt.uid)
+        files = session.tracker.client.download_artifacts(run_id, "", str(tmp_path))
+        logits = np.load(Path(files) / "validation_logits.npz")["logits"]
+        assert (logits.argmax(1) == predicted).mean() > 0.98  # float16 may tie
+
+
+def test_nothing_is_left_in_the_store_once_mirrored(open_here: OpenSession, store: Store) -> None:
+    run_all(open_here(design()))
+    assert list((store.root / "trials").iterdir()) == []
+    assert list((store.root / "checkpoints").iterdir()) == []
+
+
+def test_a_diverged_trial_is_no_best_value_and_keeps_its_curve(open_here: OpenSession) -> None:
+    base = TINY.replace(optimizer="sgd", weight_decay=1.0, schedule="constant")
+    plan = design(base=base, scientific={"learning_rate": (0.01, 10.0)}, seeds=1, claims=[])
+    session = open_here(plan)
+    run_all(session)
+    fine, wild = session.ledger.entries()
+    assert fine.result is not None
+    assert wild.result is not None
+    assert (fine.state, wild.state) == ("COMPLETE", "FAIL")
+    assert wild.result.outcome == "diverged"
+    assert "not finite in epoch" in wild.result.reason
+    assert wild.result.history
+    best = session.ledger.best()
+    assert best is not None
+    assert best.attempt.number == fine.attempt.number
+    assert session.ledger.remaining() == 0
+    status = {run.data.tags["fashion_hpo.outcome"]: run.info.status for run in trial_runs(session)}
+    assert status == {"complete": "FINISHED", "diverged": "FAILED"}
+
+
+@pytest.mark.parametrize("pruner", ["hyperband", "successive_halving", "median", "none"])
+def test_a_search_has_as_many_trials_as_asked(open_here: OpenSession, pruner: str) -> None:
+    session = open_here(search(trials=4, pruner=pruner))
+    run_all(session)
+    entries = session.ledger.entries()
+    assert len(entries) == 4
+    assert {entry.state for entry in entries} <= {"COMPLETE", "PRUNED"}
+    assert all(entry.result is not None and entry.result.final for entry in entries)
+    assert len({json.dumps(dict(entry.attempt.params)) for entry in entries}) == 4
+    for entry in entries:
+        assert entry.result is not None
+        assert entry.result.value == entry.result.summaries["model_val_accuracy"]
+
+
+def test_a_search_gone_on_with_repeats_no_suggestion(open_here: OpenSession) -> None:
+    for count in (2, 4):
+        run_all(open_here(search(trials=count, pruner="none", sampler="random")))
+    entries = open_here(search(trials=4, pruner="none", sampler="random")).ledger.entries()
+    rates = [entry.attempt.config.learning_rate for entry in entries]
+    assert len(set(rates)) == 4
+
+
+def test_results_do_not_depend_on_the_order_of_the_points(
+    open_here: OpenSession, store: Store
+) -> None:
+    def values(plan: Plan) -> dict[str, float | None]:
+        session = open_here(plan)
+        run_all(session)
+        return {e.attempt.point: e.result.value for e in session.ledger.entries() if e.result}
+
+    forward = values(design(scientific={"dropout": (0.0, 0.5)}))
+    backward = values(design(scientific={"dropout": (0.5, 0.0)}, budget="quick"))
+    assert forward == backward
+
+
+def test_early_stopping_keeps_and_compares_the_best_epoch(open_here: OpenSession) -> None:
+    base = TrainConfig(**{**TINY.to_dict(), "epochs": 8, "early_stopping_patience": 1,
+                          "learning_rate": 0.1, "schedule": "constant"})  # fmt: skip
+    session = open_here(design(base=base, seeds=1))
+    run_all(session)
+    for entry in session.ledger.entries():
+        assert entry.result is not None
+        kept = int(entry.result.summaries["kept_epoch"])
+        assert kept == min(entry.result.history, key=lambda epoch: epoch["val_loss"])["epoch"]
+        assert entry.result.value == pytest.approx(
+            entry.result.history[kept - 1]["val_accuracy"], abs=0.011
+        )
