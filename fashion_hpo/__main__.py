@@ -19,11 +19,14 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Hand over to a command; returns its exit code, or 2 for one that is not there."""
     given = list(sys.argv[1:] if argv is None else argv)
-    if not given or given[0] not in COMMANDS:
-        wanted = not given or given[0] in ("-h", "--help")
+    if not given or given[0] in ("-h", "--help"):
         lines = [f"  {name:9} {what}" for name, what in COMMANDS.items()]
         print("usage: fashion-hpo COMMAND ...", *lines, sep="\n")
-        return 0 if wanted else 2
+        return 0
+    if given[0] not in COMMANDS:
+        choices = ", ".join(COMMANDS)
+        print(f"error: command is {given[0]!r}; choose one of {choices}.", file=sys.stderr)
+        return 2
     command = importlib.import_module(f"fashion_hpo.{given[0]}")
     code: int = command.main(given[1:])
     return code

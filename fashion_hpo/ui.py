@@ -3,7 +3,6 @@
 import argparse
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -13,7 +12,7 @@ HOST = "127.0.0.1"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serves until it is stopped; returns 2 if the port is in use or the store is not there."""
+    """Becomes MLflow's server; returns 2 if the port is in use or the store is not there."""
     made = command_line.parser("ui", "Open the MLflow UI on the store, for this machine alone.")
     command_line.add_store(made)
     made.add_argument("--port", type=int, default=5000, metavar="N", help="default: 5000")
@@ -44,12 +43,7 @@ def _run(args: argparse.Namespace) -> int:
         str(store.artifacts),
     ]
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    server = subprocess.Popen(command, env={**os.environ, **settings})
-    try:
-        return server.wait()
-    except KeyboardInterrupt:
-        server.wait()
-        return 0
+    os.execve(sys.executable, command, {**os.environ, **settings})  # signals go to it directly
 
 
 def _check_port(port: int) -> None:

@@ -66,9 +66,9 @@ def _judge(records: Records, claim: Claim) -> Verdict:
         return Verdict(claim.id, claim.text, "undecided", "no trial has this measure yet.")
     found = paired_differences(trials, column, field, first, second)
     effects = -found if claim.direction == "lower" else found
-    contrast = f"{claim.measure} with {field} {second} against {first}"
+    contrast = f"{claim.measure} with {field} {_shown(second)} against {_shown(first)}"
     if len(effects) < 2:
-        sentence = f"{contrast}: {len(effects)} seed(s) have both levels; two are the least."
+        sentence = f"{contrast}: {_seeds(len(effects))} with both levels; two are the least."
         return Verdict(claim.id, claim.text, "undecided", sentence)
     measured = (
         f"{contrast}: {_interval(t_interval(found.tolist()), claim.measure)}, {len(found)} seeds"
@@ -101,29 +101,30 @@ def _comparison(records: Records) -> str:
     means = records.complete.groupby(field)["value"].mean().sort_values()
     worst, best = means.index[0], means.index[-1]
     if len(means) < 2:
-        return f"Only {field} {best} has complete trials yet: nothing to compare."
+        return f"Only {field} {_shown(best)} has complete trials yet: nothing to compare."
     found = paired_differences(records.complete, "value", field, worst, best)
     if len(found) < 2:
         return f"One seed alone cannot tell the levels of {field} apart."
     interval = t_interval(found.tolist())
     verb = "is better than" if interval.low > 0 else "cannot be told from"
     return (
-        f"{field} {best} {verb} {worst} by validation accuracy: "
+        f"{field} {_shown(best)} {verb} {_shown(worst)} by validation accuracy: "
         f"{_interval(interval, 'value')}, {len(found)} seeds."
     )
 
 
 def _best_level(records: Records) -> str:
     names = list(records.plan.scientific)
-    groups = {level: part["value"].tolist() for level, part in records.complete.groupby(names)}
+    groups = {
+        level: part.groupby("seed_index")["value"].mean().tolist()
+        for level, part in records.complete.groupby(names)
+    }
     level, values = max(groups.items(), key=lambda item: float(np.mean(item[1])))
     assert isinstance(level, tuple)  # what grouping by a list gives
-    where = ", ".join(f"{name} {value}" for name, value in zip(names, level, strict=True))
+    where = ", ".join(f"{name} {_shown(value)}" for name, value in zip(names, level, strict=True))
     mean, low, high = t_interval(values)
     spread = "" if math.isnan(low) else f" (95 % interval {low:.2%} to {high:.2%})"
-    return (
-        f"Best mean validation accuracy: {mean:.2%}{spread} with {where}, {len(values)} trial(s)."
-    )
+    return f"Best mean validation accuracy: {mean:.2%}{spread} with {where}, {_seeds(len(values))}."
 
 
 def _answer_of_search(records: Records) -> list[str]:
@@ -137,6 +138,10 @@ def _answer_of_search(records: Records) -> list[str]:
         f"with {values}.",
         "It is the luckiest of them: on fresh seeds expect less than the search's own figure.",
     ]
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed" if count == 1 else f"{count} seeds"
 
 
 def _interval(interval: Interval, measure: str) -> str:

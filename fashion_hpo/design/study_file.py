@@ -48,7 +48,7 @@ def load_study(name: str) -> tuple[str, StudySpec]:
     try:
         spec = runpy.run_path(str(path)).get("STUDY")
     except Exception as error:  # a person's own file: whatever it raises is about that file
-        raise ValueError(f"{path.name}: {error or type(error).__name__}") from error
+        raise ValueError(f"{path.name}: {str(error) or type(error).__name__}") from error
     if not isinstance(spec, StudySpec):
         raise ValueError(f"{path.name} has no STUDY = StudySpec(...); add one.")
     return question_of(path), spec

@@ -14,6 +14,8 @@ from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training import packaging
 from fashion_hpo.training.data import SearchSplits, Split
 
+LOSS_TOLERANCE = 1e-3  # nats; another machine rounds otherwise
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -53,19 +55,20 @@ def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn
     """The candidate's model, proven to be the one that was measured.
 
     Raises AlteredModelError if a file's hash differs from the ledger's, if dropout is on, if a
-    batch of 1, 7 or 512 fails, or if its validation accuracy is not the recorded one.
+    batch of 1, 7 or 512 fails, or if its validation accuracy or loss is not the recorded one.
     """
     folder = registry.download(tracker.uri, f"models:/{chosen.model_id}")
     _check_files(folder, chosen.result)
     model = models.read_model(str(folder))
     if found := packaging.differences(model, model, splits.val.images):
         raise AlteredModelError(f"trial {chosen.attempt.number}: {'; '.join(found)}")
-    accuracy = score(model, splits.val).accuracy
-    recorded = chosen.result.summaries["model_val_accuracy"]
-    if abs(accuracy - recorded) > 0.5 / len(splits.val):
+    found, recorded = score(model, splits.val), chosen.result.summaries
+    same_accuracy = abs(found.accuracy - recorded["model_val_accuracy"]) < 0.5 / len(splits.val)
+    if not same_accuracy or abs(found.loss - recorded["model_val_loss"]) > LOSS_TOLERANCE:
         raise AlteredModelError(
-            f"trial {chosen.attempt.number}: its model has {accuracy:.2%} on the validation images "
-            f"where {recorded:.2%} were recorded"
+            f"trial {chosen.attempt.number}: on the validation images its model has accuracy "
+            f"{found.accuracy:.2%} and loss {found.loss:.4f}, where the ledger has "
+            f"{recorded['model_val_accuracy']:.2%} and {recorded['model_val_loss']:.4f}"
         )
     return model
 

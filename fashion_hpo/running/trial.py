@@ -140,9 +140,8 @@ def mirror(session: Session, attempt: Attempt, result: Result) -> None:
         last = history[-1]
         session.tracker.log_summaries(run_id, result.summaries, last.epoch, last.timestamp)
     folder = session.store.trial_folder(attempt.uid)
-    if (folder / "files").is_dir():
+    if result.files and folder.is_dir():  # a failed trial's files are proven to be nothing
         session.tracker.log_files(run_id, folder / "files")
-    if (folder / "model").is_dir():
         epoch = int(result.summaries["kept_epoch"])
         session.tracker.log_model(run_id, attempt.uid, folder / "model", epoch)
     if result.value is not None:

@@ -275,7 +275,7 @@ def connect(store: Store) -> RDBStorage:
         if local:
             with storage.engine.connect() as connection:
                 connection.execute(text("PRAGMA journal_mode=WAL"))
-    except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+    except (SQLAlchemyError, StorageInternalError, RuntimeError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise StoreError(
             f"storage {without_password(url)} cannot be opened ({without_password(reason)}); "

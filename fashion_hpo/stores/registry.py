@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
@@ -33,14 +34,19 @@ def create_version(
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     own = {f"{TAG}.{name}": value for name, value in tags.items()} | {f"{TAG}.uid": uid}
-    return tracker.client.create_model_version(
-        REGISTERED_NAME,
-        f"models:/{model_id}",
-        run_id,
-        tags=own,
-        description=card,
-        model_id=model_id,
-    )
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(tracker.uri)  # the store looks the model up there, not in its own
+    try:
+        return tracker.client.create_model_version(
+            REGISTERED_NAME,
+            f"models:/{model_id}",
+            run_id,
+            tags=own,
+            description=card,
+            model_id=model_id,
+        )
+    finally:
+        mlflow.set_tracking_uri(before)
 
 
 def make_champion(tracker: Tracker, version: ModelVersion) -> None:

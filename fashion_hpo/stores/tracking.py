@@ -174,7 +174,8 @@ def _experiment(client: MlflowClient, store: Store, name: str) -> str:
     if found is not None:
         return str(found.experiment_id)
     location = None if store.tracking else str(store.artifacts / name)
-    return str(client.create_experiment(name, artifact_location=location))
+    kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI's page for training runs
+    return str(client.create_experiment(name, artifact_location=location, tags=kind))
 
 
 def _dataset(data_hash: str) -> DatasetInput:

@@ -59,7 +59,9 @@ def test_both_ends_of_a_range_are_allowed(field: str, value: Any) -> None:
 
 
 def test_a_schedule_that_would_rise_to_its_end_is_refused() -> None:
-    with pytest.raises(ValueError, match="final_learning_rate is 1e-05, above learning_rate, 1e-06"):
+    with pytest.raises(
+        ValueError, match="final_learning_rate is 1e-05, above learning_rate, 1e-06"
+    ):
         TrainConfig(learning_rate=1e-6)
 
 

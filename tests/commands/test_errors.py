@@ -1,0 +1,394 @@
+"""What a person may get wrong: one sentence that names it, exit code 2, and nothing left behind."""
+
+import importlib
+import os
+import socket
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from PIL import Image
+
+from fashion_hpo.design.study_file import list_studies
+from fashion_hpo.stores.layout import Store
+
+NOBODY = 65534
+
+
+class Said(NamedTuple):
+    """A command's exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Commands:
+    """Runs commands on one store."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], store: Path) -> None:
+        self.capsys = capsys
+        self.store = store
+
+    def run(self, command: str, *arguments: str) -> Said:
+        """`python -m fashion_hpo.COMMAND ARGUMENT ...`, in this process."""
+        code = importlib.import_module(f"fashion_hpo.{command}").main(arguments)
+        return Said(code, *self.capsys.readouterr())
+
+    def on_store(self, command: str, *arguments: str) -> Said:
+        """The same with --store."""
+        return self.run(command, *arguments, "--store", str(self.store))
+
+    def refusal(self, command: str, *arguments: str) -> str:
+        """The one sentence of a command that refuses, and leaves no file behind."""
+        before = files(self.store)
+        said = self.run(command, *arguments)
+        assert said.code == 2
+        assert said.out == ""
+        assert said.err.startswith("error: ")
+        assert said.err.endswith("\n")
+        assert said.err.count("\n") == 1
+        assert files(self.store) == before
+        return said.err
+
+    def refusal_on_store(self, command: str, *arguments: str) -> str:
+        """The same with --store."""
+        return self.refusal(command, *arguments, "--store", str(self.store))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All files under a folder, with their content."""
+    found = folder.rglob("*") if folder.is_dir() else [folder]
+    return {str(path): path.read_bytes() for path in found if path.is_file()}
+
+
+@pytest.fixture
+def commands(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Commands:
+    """In a folder of their own, with no store yet and no address from the environment."""
+    for name in ("FASHION_HPO_STORAGE", "FASHION_HPO_DATA", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return Commands(capsys, tmp_path / "store")
+
+
+NAMED = ("study", "report", "status", "register")  # commands whose argument is a study
+
+
+@pytest.mark.parametrize("command", NAMED)
+def test_an_unknown_study_is_refused_with_near_names(commands: Commands, command: str) -> None:
+    err = commands.refusal_on_store(command, "dropout_ablaton")
+    assert err.startswith("error: study is 'dropout_ablaton', which is not in studies/; did you ")
+    assert "dropout_ablation" in err
+
+
+@pytest.mark.parametrize("command", NAMED)
+@pytest.mark.parametrize("name", ["studies/dropout_ablation", "../up", "", "a" * 600, "Dropout"])
+def test_a_bad_study_name_is_refused(commands: Commands, command: str, name: str) -> None:
+    err = commands.refusal_on_store(command, name)
+    if command == "study" and not name:
+        assert err.startswith("error: no study was named; `--list` shows")
+    else:
+        assert err.startswith(f"error: study name is {name[:40]!r}"[:-1])
+    assert len(err) < 200
+
+
+def test_no_study_is_refused_with_the_way_to_the_list(commands: Commands) -> None:
+    assert "`--list` shows those there are" in commands.refusal_on_store("study")
+
+
+WRONG_SETTINGS = [
+    ("dropout=1.0", "dropout is 1.0; allowed is 0 up to, not including, 1."),
+    ("dropout=-0.1", "dropout is -0.1; allowed is 0 up to, not including, 1."),
+    ("batch_size=0", "batch_size is 0; allowed is 2 to 50000"),
+    ("batch_size=50001", "batch_size is 50001; allowed is 2 to 50000"),
+    ("learning_rate=0", "learning_rate is 0.0; allowed is more than 0"),
+    ("learning_rate=nan", "learning_rate is nan; allowed is more than 0"),
+    ("learning_rate=fast", "learning_rate is 'fast'; allowed is a number"),
+    ("epochs=0", "epochs is 0; allowed is 1 to 10000."),
+    ("epochs=1.5", "epochs is '1.5'; allowed is a number (int)."),
+    ("optimizer=lion", "optimizer is 'lion'; choose one of adam, adamw, sgd."),
+    ("architecture=cnnn", "architecture is 'cnnn'; did you mean cnn?"),
+    ("lerning_rate=0.1", "lerning_rate is not a field of TrainConfig; the fields are "),
+    ("epochs", "--set is 'epochs'; write it as field=value."),
+    ("architecture_options={}", "architecture_options cannot be set here"),
+]
+
+
+@pytest.mark.parametrize(("setting", "words"), [*WRONG_SETTINGS, (
+    "mixup_alpha=-1", "mixup_alpha is -1.0; allowed is 0 (off) to 100.")])  # fmt: skip
+def test_train_refuses_a_wrong_setting(commands: Commands, setting: str, words: str) -> None:
+    assert words in commands.refusal("train", "--set", setting)
+
+
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+@pytest.mark.parametrize(("setting", "words"), WRONG_SETTINGS)
+def test_study_refuses_a_wrong_setting(
+    commands: Commands, setting: str, words: str, dry: list[str]
+) -> None:
+    err = commands.refusal_on_store("study", "mixup_ablation", "--set", setting, *dry)
+    assert words in err
+
+
+def test_a_batch_of_more_images_than_there_are_is_refused(commands: Commands) -> None:
+    wrong = ("--set", "train_images=100", "--set", "batch_size=101")
+    words = "batch_size is 101, more than train_images, 100; lower batch_size or raise"
+    assert words in commands.refusal("train", *wrong)
+    assert words in commands.refusal_on_store("study", "mixup_ablation", *wrong)
+
+
+@pytest.mark.parametrize("setting", ["mixup_alpha=0.1", "seed=3"])
+def test_a_field_that_the_study_varies_cannot_be_set(commands: Commands, setting: str) -> None:
+    err = commands.refusal_on_store("study", "mixup_ablation", "--set", setting)
+    name = setting.partition("=")[0]
+    assert err.startswith(f"error: {name} is what study mixup_ablation varies; it cannot be set.")
+
+
+def test_a_study_file_with_a_wrong_field_is_refused_by_name(commands: Commands) -> None:
+    Path("studies").mkdir()
+    Path("studies/mine.py").write_text(
+        '"""Does it?"""\n'
+        "from fashion_hpo.design.config import TrainConfig\n"
+        "TrainConfig(lerning_rate=0.1)\n"
+    )
+    err = commands.refusal_on_store("study", "mine")
+    assert err.startswith("error: mine.py: ")
+    assert "lerning_rate" in err
+
+
+@pytest.mark.parametrize("arguments", [
+    ("--budget", "tiny"), ("--more-seeds", "0"), ("--max-trials", "-1"), ("--timeout", "soon"),
+    ("--no-such-option",), ("two",),
+])  # fmt: skip
+def test_a_wrong_option_is_refused_by_name(commands: Commands, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        commands.on_store("study", "mixup_ablation", *arguments)
+    assert ended.value.code == 2
+    last = commands.capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("python -m fashion_hpo.study: error: ")
+    assert arguments[0] in last
+    assert not commands.store.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *((name, "mixup_ablation") for name in ("study", "report", "status", "register")),
+        ("ui",),
+        ("predict", "boot.png"),
+    ],
+)
+def test_a_store_that_is_a_file_is_refused(commands: Commands, arguments: tuple[str, ...]) -> None:
+    Image.new("L", (28, 28)).save("boot.png")
+    commands.store.write_text("mine")
+    err = commands.refusal_on_store(*arguments)
+    assert err == f"error: store {commands.store} is a file; name a folder with --store.\n"
+    err = commands.refusal(*arguments, "--store", str(commands.store / "below"))
+    assert str(commands.store / "below") in err
+
+
+@pytest.fixture
+def read_only_store() -> Iterator[Path]:
+    """A folder that all may enter and none may write to."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        store = Path(name, "store")
+        store.mkdir()
+        (store / "mlflow.db").touch()
+        store.chmod(0o555)
+        yield store
+        store.chmod(0o755)
+
+
+@contextmanager
+def without_the_powers_of_root() -> Iterator[None]:
+    """Root may write anywhere, so become nobody for a while."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_a_read_only_store_is_refused(
+    commands: Commands, command: str, read_only_store: Path
+) -> None:
+    commands.on_store(command, "mixup_ablation")  # imports what it needs, while it may
+    commands.store = read_only_store
+    with without_the_powers_of_root():
+        err = commands.refusal_on_store(command, "mixup_ablation")
+    assert err == f"error: store {read_only_store} is read-only; name another with --store.\n"
+
+
+@pytest.mark.parametrize("command", ["study", "train", "bench"])
+def test_data_that_are_not_there_are_refused(commands: Commands, command: str) -> None:
+    missing = str(commands.store.parent / "no_data")
+    arguments = {
+        "study": ["mixup_ablation", "--store", str(commands.store)], "train": [],
+        "bench": ["trainer"],
+    }  # fmt: skip
+    if command == "bench":  # it says first what it measures
+        said = commands.run(command, *arguments[command], "--data", missing)
+        assert said.code == 2
+        err = said.err
+    else:
+        err = commands.refusal(command, *arguments[command], "--data", missing)
+    assert err.startswith(f"error: data folder {missing} holds neither the four idx files nor ")
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99", "cpu:x"])
+@pytest.mark.parametrize("command", ["study", "train"])
+def test_a_device_that_is_not_there_is_refused(
+    commands: Commands, command: str, device: str
+) -> None:
+    arguments = ["mixup_ablation", "--store", str(commands.store)] if command == "study" else []
+    err = commands.refusal(command, *arguments, "--device", device)
+    assert err.startswith(f"error: device is {device!r}; ")
+
+
+def test_a_storage_that_cannot_be_opened_is_refused_without_its_password(
+    commands: Commands,
+) -> None:
+    url = "nosuchdatabase://me:secret@host/db"
+    said = commands.on_store("status", "mixup_ablation", "--storage", url)
+    assert said.code == 2
+    assert said.err.startswith("error: storage nosuchdatabase://me:***@host/db cannot be opened (")
+    assert said.err.count("\n") == 1
+    assert "secret" not in said.err
+
+
+def test_without_results_there_is_nothing_to_report(commands: Commands) -> None:
+    for command in ("report", "register"):
+        err = commands.refusal_on_store(command, "mixup_ablation")
+        assert err.startswith("error: study mixup_ablation has no results in ")
+        assert "run `python -m fashion_hpo.study mixup_ablation` first" in err
+        err = commands.refusal_on_store(command, "mixup_ablation", "--budget", "full")
+        assert err.startswith("error: study mixup_ablation under budget full has no results in ")
+
+
+def test_without_results_the_status_says_so(commands: Commands) -> None:
+    said = commands.on_store("status", "mixup_ablation")
+    assert (said.code, said.err) == (0, "")
+    assert [line.split() for line in said.out.splitlines()[1:]] == [
+        [budget, "not", "begun"] for budget in ("quick", "standard", "full")
+    ]
+    assert files(commands.store) == {}
+
+
+def test_a_store_with_databases_and_no_results_is_told_the_same(
+    commands: Commands, store: Store
+) -> None:
+    commands.store = store.root
+    said = commands.on_store("report", "mixup_ablation")
+    assert said.code == 2
+    assert said.err.startswith(f"error: study mixup_ablation has no results in {store.root}; run")
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("ui",), ("predict", "boot.png")])
+def test_a_store_without_mlflows_database_is_refused(
+    commands: Commands, arguments: tuple[str, ...]
+) -> None:
+    Image.new("L", (28, 28)).save("boot.png")
+    err = commands.refusal_on_store(*arguments)
+    assert err == f"error: store {commands.store} has no mlflow.db; run a study first.\n"
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536, 70000])
+def test_the_ui_refuses_a_port_that_is_none(commands: Commands, port: int) -> None:
+    commands.store.mkdir()
+    (commands.store / "mlflow.db").touch()
+    err = commands.refusal_on_store("ui", "--port", str(port))
+    assert err == f"error: --port is {port}; allowed is 1 to 65535.\n"
+
+
+def test_the_ui_refuses_a_port_in_use(commands: Commands) -> None:
+    commands.store.mkdir()
+    (commands.store / "mlflow.db").touch()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        err = commands.refusal_on_store("ui", "--port", str(port))
+    assert err == f"error: --port {port} is in use; choose another.\n"
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims this size and has no pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c))
+              for c in (header, b"IDAT")]  # fmt: skip
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a boot, in words\n", "is in no format that Pillow reads."),
+        (b"", "is in no format that Pillow reads."),
+        (b"\x89PNG\r\n\x1a\n", "is in no format that Pillow reads."),
+        (png_header(28, 28), "cannot be read ("),
+        (png_header(4097, 2), "is 4097 x 2 pixels; allowed are 4096 pixels a side."),
+        (png_header(10_000, 10_000), "allowed are 4096 pixels a side."),
+        (png_header(60_000, 60_000), "allowed are 4096 pixels a side."),
+    ],
+)
+def test_predict_refuses_what_is_no_image(commands: Commands, content: bytes, words: str) -> None:
+    Path("boot.png").write_bytes(content)
+    err = commands.refusal_on_store("predict", "boot.png")
+    assert err.startswith("error: image boot.png ")
+    assert words in err
+
+
+def test_predict_refuses_a_file_that_is_not_there(commands: Commands) -> None:
+    Path("folder").mkdir()
+    for name in ("boot.png", "folder"):
+        err = commands.refusal_on_store("predict", name)
+        assert err.startswith(f"error: image {name} cannot be read (")
+
+
+def test_a_traceback_is_shown_only_when_asked_for(commands: Commands) -> None:
+    assert "Traceback" not in commands.refusal_on_store("study", "mixup_ablaton")
+    said = commands.on_store("study", "mixup_ablaton", "--debug")
+    assert said.code == 2
+    assert said.err.startswith("Traceback (most recent call last):")
+    assert said.err.splitlines()[-1].startswith("error: study is 'mixup_ablaton'")
+
+
+def test_a_dry_run_prints_the_plan_and_makes_no_store(commands: Commands) -> None:
+    said = commands.on_store(
+        "study", "mixup_ablation", "--dry-run", "--set", "epochs=2", "--more-seeds", "1"
+    )
+    assert (said.code, said.err) == (0, "")
+    first, second, third = said.out.splitlines()
+    assert first.startswith("mixup_ablation, budget standard: Does MixUp help")
+    assert second.startswith("4 mixup_alpha x 4 seed(s) = 16 trials, 2 epochs of 20,000 images")
+    assert third.startswith("models: about ")
+    assert third.endswith(" MB; nothing was trained")
+    assert not commands.store.exists()
+
+
+@pytest.mark.parametrize("budget", ["quick", "standard", "full"])
+def test_a_dry_run_is_of_the_budget_asked_for(commands: Commands, budget: str) -> None:
+    said = commands.on_store("study", "best_model", "--dry-run", "--budget", budget)
+    assert said.out.startswith(f"best_model, budget {budget}: ")
+
+
+def test_the_list_has_every_study_and_its_question(commands: Commands) -> None:
+    said = commands.on_store("study", "--list")
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert [line.split()[0] for line in lines] == list(list_studies())
+    assert all(line.endswith("?") for line in lines)
+    assert not commands.store.exists()

@@ -1,0 +1,220 @@
+from io import StringIO
+
+import pytest
+from optuna.distributions import FloatDistribution
+
+from fashion_hpo.design.config import Epoch, TrainConfig
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.reporting import terminal
+from fashion_hpo.reporting.terminal import BARS, Progress, clock, plan_lines, sparkline
+from fashion_hpo.running.workers import EpochDone, TrialEnded, TrialStarted
+from fashion_hpo.stores.ledger import Attempt, Result
+from tests import plans
+
+CLEAR_LINE = "\r\033[K"
+
+
+class Terminal(StringIO):
+    """A stream that claims to be a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def attempt(config: TrainConfig | None = None) -> Attempt:
+    return Attempt(0, "uid", "point", config or TrainConfig(epochs=3), {}, 0, 1)
+
+
+def epoch(number: int, val_accuracy: float = 0.8, seconds: float = 10.0) -> EpochDone:
+    found = Epoch(
+        epoch=number, train_loss=1.0, train_eval_loss=1.0, train_eval_accuracy=0.5, val_loss=1.0,
+        val_accuracy=val_accuracy, learning_rate=0.1, seconds=seconds, images_per_second=100.0,
+        timestamp=0,
+    )  # fmt: skip
+    return EpochDone(attempt(), found)
+
+
+def ended(outcome: str = "complete", value: float | None = 0.8, reason: str = "") -> TrialEnded:
+    history = [{"seconds": 10.0}] * 3
+    return TrialEnded(attempt(), Result(outcome, value, reason, history=history))
+
+
+def progress(stream: StringIO, *, remaining: int = 4, plan: Plan | None = None) -> Progress:
+    """4 trials of 3 epochs, of 10 seconds each."""
+    return Progress(plan or plans.design(), remaining, 120.0, stream)
+
+
+@pytest.fixture
+def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain lines for each epoch, not every half minute."""
+    monkeypatch.setattr(terminal, "PLAIN_EVERY_SECONDS", 0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0 s"), (0, "0 s"), (12.4, "12 s"), (59.4, "59 s"), (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"), (3599.6, "1 h 00 min"), (7500, "2 h 05 min"),
+        (360_000, "100 h 00 min"),
+    ],
+)  # fmt: skip
+def test_a_duration_in_words(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_a_curve_is_drawn_between_its_lowest_and_highest_value() -> None:
+    assert sparkline([i / 10 for i in range(8)]) == BARS
+    assert sparkline([0.9, 0.1, 0.9]) == "█▁█"
+    assert sparkline([0.5]) == sparkline([0.9]) == "▁"
+    assert sparkline([0.5, 0.5]) == "▁▁"
+
+
+def test_a_long_curve_shows_its_last_twenty_values() -> None:
+    assert sparkline([100.0, *map(float, range(20))]) == sparkline([*map(float, range(20))])
+    assert len(sparkline([0.0] * 500)) == 20
+
+
+def test_plan_lines_say_what_a_design_is_about_to_do() -> None:
+    first, second = plan_lines(plans.design())
+    assert first == "tiny, budget standard: Does it run?"
+    assert second == (
+        "2 dropout x 2 seed(s) = 4 trials, 3 epochs of 100 images each: 1,200 image passes at most"
+    )
+    several = plans.design(
+        scientific={"dropout": (0.0, 0.5), "optimizer": ("adam", "sgd")},
+        nuisance={"weight_decay": FloatDistribution(0.0, 0.1)},
+        nuisance_points=3,
+    )
+    assert plan_lines(several)[1].startswith(
+        "2 dropout x 2 optimizer x 3 nuisance points x 2 seed(s) = 24 trials, "
+    )
+
+
+def test_plan_lines_say_what_a_search_is_about_to_do() -> None:
+    assert plan_lines(plans.search())[1] == (
+        "5 trials of tpe over dropout, learning_rate, batch_size, 3 epochs of 100 images each: "
+        "1,500 image passes at most"
+    )
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_a_file_gets_plain_lines_and_nothing_else() -> None:
+    stream = StringIO()
+    shown = progress(stream)
+    for event in (TrialStarted(attempt(), "dropout=0.0"), epoch(1, 0.5), epoch(2, 0.7), ended()):
+        shown.show(event)
+    assert stream.getvalue().splitlines() == [
+        "[1/4] dropout=0.0  epoch 1/3 ▁ 50.00%  1 min 50 s left",
+        "[1/4] dropout=0.0  epoch 2/3 ▁█ 70.00%  1 min 40 s left",
+        "[1/4] dropout=0.0  complete 80.00%  in 30 s, 1 min 30 s left",
+    ]
+    assert stream.getvalue().endswith("\n")
+    assert not {"\r", "\033"} & set(stream.getvalue())
+
+
+def test_a_file_is_not_filled_with_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    stream = StringIO()
+    shown = progress(stream)
+    shown.show(TrialStarted(attempt(), "a"))
+    for number in range(1, 100):  # one a second
+        now += 1
+        shown.show(epoch(number))
+    assert [line.split("epoch ")[1].split("/")[0] for line in stream.getvalue().splitlines()] == [
+        "30", "60", "90",
+    ]  # fmt: skip
+
+
+def test_a_terminal_has_one_line_that_moves() -> None:
+    stream = Terminal()
+    shown = progress(stream)
+    for event in (TrialStarted(attempt(), "a"), epoch(1, 0.5), epoch(2, 0.7)):
+        shown.show(event)
+    assert "\n" not in stream.getvalue()
+    assert stream.getvalue().split(CLEAR_LINE) == [
+        "",
+        "[1/4] a  epoch 1/3 ▁ 50.00%  1 min 50 s left",
+        "[1/4] a  epoch 2/3 ▁█ 70.00%  1 min 40 s left",
+    ]
+    shown.show(ended())  # stays
+    assert stream.getvalue().endswith(
+        f"{CLEAR_LINE}[1/4] a  complete 80.00%  in 30 s, 1 min 30 s left\n"
+    )
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_the_best_value_is_that_of_complete_trials() -> None:
+    stream = StringIO()
+    shown = progress(stream)
+    assert shown.best is None
+    for outcome, value, best in (
+        ("complete", 0.80, 0.80),
+        ("complete", 0.70, 0.80),
+        ("pruned", 0.90, 0.80),
+        ("complete", 0.85, 0.85),
+    ):
+        shown.show(TrialStarted(attempt(), "a"))
+        shown.show(ended(outcome, value))
+        assert shown.best == best
+    shown.show(epoch(1))
+    assert "80.00%  best 85.00%  " in stream.getvalue().splitlines()[-1]
+
+
+def test_a_trial_that_came_to_no_value_says_why() -> None:
+    stream = StringIO()
+    shown = progress(stream)
+    shown.show(TrialStarted(attempt(), "a"))
+    shown.show(ended("diverged", None, "the loss is no longer finite"))
+    assert stream.getvalue().startswith("[1/4] a  diverged the loss is no longer finite  in 30 s")
+    assert shown.best is None
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_a_continued_study_counts_from_where_it_was() -> None:
+    stream = StringIO()
+    shown = progress(stream, remaining=1)
+    shown.show(TrialStarted(attempt(), "a"))
+    shown.show(epoch(1))
+    shown.show(ended())
+    first, last = stream.getvalue().splitlines()
+    assert first.startswith("[4/4] a  epoch 1/3")
+    assert first.endswith("20 s left")
+    assert last.startswith("[4/4] a  complete")
+    assert last.endswith(" 0 s left")
+
+
+@pytest.mark.parametrize("done", [[1], [3], [1, 2, 3], []])
+def test_a_trial_that_is_resumed_or_cut_short_leaves_the_other_trials_time(done: list[int]) -> None:
+    """A resumed trial begins after its checkpoint; a pruned one ends before its last epoch."""
+    stream = StringIO()
+    shown = progress(stream)
+    shown.show(TrialStarted(attempt(), "a"))
+    for number in done:
+        shown.show(epoch(number))
+    shown.show(ended())
+    assert stream.getvalue().endswith(", 1 min 30 s left\n")
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_the_time_left_follows_the_measured_epochs() -> None:
+    stream = StringIO()
+    shown = progress(stream)
+    shown.show(TrialStarted(attempt(), "a"))
+    shown.show(epoch(1, seconds=20.0))
+    assert stream.getvalue().endswith(f"{clock(11 * 12.0)} left\n")  # a fifth of the way to 20
+
+
+def test_a_new_trial_begins_a_new_curve() -> None:
+    stream = Terminal()
+    shown = progress(stream)
+    for event in (TrialStarted(attempt(), "a"), epoch(1), epoch(2), TrialStarted(attempt(), "b")):
+        shown.show(event)
+    shown.show(epoch(1, 0.25))
+    assert shown.curve == [0.25]
+    assert " b  epoch 1/3 ▁ 25.00%" in stream.getvalue()
+
+
+def test_a_study_with_nothing_left_has_no_time_left() -> None:
+    Progress(plans.design(), 0, 0.0, StringIO())
+    assert progress(StringIO(), remaining=0).ended == 4

@@ -1,0 +1,177 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.distributions import FloatDistribution
+
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.stores.layout import Store, StoreError
+from fashion_hpo.stores.ledger import Attempt, Ledger, Result, open_ledger, read_ledger
+from tests.plans import TINY, design, search
+
+
+def opened(store: Store, plan: Plan, data_hash: str = "data", **options: Any) -> Ledger:
+    return open_ledger(store, plan, data_hash, threads=1, **options)
+
+
+def claim_all(ledger: Ledger) -> list[Attempt]:
+    claimed = []
+    while (attempt := ledger.claim()) is not None:
+        claimed.append(attempt)
+    return claimed
+
+
+def finish(ledger: Ledger, attempt: Attempt, outcome: str = "complete") -> None:
+    result = Result(outcome, value=0.5 if outcome == "complete" else None)
+    ledger.commit(attempt, result)
+    ledger.tell(attempt, result)
+
+
+def test_a_design_hands_out_each_point_once(store: Store) -> None:
+    first, second = opened(store, design()), opened(store, design())
+    claimed = [first.claim(), second.claim(), first.claim(), second.claim()]
+    assert len({attempt.point for attempt in claimed if attempt is not None}) == 4
+    assert second.claim() is None
+
+
+def test_more_points_than_a_slice_all_get_their_turn(store: Store) -> None:
+    ledger = opened(store, design(seeds=60))
+    claimed = []
+    while (attempt := ledger.claim()) is not None:
+        claimed.append(attempt)
+        assert sum(entry.state == "WAITING" for entry in ledger.entries()) < 50
+    assert len({attempt.point for attempt in claimed}) == 120
+
+
+def test_a_claimed_config_is_the_points_own(store: Store) -> None:
+    plan = design(nuisance={"learning_rate": FloatDistribution(1e-4, 1e-2, log=True)},
+                  nuisance_points=2)  # fmt: skip
+    claimed = claim_all(opened(store, plan))
+    assert len(claimed) == 8
+    assert all(a.params == {"learning_rate": a.config.learning_rate} for a in claimed)
+    assert len({a.config.learning_rate for a in claimed}) == 2
+
+
+def test_a_finished_study_has_nothing_left(store: Store) -> None:
+    ledger = opened(store, design())
+    for attempt in claim_all(ledger):
+        finish(ledger, attempt)
+    again = opened(store, design())
+    assert again.claim() is None
+    assert again.remaining() == 0
+
+
+@pytest.mark.parametrize("outcome", ["died", "stopped"])
+def test_an_attempt_without_outcome_is_tried_again_once(store: Store, outcome: str) -> None:
+    ledger = opened(store, design(seeds=1))
+    first, *_ = claim_all(ledger)
+    finish(ledger, first, outcome)
+    ledger.requeue(first)
+    ledger.requeue(first)
+    (again,) = claim_all(ledger)
+    assert (again.point, again.attempt) == (first.point, 2)
+    assert again.config == first.config
+    assert again.uid != first.uid
+
+
+@pytest.mark.parametrize("outcome", ["complete", "pruned", "diverged", "failed"])
+def test_a_point_with_an_outcome_is_not_tried_again(store: Store, outcome: str) -> None:
+    ledger = opened(store, design(seeds=1))
+    first, second = claim_all(ledger)
+    finish(ledger, first, outcome)
+    ledger.requeue(first)
+    assert ledger.claim() is None
+    assert ledger.remaining() == 1
+    assert second.point != first.point
+
+
+def test_telling_twice_changes_nothing(store: Store) -> None:
+    ledger = opened(store, design())
+    attempt = ledger.claim()
+    assert attempt is not None
+    finish(ledger, attempt)
+    ledger.tell(attempt, Result("failed", reason="late"))
+    assert ledger.entries()[0].state == "COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"base": TINY.replace(epochs=9)}, "base.epochs: 3 → 9"),
+        (
+            {"scientific": {"dropout": (0.0, 0.4)}, "claims": []},
+            r"dropout: \[0.5\] left out",
+        ),
+        ({"scientific": {"batch_size": (25, 50)}, "claims": []}, "scientific"),
+        ({"seed": 3}, "study_seed: 0 → 3"),
+        ({"nuisance": {"weight_decay": FloatDistribution(0, 0.1)}}, "ranges.weight_decay"),
+    ],
+)
+def test_another_spec_is_refused_with_the_difference(
+    store: Store, changed: dict[str, Any], named: str
+) -> None:
+    opened(store, design())
+    with pytest.raises(
+        StoreError, match=rf"r1 holds another spec.*{named}.*--revise"
+    ):
+        opened(store, design(**changed))
+
+
+def test_other_data_are_refused(store: Store) -> None:
+    opened(store, design())
+    with pytest.raises(StoreError, match="data: data… → other…"):
+        opened(store, design(), "other")
+
+
+def test_a_changed_range_of_a_search_is_refused(store: Store) -> None:
+    opened(store, search())
+    plan = search()
+    assert plan.search is not None
+    plan.search.space["dropout"].high = 0.9  # type: ignore[index, attr-defined]
+    with pytest.raises(StoreError, match=r"ranges\.dropout\.attributes\.high: 0\.5 → 0\.9"):
+        opened(store, plan)
+
+
+def test_a_revision_starts_anew_beside_the_old(store: Store) -> None:
+    ledger = opened(store, design())
+    for attempt in claim_all(ledger):
+        finish(ledger, attempt)
+    revised = opened(store, design(base=TINY.replace(epochs=9)), revise=True)
+    assert revised.name == "tiny/standard/r2"
+    assert revised.remaining() == 4
+    newest = read_ledger(store, design(base=TINY.replace(epochs=9)))
+    assert newest is not None
+    assert newest.name == revised.name
+
+
+def test_more_seeds_and_levels_extend_and_are_kept(store: Store) -> None:
+    ledger = opened(store, design())
+    for attempt in claim_all(ledger):
+        finish(ledger, attempt)
+    assert opened(store, design(more_seeds=1)).remaining() == 2
+    assert opened(store, design()).remaining() == 2, "asked for once, kept from then on"
+    wider = design(scientific={"dropout": (0.0, 0.25, 0.5)})
+    assert opened(store, wider).remaining() == 5
+
+
+def test_the_thread_count_is_the_first_workers(store: Store) -> None:
+    open_ledger(store, design(), "data", threads=3)
+    assert open_ledger(store, design(), "data", threads=8).threads == 3
+
+
+def test_budgets_have_ledgers_of_their_own(store: Store) -> None:
+    opened(store, design(budget="quick"))
+    assert read_ledger(store, design(budget="standard")) is None
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "optuna.db").write_text("not a database, but a text of some length " * 9)
+    with pytest.raises(StoreError, match=r"optuna.db cannot be opened .*--storage"):
+        opened(Store.at(tmp_path), design())
+
+
+def test_a_password_is_never_shown(tmp_path: Path) -> None:
+    store = Store.at(tmp_path, "postgresql://me:secret@127.0.0.1:1/db")
+    with pytest.raises(StoreError) as error:
+        opened(store, design())
+    assert "secret" not in str(error.value)
