@@ -62,12 +62,12 @@ def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn
     model = models.read_model(str(folder))
     if found := packaging.differences(model, model, splits.val.images):
         raise AlteredModelError(f"trial {chosen.attempt.number}: {'; '.join(found)}")
-    found, recorded = score(model, splits.val), chosen.result.summaries
-    same_accuracy = abs(found.accuracy - recorded["model_val_accuracy"]) < 0.5 / len(splits.val)
-    if not same_accuracy or abs(found.loss - recorded["model_val_loss"]) > LOSS_TOLERANCE:
+    measured, recorded = score(model, splits.val), chosen.result.summaries
+    same_accuracy = abs(measured.accuracy - recorded["model_val_accuracy"]) < 0.5 / len(splits.val)
+    if not same_accuracy or abs(measured.loss - recorded["model_val_loss"]) > LOSS_TOLERANCE:
         raise AlteredModelError(
             f"trial {chosen.attempt.number}: on the validation images its model has accuracy "
-            f"{found.accuracy:.2%} and loss {found.loss:.4f}, where the ledger has "
+            f"{measured.accuracy:.2%} and loss {measured.loss:.4f}, where the ledger has "
             f"{recorded['model_val_accuracy']:.2%} and {recorded['model_val_loss']:.4f}"
         )
     return model

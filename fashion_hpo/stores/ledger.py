@@ -36,6 +36,8 @@ SLICE = 50  # points that wait at a time
 LOCK_WAIT_SECONDS = 60  # sqlite's default of 5 does not outlast a busy writer
 CLOSED_WITHOUT_OUTCOME = ("died", "stopped")  # attempts whose point is to be tried again
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
 
 @dataclass(frozen=True)
 class Attempt:

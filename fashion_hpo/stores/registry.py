@@ -1,6 +1,8 @@
 """MLflow's model registry: versions of one registered model, and the alias of the champion."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
@@ -34,9 +36,7 @@ def create_version(
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     own = {f"{TAG}.{name}": value for name, value in tags.items()} | {f"{TAG}.uid": uid}
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(tracker.uri)  # the store looks the model up there, not in its own
-    try:
+    with _fluent_uri(tracker.uri):
         return tracker.client.create_model_version(
             REGISTERED_NAME,
             f"models:/{model_id}",
@@ -45,8 +45,6 @@ def create_version(
             description=card,
             model_id=model_id,
         )
-    finally:
-        mlflow.set_tracking_uri(before)
 
 
 def make_champion(tracker: Tracker, version: ModelVersion) -> None:
@@ -68,6 +66,18 @@ def download(tracking_uri: str, address: str) -> Path:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{address} cannot be read ({reason}); register a model first.") from None
     return Path(path)
+
+
+@contextmanager
+def _fluent_uri(uri: str) -> Iterator[None]:
+    """MLflow's sqlite registry looks a models:/ source up in the process-wide store, not in its
+    own; that address is an environment variable as well, so both are put back."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None unsets it
 
 
 def _model_id(client: MlflowClient, name: str) -> str:

@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def test_the_best_trial_becomes_champion_and_loads_by_its_alias(done: Session) -
     assert version is not None
     assert version.tags["fashion_hpo.study"] == "tiny"
     assert version.description == "# card"
+    assert "MLFLOW_TRACKING_URI" not in os.environ, "what registering set is put back"
 
 
 def test_without_a_complete_trial_there_is_no_candidate(open_here: OpenSession) -> None:
