@@ -26,7 +26,7 @@ STUDY = StudySpec(
         "quick": Budget(
             epochs=8, train_images=8_000, seeds=2, scientific={"batch_size": levels(32, 512)}
         ),
-        "standard": Budget(train_images=20_000),
+        "standard": Budget(train_images=10_000),
         "full": Budget(epochs=30, seeds=5),
     },
 )

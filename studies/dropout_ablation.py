@@ -26,7 +26,7 @@ STUDY = StudySpec(
         "quick": Budget(
             epochs=8, train_images=8_000, seeds=2, scientific={"dropout": levels(0.0, 0.25)}
         ),
-        "standard": Budget(train_images=20_000, scientific={"dropout": levels(0.0, 0.1, 0.25)}),
+        "standard": Budget(train_images=10_000, scientific={"dropout": levels(0.0, 0.1, 0.25)}),
         "full": Budget(epochs=30, seeds=5),
     },
 )

@@ -25,7 +25,7 @@ STUDY = StudySpec(
         "quick": Budget(
             epochs=8, train_images=8_000, seeds=2, scientific={"learning_rate": levels(1e-4, 1e-2)}
         ),
-        "standard": Budget(train_images=20_000),
+        "standard": Budget(train_images=10_000),
         "full": Budget(epochs=30, seeds=5),
     },
 )

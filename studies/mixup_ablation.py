@@ -17,7 +17,7 @@ STUDY = StudySpec(
         "quick": Budget(
             epochs=8, train_images=8_000, seeds=2, scientific={"mixup_alpha": levels(0.0, 0.3)}
         ),
-        "standard": Budget(train_images=20_000),
+        "standard": Budget(train_images=10_000),
         "full": Budget(epochs=30, seeds=5),
     },
 )

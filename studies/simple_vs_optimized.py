@@ -24,7 +24,7 @@ STUDY = StudySpec(
     captions={"simple_cnn": "simple CNN", "optimized_cnn": "optimized CNN"},
     budgets={
         "quick": Budget(epochs=8, train_images=8_000, seeds=2),
-        "standard": Budget(train_images=20_000),
+        "standard": Budget(train_images=10_000),
         "full": Budget(epochs=30, seeds=5),
     },
 )

@@ -152,15 +152,15 @@ def test_the_ui_serves_the_store_on_loopback(toured: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "fashion_hpo.ui", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=toured, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        assert f"http://127.0.0.1:{port}" in server.stdout.readline()
-        found = wait_for(f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get?experiment_id=1")
-        assert found["experiment"]["name"] == "dropout_ablation"
-    finally:
-        server.terminate()
-        server.wait()
+    address = f"http://127.0.0.1:{port}"
+    with subprocess.Popen(command, cwd=toured, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert address in server.stdout.readline()
+            found = wait_for(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=1")
+            assert found["experiment"]["name"] == "dropout_ablation"
+        finally:
+            server.terminate()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server outlived its command"
 

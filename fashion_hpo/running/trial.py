@@ -39,19 +39,21 @@ def run_trial(session: Session, attempt: Attempt) -> Generator[Epoch, None, Resu
     """
     run_id = open_run(session, attempt)
     hardware = session.hardware_for(attempt)
-    checkpoint = session.store.checkpoint(attempt.point)
+    checkpoint = session.store.checkpoint(session.ledger.uid, attempt.point)
     try:
         state = _start(attempt, hardware, checkpoint)
         session.tracker.log_epochs(run_id, state.history)
+        for epoch in state.history:  # of an earlier attempt at this point
+            session.ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
         epochs = train(attempt.config, state.model, session.splits, hardware, start=state)
         pruned = False
-        while (epoch := _next(session, epochs)) is not None:
+        while (done := _next(session, epochs)) is not None:
             state.save(checkpoint)
-            session.tracker.log_epochs(run_id, [epoch])
-            pruned = not epoch.diverged and session.ledger.report(
-                attempt, epoch.epoch, epoch.val_accuracy
+            session.tracker.log_epochs(run_id, [done])
+            pruned = not done.diverged and session.ledger.report(
+                attempt, done.epoch, done.val_accuracy
             )
-            yield epoch
+            yield done
             if pruned:
                 break
         result = finish(session, attempt, state, hardware, pruned=pruned)
@@ -153,7 +155,7 @@ def mirror(session: Session, attempt: Attempt, result: Result) -> None:
     session.tracker.end_run(run_id, statuses.get(result.outcome, "FAILED"), tags)
     session.store.remove_trial_files(attempt.uid)
     if result.outcome == "complete":
-        session.store.checkpoint(attempt.point).unlink(missing_ok=True)
+        session.store.checkpoint(session.ledger.uid, attempt.point).unlink(missing_ok=True)
 
 
 def _next(session: Session, epochs: Iterator[Epoch]) -> Epoch | None:

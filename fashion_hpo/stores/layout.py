@@ -75,9 +75,9 @@ class Store:
         """The record of every opening of the gate and test images."""
         return self.root / "final_images.jsonl"
 
-    def checkpoint(self, point: str) -> Path:
-        """A point's checkpoint: the next attempt at it goes on from there."""
-        return self.root / "checkpoints" / f"{point}.pt"
+    def checkpoint(self, ledger_uid: str, point: str) -> Path:
+        """A point's checkpoint in one ledger: the next attempt at it goes on from there."""
+        return self.root / "checkpoints" / ledger_uid / f"{point}.pt"
 
     def report(self, name: str) -> Path:
         """Where a study's report page is written."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 from PIL import Image
 
-from fashion_hpo.design.study_file import list_studies
+from fashion_hpo.design.study_file import list_studies, load_study
 from fashion_hpo.stores.layout import Store
 
 NOBODY = 65534
@@ -305,17 +305,44 @@ def test_a_store_without_mlflows_database_is_refused(
     assert err == f"error: store {commands.store} has no mlflow.db; run a study first.\n"
 
 
-@pytest.mark.parametrize("port", [0, -1, 65536, 70000])
-def test_the_ui_refuses_a_port_that_is_none(commands: Commands, port: int) -> None:
+class Served(Exception):  # noqa: N818
+    """Raised where the UI's server would take the process over; has the server's command."""
+
+
+@pytest.fixture
+def store_to_serve(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store that the UI takes, and a UI that starts no server."""
+
+    def execve(path: str, command: list[str], environment: dict[str, str]) -> None:
+        raise Served(command)
+
+    monkeypatch.setattr("os.execve", execve)
     commands.store.mkdir()
     (commands.store / "mlflow.db").touch()
+    return commands.store
+
+
+def test_the_ui_serves_this_machine_alone(commands: Commands, store_to_serve: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(Served) as served:
+        commands.on_store("ui", "--port", str(port))
+    command = served.value.args[0]
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert command[command.index("--port") + 1] == str(port)
+    assert f"sqlite:///{store_to_serve}/mlflow.db" in command
+
+
+@pytest.mark.usefixtures("store_to_serve")
+@pytest.mark.parametrize("port", [0, -1, 65536, 70000])
+def test_the_ui_refuses_a_port_that_is_none(commands: Commands, port: int) -> None:
     err = commands.refusal_on_store("ui", "--port", str(port))
     assert err == f"error: --port is {port}; allowed is 1 to 65535.\n"
 
 
+@pytest.mark.usefixtures("store_to_serve")
 def test_the_ui_refuses_a_port_in_use(commands: Commands) -> None:
-    commands.store.mkdir()
-    (commands.store / "mlflow.db").touch()
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -367,13 +394,14 @@ def test_a_traceback_is_shown_only_when_asked_for(commands: Commands) -> None:
 
 
 def test_a_dry_run_prints_the_plan_and_makes_no_store(commands: Commands) -> None:
-    said = commands.on_store(
-        "study", "mixup_ablation", "--dry-run", "--set", "epochs=2", "--more-seeds", "1"
-    )
+    settings = ("--set", "epochs=2", "--set", "train_images=1000", "--more-seeds", "1")
+    said = commands.on_store("study", "mixup_ablation", "--dry-run", *settings)
     assert (said.code, said.err) == (0, "")
     first, second, third = said.out.splitlines()
     assert first.startswith("mixup_ablation, budget standard: Does MixUp help")
-    assert second.startswith("4 mixup_alpha x 4 seed(s) = 16 trials, 2 epochs of 20,000 images")
+    seeds = load_study("mixup_ablation")[1].seeds + 1
+    assert f" x {seeds} seed(s) = " in second
+    assert " trials, 2 epochs of 1,000 images each: " in second
     assert third.startswith("models: about ")
     assert third.endswith(" MB; nothing was trained")
     assert not commands.store.exists()

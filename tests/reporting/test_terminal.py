@@ -197,6 +197,15 @@ def test_a_trial_that_is_resumed_or_cut_short_leaves_the_other_trials_time(done:
 
 
 @pytest.mark.usefixtures("every_epoch")
+def test_a_resumed_trial_has_only_its_last_epochs_left() -> None:
+    stream = StringIO()
+    shown = progress(stream)
+    shown.show(TrialStarted(attempt(), "a"))
+    shown.show(epoch(2))  # the first is in the checkpoint
+    assert stream.getvalue().endswith("epoch 2/3 ▁ 80.00%  1 min 40 s left\n")
+
+
+@pytest.mark.usefixtures("every_epoch")
 def test_the_time_left_follows_the_measured_epochs() -> None:
     stream = StringIO()
     shown = progress(stream)

@@ -25,5 +25,8 @@ def open_here(store: Store, splits: SearchSplits) -> OpenSession:
 def files_of(store: Store) -> Callable[[], list[Path]]:
     """What lies in the store's folders for trials under way and checkpoints."""
     return lambda: sorted(
-        path for part in ("trials", "checkpoints") for path in (store.root / part).rglob("*")
+        path
+        for part in ("trials", "checkpoints")
+        for path in (store.root / part).rglob("*")
+        if path.is_file()
     )
