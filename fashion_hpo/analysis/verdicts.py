@@ -73,8 +73,8 @@ def _judge(records: Records, claim: Claim) -> Verdict:
     measured = (
         f"{contrast}: {_interval(t_interval(found.tolist()), claim.measure)}, {len(found)} seeds"
     )
-    if records.plan.budget == "quick":
-        sentence = f"{measured}; the quick budget is no evidence."
+    if _evidence(records):
+        sentence = f"{measured}{_evidence(records)}."
         return Verdict(claim.id, claim.text, "undecided", sentence)
     word, rest = _decide(effects, claim.margin)
     margin = _number(claim.margin, claim.measure)
@@ -109,7 +109,7 @@ def _comparison(records: Records) -> str:
     verb = "is better than" if interval.low > 0 else "cannot be told from"
     return (
         f"{field} {_shown(best)} {verb} {_shown(worst)} by validation accuracy: "
-        f"{_interval(interval, 'value')}, {len(found)} seeds."
+        f"{_interval(interval, 'value')}, {len(found)} seeds{_evidence(records)}."
     )
 
 
@@ -138,6 +138,10 @@ def _answer_of_search(records: Records) -> list[str]:
         f"with {values}.",
         "It is the luckiest of them: on fresh seeds expect less than the search's own figure.",
     ]
+
+
+def _evidence(records: Records) -> str:
+    return "; the quick budget is no evidence" if records.plan.budget == "quick" else ""
 
 
 def _seeds(count: int) -> str:

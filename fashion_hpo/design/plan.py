@@ -109,6 +109,11 @@ def make_plan(
         have = ", ".join(spec.budgets) or "none"
         raise ValueError(f"budget is {budget!r}; study {name} has {have}.")
     limits = spec.budgets[budget]
+    if more_seeds and spec.search:
+        raise ValueError(
+            f"--more-seeds is {more_seeds}, and {name} is a search, whose points have one seed "
+            "each; leave it out."
+        )
     size = {"epochs": limits.epochs, "train_images": limits.train_images}
     size = {field: value for field, value in size.items() if value is not None}
     changes = dict(changes or {})

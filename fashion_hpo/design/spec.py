@@ -19,12 +19,19 @@ from optuna.distributions import (
 )
 
 from fashion_hpo.design.budgets import BUDGETS
-from fashion_hpo.design.config import TrainConfig, field_names
+from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig, field_names
 
 Level = bool | int | float | str
 Direction = Literal["lower", "higher"]
 Sampler = Literal["tpe", "random"]
 Pruner = Literal["none", "hyperband", "successive_halving", "median"]
+MEASURES = (
+    *EPOCH_METRICS,  # at the last epoch
+    "value", "best_val_accuracy", "best_epoch", "generalization_gap", "parting_epoch", "roughness",
+    "ece", "model_val_accuracy", "model_val_loss", "parameters", "flops", "kept_epoch",
+    "export_seconds",
+)  # fmt: skip
+"""What a claim may be about: all that a trial logs."""
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -194,6 +201,11 @@ def _check_budgets(spec: StudySpec) -> None:
         for count in ("epochs", "seeds", "nuisance_points", "trials", "train_images"):
             if (value := getattr(budget, count)) is not None:
                 _check_count(f"budgets[{name!r}].{count}", value)
+        if budget.trials is not None and spec.search is None:
+            raise ValueError(
+                f"budgets[{name!r}].trials is {budget.trials}, and the study is no search; give "
+                "seeds or levels instead."
+            )
         role = f"budgets[{name!r}].scientific"
         fewer = {} if budget.scientific is None else budget.scientific
         _check_mapping(role, fewer)
@@ -206,6 +218,7 @@ def _check_claims(spec: StudySpec) -> None:
     for claim in spec.claims:
         if not isinstance(claim, Claim):
             raise ValueError(f"claims has {claim!r}; allowed is a Claim.")
+        _check_choice(f"claim {claim.id}: measure", claim.measure, MEASURES)
         _check_choice(f"claim {claim.id}: direction", claim.direction, get_args(Direction))
         number = isinstance(claim.margin, int | float) and math.isfinite(claim.margin)
         if not number or claim.margin < 0:

@@ -13,6 +13,8 @@ from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.running.signals import Stopped
 
 BAD_INPUT, HALTED = 2, 1
+STORE_ERRORS = {"MlflowException", "SQLAlchemyError", "OptunaError"}
+"""By name, because importing their packages takes seconds that --help does not have."""
 
 
 def parser(command: str, purpose: str) -> argparse.ArgumentParser:
@@ -78,7 +80,15 @@ def run(
     except BrokenPipeError:
         return 0
     except (ValueError, OSError, RuntimeError) as error:
-        if args.debug:
-            traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        return HALTED if isinstance(error, RuntimeError) else BAD_INPUT
+        return _told(error, args, HALTED if isinstance(error, RuntimeError) else BAD_INPUT)
+    except Exception as error:
+        if not STORE_ERRORS.intersection(kind.__name__ for kind in type(error).__mro__):
+            raise  # our own bug
+        return _told(error, args, HALTED)
+
+
+def _told(error: Exception, args: argparse.Namespace, code: int) -> int:
+    if args.debug:
+        traceback.print_exc()
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return code

@@ -29,18 +29,14 @@ class Store:
     def at(cls, root: Path, storage: str | None = None) -> "Store":
         """The store in a folder; addresses come from the arguments, then the environment.
 
-        Raises StoreError if the folder cannot be made or written to.
+        The folder is made when something is first written to it.  Raises StoreError if it is a
+        file, or could not be made or written to.
         """
         root = root.resolve()
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise StoreError(f"store {root} is a file; name a folder with --store.") from None
-        except OSError as error:
-            raise StoreError(
-                f"store {root} cannot be made ({error.strerror}); name another with --store."
-            ) from None
-        if not os.access(root, os.W_OK | os.X_OK):
+        there = next(place for place in (root, *root.parents) if place.exists())
+        if not there.is_dir():
+            raise StoreError(f"store {root} is a file; name a folder with --store.")
+        if not os.access(there, os.W_OK | os.X_OK):
             raise StoreError(f"store {root} is read-only; name another with --store.")
         storage = storage or os.environ.get("FASHION_HPO_STORAGE") or None
         return cls(root, storage, os.environ.get("MLFLOW_TRACKING_URI") or None)
@@ -98,6 +94,7 @@ class Store:
 
     def lock(self, name: str) -> FileLock:
         """One holder at a time, over all processes on this host."""
+        self.root.mkdir(parents=True, exist_ok=True)
         return FileLock(self.root / f".{name}.lock")
 
 

@@ -257,7 +257,10 @@ def read_ledger(store: Store, plan: Plan) -> Ledger | None:
     if revision == 0:
         return None
     study = _load(storage, ledger_name(plan, revision), plan, 0)
-    return Ledger(study, storage, _grown(plan, study.user_attrs["extent"]))
+    kept = study.user_attrs  # its own base config, which --set may have changed
+    base = TrainConfig.from_dict(_parsed(kept["identity"])["base"])
+    plan = dataclasses.replace(_grown(plan, kept["extent"]), base=base)
+    return Ledger(study, storage, plan)
 
 
 def ledger_name(plan: Plan, revision: int) -> str:

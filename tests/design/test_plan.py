@@ -351,3 +351,10 @@ def test_differences_name_the_path_and_both_values() -> None:
     ]
     assert differences(kept, kept) == []
     assert differences(plan().identity(), plan(design(seed=3)).identity()) == ["study_seed: 0 → 3"]
+
+
+def test_more_seeds_of_a_search_are_refused() -> None:
+    wanted = Search(space={"dropout": FloatDistribution(0, 0.5)}, trials=3)
+    spec = StudySpec(base=TrainConfig(), search=wanted, budgets={"quick": Budget()})
+    with pytest.raises(ValueError, match="--more-seeds is 2, and hunt is a search"):
+        make_plan("hunt", "Which?", spec, "quick", more_seeds=2)

@@ -72,6 +72,8 @@ def test_a_good_spec_is_taken(changes: dict[str, Any]) -> None:
         ({"budgets": ["quick"]}, "budgets is ['quick']; allowed is a dict"),
         (search(space=["dropout"]), "search.space is ['dropout']; allowed is a dict"),
         ({"claims": claim()}, "claims is Claim("),
+        ({"claims": [claim(measure="gap")]}, "claim T.a: measure is 'gap'; choose one of"),
+        ({"budgets": {"quick": Budget(trials=3)}}, "budgets['quick'].trials is 3, and the study"),
         ({"seed": -1}, "seed is -1; allowed is a whole number from 0"),
         ({"seed": 0.5}, "seed is 0.5; allowed is a whole number from 0"),
     ],

@@ -7,6 +7,7 @@ from mlflow.entities import Run
 
 from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig
 from fashion_hpo.design.plan import Plan
+from fashion_hpo.design.spec import MEASURES
 from fashion_hpo.running import workers
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores import models, registry
@@ -67,6 +68,7 @@ def test_a_run_holds_the_config_the_curves_and_the_summaries(open_here: OpenSess
         history = session.tracker.client.get_metric_history(run.info.run_id, metric)
         assert sorted(point.step for point in history) == [1, 2, 3], metric
     assert set(run.data.metrics) >= SUMMARIES
+    assert set(run.data.metrics) <= set(MEASURES), "claims may be about all that is logged"
     (dataset,) = run.inputs.dataset_inputs
     assert json.loads(dataset.dataset.profile)["sha256"] == "synthetic"
 

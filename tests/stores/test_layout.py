@@ -15,6 +15,14 @@ def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
 
 
+def test_looking_at_a_store_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    store = Store.at(tmp_path / "misspelt" / "mlruns")
+    assert not store.has_ledgers
+    assert list(tmp_path.iterdir()) == []
+    with store.lock("claim"):
+        assert store.root.is_dir()
+
+
 def test_both_databases_lie_in_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("FASHION_HPO_STORAGE", raising=False)

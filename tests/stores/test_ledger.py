@@ -111,9 +111,7 @@ def test_another_spec_is_refused_with_the_difference(
     store: Store, changed: dict[str, Any], named: str
 ) -> None:
     opened(store, design())
-    with pytest.raises(
-        StoreError, match=rf"r1 holds another spec.*{named}.*--revise"
-    ):
+    with pytest.raises(StoreError, match=rf"r1 holds another spec.*{named}.*--revise"):
         opened(store, design(**changed))
 
 
@@ -175,3 +173,10 @@ def test_a_password_is_never_shown(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as error:
         opened(store, design())
     assert "secret" not in str(error.value)
+
+
+def test_a_ledger_is_read_with_the_base_config_it_was_run_with(store: Store) -> None:
+    opened(store, design(base=TINY.replace(epochs=7)))
+    read = read_ledger(store, design())
+    assert read is not None
+    assert read.plan.base.epochs == 7
