@@ -20,7 +20,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.design.plan import make_plan
     from fashion_hpo.design.study_file import load_study
     from fashion_hpo.stores.layout import Store
-    from fashion_hpo.stores.ledger import read_ledger
+    from fashion_hpo.stores.opening import read_ledger
 
     store = Store.at(args.store, args.storage)
     question, spec = load_study(args.name)

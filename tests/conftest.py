@@ -9,7 +9,7 @@ import torch
 from mlflow import MlflowClient
 
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.ledger import connect
+from fashion_hpo.stores.opening import connect
 from fashion_hpo.training import sources
 from fashion_hpo.training.data import SearchSplits, Split, load_search_splits
 from fashion_hpo.training.devices import Hardware

@@ -8,7 +8,8 @@ from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.design.plan import Plan, make_plan
 from fashion_hpo.design.study_file import load_study
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.ledger import Ledger, read_ledger
+from fashion_hpo.stores.ledger import Ledger
+from fashion_hpo.stores.opening import read_ledger
 
 
 @dataclass(frozen=True)

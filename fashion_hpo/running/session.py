@@ -6,7 +6,8 @@ from pathlib import Path
 from fashion_hpo.design.plan import Plan, points
 from fashion_hpo.running.signals import StopSignals
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.ledger import Attempt, Ledger, open_ledger
+from fashion_hpo.stores.ledger import Attempt, Ledger
+from fashion_hpo.stores.opening import open_ledger
 from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training import architectures, devices
 from fashion_hpo.training.data import SearchSplits, load_or_download

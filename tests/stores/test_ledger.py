@@ -6,7 +6,8 @@ from optuna.distributions import FloatDistribution
 
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.stores.layout import Store, StoreError
-from fashion_hpo.stores.ledger import Attempt, Ledger, Result, open_ledger, read_ledger
+from fashion_hpo.stores.ledger import Attempt, Ledger, Result
+from fashion_hpo.stores.opening import open_ledger, read_ledger
 from tests.plans import TINY, design, search
 
 
