@@ -29,7 +29,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.running import benchmarks
     from fashion_hpo.training import devices
-    from fashion_hpo.training.data import load_or_download
 
     hardware = devices.choose(args.device)
     torch_threads = f"{hardware.threads} threads, {hardware.precision}"
@@ -37,7 +36,7 @@ def _run(args: argparse.Namespace) -> int:
         f"{hardware.describe()['device_name']}, {torch_threads}; cnn, batch 128, medians of "
         f"{args.repeats} interleaved repeats after a warm-up"
     )
-    speed = benchmarks.trainer_speed(load_or_download(args.data), hardware, args.repeats)
+    speed = benchmarks.trainer_speed(args.data, hardware, args.repeats)
     rows = {
         "this trainer": speed.ours,
         "DataLoader over Pillow images": speed.usual,

@@ -1,7 +1,8 @@
 """Report R0's plain CNN (R0.1): two convolutions, two fully connected layers.
 
-Departure: a dropout before the last layer, for studies that ask about it; at 0 the network is
-the report's, with its 421,642 parameters.
+Departures: a dropout before the last layer, for studies that ask about it; at 0 the network is the
+report's, with its 421,642 parameters.  Pooling comes before ReLU: the two commute, outputs and
+gradients are the same, and ReLU has a quarter to do.
 """
 
 from torch import nn
@@ -10,8 +11,8 @@ from torch import nn
 def cnn(*, dropout: float = 0.0, channels: int = 32, hidden: int = 128) -> nn.Sequential:
     """conv c, pool, conv 2c, pool, fc hidden, fc 10; all convolutions 3x3."""
     return nn.Sequential(
-        nn.Conv2d(1, channels, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(channels, 2 * channels, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(1, channels, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(channels, 2 * channels, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
         nn.Flatten(),
         nn.Linear(2 * channels * 7 * 7, hidden), nn.ReLU(), nn.Dropout(dropout),
         nn.Linear(hidden, 10),
