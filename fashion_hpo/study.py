@@ -93,7 +93,7 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
     remaining = here.ledger.remaining()
     published = publish(store, here.ledger, here.tracker, here.study_run)
     print("", *published.answer, "", sep="\n")
-    where = "" if args.store.name == "mlruns" else f" --store {args.store}"
+    where = "" if args.store == command_line.DEFAULT_STORE else f" --store {args.store}"
     print(f"report    {published.page}")
     print(f"look      python -m fashion_hpo.ui{where}")
     print(f"register  python -m fashion_hpo.register {plan.name}{where}")

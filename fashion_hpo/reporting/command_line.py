@@ -12,6 +12,7 @@ from pathlib import Path
 from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.running.signals import Stopped
 
+DEFAULT_STORE = Path("mlruns")
 BAD_INPUT, HALTED = 2, 1
 STORE_ERRORS = {"MlflowException", "SQLAlchemyError", "OptunaError"}
 """By name, because importing their packages takes seconds that --help does not have."""
@@ -27,7 +28,7 @@ def parser(command: str, purpose: str) -> argparse.ArgumentParser:
 def add_store(made: argparse.ArgumentParser) -> None:
     """--store and --storage."""
     made.add_argument(
-        "--store", type=Path, default=Path("mlruns"), metavar="DIR", help="default: mlruns/"
+        "--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help="default: mlruns/"
     )
     made.add_argument(
         "--storage",
