@@ -92,7 +92,7 @@ def _decide(effects: np.ndarray, margin: float) -> tuple[str, str]:
     needed = seeds_to_decide(effects, margin)
     if needed is None:
         return "undecided", "; more than a thousand seeds would be needed"
-    return "undecided", f"; about {needed - len(effects)} more seeds would decide"
+    return "undecided", f"; about {_seeds(needed - len(effects), 'more ')} would decide"
 
 
 def _comparison(records: Records) -> str:
@@ -144,8 +144,8 @@ def _evidence(records: Records) -> str:
     return "; the quick budget is no evidence" if records.plan.budget == "quick" else ""
 
 
-def _seeds(count: int) -> str:
-    return f"{count} seed" if count == 1 else f"{count} seeds"
+def _seeds(count: int, which: str = "") -> str:
+    return f"{count} {which}seed" if count == 1 else f"{count} {which}seeds"
 
 
 def _interval(interval: Interval, measure: str) -> str:
