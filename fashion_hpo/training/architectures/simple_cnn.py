@@ -1,7 +1,7 @@
 """Report R2's simple CNN (R2.2): two convolutions, no batch normalisation, one small layer.
 
-The report gives no shapes; these are ours: 16 and 32 channels, 64 hidden units, in the layout of the
-plain `cnn`.
+The report gives no shapes; these are ours: 16 and 32 channels, 64 hidden units, in the layout of
+the plain `cnn`.
 """
 
 from torch import nn
