@@ -125,8 +125,7 @@ class Tracker:
 
     def end_run(self, run_id: str, status: str, tags: Mapping[str, str] | None = None) -> None:
         """FINISHED, FAILED or KILLED, with tags that say why."""
-        for key, value in (tags or {}).items():
-            self.client.set_tag(run_id, f"{TAG}.{key}", value[:8000])
+        self.set_tags(run_id, tags or {})
         self.client.set_terminated(run_id, status)
 
     def set_status(self, run_id: str, status: str) -> None:
