@@ -3,8 +3,11 @@
 import os
 import re
 import shutil
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from filelock import FileLock
 
@@ -73,7 +76,7 @@ class Store:
 
     def checkpoint(self, ledger_uid: str, point: str) -> Path:
         """A point's checkpoint in one ledger: the next attempt at it goes on from there."""
-        return self.root / "checkpoints" / ledger_uid / f"{point}.pt"
+        return self.root / "checkpoints" / _confined(ledger_uid) / f"{_confined(point)}.pt"
 
     def report(self, name: str) -> Path:
         """Where a study's report page is written."""
@@ -81,12 +84,23 @@ class Store:
 
     def trial_folder(self, uid: str) -> Path:
         """Files of a trial under way, until they are in the mirror."""
-        return self.root / "trials" / uid
+        return self.root / "trials" / _confined(uid)
+
+    def trials_under_way(self) -> set[str]:
+        """The uids of trials that have a folder: running, dead, or not in the mirror yet."""
+        folder = self.root / "trials"
+        return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
     def trial_lock(self, uid: str) -> FileLock:
         """Held as long as the trial's process lives; the kernel lets go of it at any death."""
         self.trial_folder(uid).mkdir(parents=True, exist_ok=True)
         return FileLock(self.trial_folder(uid) / "lock")
+
+    def check_space(self) -> None:
+        """Raise OSError if the folder takes no file of a megabyte: a full or a read-only disk."""
+        with tempfile.NamedTemporaryFile(dir=self.root) as probe:
+            probe.write(bytes(2**20))
+            probe.flush()
 
     def remove_trial_files(self, uid: str) -> None:
         """Once mirrored, nothing local is needed."""
@@ -98,6 +112,59 @@ class Store:
         return FileLock(self.root / f".{name}.lock")
 
 
-def without_password(url: str) -> str:
-    """A URL fit for people's eyes."""
-    return re.sub(r"(://[^:/@]+):[^@/]*@", r"\1:***@", url)
+def _confined(name: str) -> str:
+    """A name from a database, which others may write, before it becomes part of a path."""
+    if not re.fullmatch(r"[\w-]{1,80}", name):
+        raise StoreError(f"the ledger has the id {name!r}; allowed are letters, digits, - and _.")
+    return name
+
+
+def without_password(text: str) -> str:
+    """A URL, or a text with URLs, fit for people's eyes and for logs.
+
+    Hidden are passwords, up to the last @ (they may have any sign), what http(s) URLs have before
+    the @, where tokens stand as user names, and values of parameters named like secrets.
+    """
+    return _PARAMETER.sub(r"\1***", _USERINFO.sub(_hidden, text))
+
+
+def tags_without_passwords(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags fit to be stored: the address of a git remote, for one, may hold a password."""
+    return {key: without_password(value) for key, value in tags.items()}
+
+
+def passwords_in(url: str) -> set[str]:
+    """The secrets in one URL, as they are written there and as they are meant."""
+    found = {match[0].partition("=")[2] for match in _PARAMETER.finditer(url)}
+    scheme, _, rest = url.partition("://")
+    userinfo, _, _ = rest.rpartition("@")
+    user, colon, password = userinfo.partition(":")
+    if _has_secret(scheme, userinfo):
+        found.add(password if colon else user)
+    return {form for secret in found if secret for form in (secret, unquote(secret))}
+
+
+_USERINFO = re.compile(r"([a-z][a-z0-9+.-]*)://(\S*)@", re.IGNORECASE)
+_PARAMETER = re.compile(
+    r"((?:^|[?&;\s])[\w.-]*(?:passw|pwd|secret|token|api_?key|credential|signature)[\w.-]*=)[^&\s]+",
+    re.IGNORECASE,
+)
+
+
+def _hidden(match: re.Match[str]) -> str:
+    scheme, userinfo = match.groups()
+    if not _has_secret(scheme, userinfo):
+        return match[0]
+    user = "" if _is_web(scheme) else f"{userinfo.partition(':')[0]}:"
+    return f"{scheme}://{user}***@"
+
+
+def _has_secret(scheme: str, userinfo: str) -> bool:
+    """Whether there is more before the @ than a user's name, or a path."""
+    if userinfo.startswith("/"):
+        return False
+    return ":" in userinfo or (_is_web(scheme) and userinfo != "" and "/" not in userinfo)
+
+
+def _is_web(scheme: str) -> bool:
+    return scheme.lower() in ("http", "https")

@@ -4,8 +4,11 @@ A design's points wait in it as trials, in slices, because Optuna's queries slow
 waiting.  A trial's `result` attribute is the commit point: from then on it counts, whatever dies.
 """
 
+import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import optuna
@@ -21,9 +24,14 @@ from fashion_hpo.design.plan import (
     make_point,
     points,
 )
+from fashion_hpo.stores.leases import Leases
 
 SLICE = 50  # points that wait at a time
-CLOSED_WITHOUT_OUTCOME = ("died", "stopped")  # attempts whose point is to be tried again
+CLOSED_WITHOUT_OUTCOME = ("died", "stopped", "duplicate")  # whose points are not done by them
+
+
+class LostClaimError(RuntimeError):
+    """A trial was closed by somebody else, who took this process for dead."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,12 @@ class Attempt:
 @dataclass(frozen=True)
 class Result:
     """What an attempt came to: complete, pruned, diverged or failed; or died or stopped, after
-    which its point is tried again."""
+    which its point is tried again; or duplicate, where two hosts enqueued one point."""
 
     outcome: str
     value: float | None = None
     reason: str = ""
+    traceback: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)  # epochs, as dicts
     summaries: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # path in the trial's folder to sha256
@@ -65,15 +74,22 @@ class Entry:
     attempt: Attempt
     state: str
     result: Result | None
+    lease: Mapping[str, Any] | None
 
 
 class Ledger:
-    """Made by `opening.open_ledger`; its plan is extended by what the ledger already knows."""
+    """Made by `opening.open_ledger`; its plan is extended by what the ledger already knows.
 
-    def __init__(self, study: optuna.Study, storage: RDBStorage, plan: Plan) -> None:
+    `leases` are None where the database is the store's own: there file locks tell who is alive.
+    """
+
+    def __init__(
+        self, study: optuna.Study, storage: RDBStorage, plan: Plan, leases: Leases | None = None
+    ) -> None:
         self.plan = plan
         self.name = study.study_name
         self.attributes: Mapping[str, Any] = study.user_attrs
+        self.leases = leases
         self._study = study
         self._storage = storage
         self._study_id = storage.get_study_id_from_name(study.study_name)
@@ -97,6 +113,10 @@ class Ledger:
         """Every trial, in order."""
         return [self._entry(trial) for trial in self._trials()]
 
+    def entry(self, number: int) -> Entry:
+        """One trial as it is now."""
+        return self._entry(self._storage.get_trial(self._id(number)))
+
     def claim(self) -> Attempt | None:
         """The next point to train; None if every point has an outcome or a holder.
 
@@ -106,9 +126,34 @@ class Ledger:
         if self.plan.search is None and not self._trials(TrialState.WAITING):
             self._enqueue_slice()
         for trial in self._trials(TrialState.WAITING):
-            if self._storage.set_trial_state_values(self._id(trial.number), TrialState.RUNNING):
-                return self._attempt(trial)
+            if not self._storage.set_trial_state_values(self._id(trial.number), TrialState.RUNNING):
+                continue  # another worker was first
+            sys.audit("fashion_hpo.write", "trial claimed")
+            attempt = self._attempt(trial)
+            if self.leases is not None and self._is_duplicate(trial):
+                self.close(attempt, Result("duplicate", reason="two hosts enqueued this point"))
+                continue
+            self._lease(attempt)
+            return attempt
         return self._propose() if self.plan.search else None
+
+    def alive(self, attempt: Attempt) -> AbstractContextManager[None]:
+        """Within, other hosts know that the attempt is under way."""
+        if self.leases is None:
+            return nullcontext()
+        return self.leases.renewed(self._id(attempt.number))
+
+    def is_alive_elsewhere(self, entry: Entry) -> bool:
+        """Whether a running trial belongs to another host, as far as its lease tells.
+
+        One without a lease, whose process is just after the claim or dead, is given one here.
+        """
+        if self.leases is None or entry.state != "RUNNING":
+            return False
+        if entry.lease is None:
+            self.leases.lend(self._id(entry.attempt.number))
+            return True
+        return self.leases.is_foreign(entry.lease) and not self.leases.has_expired(entry.lease)
 
     def requeue(self, attempt: Attempt) -> None:
         """Let the point of an attempt without outcome wait again, unless it does or ran already."""
@@ -116,18 +161,32 @@ class Ledger:
         if all(_closed_without_outcome(trial) for trial in same):
             old = next(trial for trial in same if trial.number == attempt.number)
             self._add(attempt, old.params, old.distributions, len(same) + 1)
+            sys.audit("fashion_hpo.write", "point enqueued again")
 
     def report(self, attempt: Attempt, epoch: int, value: float) -> bool:
         """Record an intermediate value; True if a search's pruner ends the trial here."""
         trial_id = self._id(attempt.number)
-        self._storage.set_trial_intermediate_value(trial_id, epoch, value)
+        try:
+            self._storage.set_trial_intermediate_value(trial_id, epoch, value)
+        except UpdateFinishedTrialError:
+            raise self._lost(attempt) from None
+        sys.audit("fashion_hpo.write", "epoch reported")
         if self.plan.search is None:
             return False
         return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
 
     def commit(self, attempt: Attempt, result: Result) -> None:
-        """The commit point."""
-        self._storage.set_trial_user_attr(self._id(attempt.number), "result", vars(result))
+        """The commit point; raises LostClaimError if the trial was closed by somebody else."""
+        try:
+            self._storage.set_trial_user_attr(self._id(attempt.number), "result", vars(result))
+        except UpdateFinishedTrialError:
+            raise self._lost(attempt) from None
+        sys.audit("fashion_hpo.write", "result committed")
+
+    def close(self, attempt: Attempt, result: Result) -> None:
+        """Commit and tell."""
+        self.commit(attempt, result)
+        self.tell(attempt, result)
 
     def tell(self, attempt: Attempt, result: Result) -> None:
         """Close the trial by its result; telling a closed trial again changes nothing."""
@@ -139,6 +198,7 @@ class Ledger:
             self._storage.set_trial_state_values(self._id(attempt.number), state, values)
         except UpdateFinishedTrialError:
             return  # told before the process died
+        sys.audit("fashion_hpo.write", "trial told")
 
     def best(self) -> Entry | None:
         """The complete trial of the highest value, the first of equals."""
@@ -147,8 +207,34 @@ class Ledger:
 
     def remaining(self) -> int:
         """Points that still lack their terminal outcome."""
-        done = {e.attempt.point for e in self.entries() if e.result and e.result.final}
-        return max(0, self.plan.trials - len(done))
+        done = [e.attempt.point for e in self.entries() if e.result and e.result.final]
+        # A sampler may propose a point again, which is another trial.
+        return max(0, self.plan.trials - len(done if self.plan.search else set(done)))
+
+    def running(self) -> int:
+        """Points that a worker holds."""
+        return len(self._trials(TrialState.RUNNING))
+
+    @cached_property
+    def _points(self) -> list[Point]:
+        return points(self.plan)
+
+    def _lost(self, attempt: Attempt) -> LostClaimError:
+        return LostClaimError(f"trial {attempt.number} was taken for dead and closed")
+
+    def _lease(self, attempt: Attempt) -> None:
+        if self.leases is not None:
+            self.leases.take(self._id(attempt.number))
+            sys.audit("fashion_hpo.write", "lease taken")
+
+    def _is_duplicate(self, trial: FrozenTrial) -> bool:
+        """Whether a trial before this one stands for the same point."""
+        return any(
+            other.number < trial.number
+            and other.user_attrs.get("point") == trial.user_attrs["point"]
+            and not _closed_without_outcome(other)
+            for other in self._trials()
+        )
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
@@ -158,9 +244,10 @@ class Ledger:
 
     def _enqueue_slice(self) -> None:
         known = {trial.user_attrs["point"] for trial in self._trials()}
-        missing = [point for point in points(self.plan) if point.id not in known]
+        missing = [point for point in self._points if point.id not in known]
         for point in missing[:SLICE]:
             self._add(point, point.params, self.plan.ranges, 1)
+            sys.audit("fashion_hpo.write", "point enqueued")
 
     def _add(
         self,
@@ -185,10 +272,14 @@ class Ledger:
         if sum(not _closed_without_outcome(trial) for trial in trials) >= self.plan.search.trials:
             return None
         asked = self._study.ask(dict(self.plan.search.space))
+        sys.audit("fashion_hpo.write", "trial asked")
         point = make_point(self.plan, asked.params, asked.params)
         for name, value in _attributes(point.id, point.config, 0, 1).items():
             asked.set_user_attr(name, value)
-        return self._attempt(self._storage.get_trial(self._id(asked.number)))
+            sys.audit("fashion_hpo.write", "proposal described")
+        attempt = self._attempt(self._storage.get_trial(self._id(asked.number)))
+        self._lease(attempt)
+        return attempt
 
     def _attempt(self, trial: FrozenTrial) -> Attempt:
         kept = trial.user_attrs
@@ -204,15 +295,17 @@ class Ledger:
 
     def _entry(self, trial: FrozenTrial) -> Entry:
         kept = trial.user_attrs.get("result")
-        return Entry(self._attempt(trial), trial.state.name, Result(**kept) if kept else None)
+        result = Result(**kept) if kept else None
+        return Entry(self._attempt(trial), trial.state.name, result, trial.user_attrs.get("lease"))
 
 
 def _attributes(point: str, config: TrainConfig, seed_index: int, attempt: int) -> dict[str, Any]:
+    """A point's attributes; its id comes last, because a proposal without one is no attempt."""
     return {
-        "point": point,
         "config": config.to_dict(),
         "seed_index": seed_index,
         "attempt": attempt,
+        "point": point,
     }
 
 

@@ -1,14 +1,23 @@
-"""Models as MLflow files (pt2, no pickle) and the registry."""
+"""Models as MLflow files: written as pt2, and read only if they are what is written here.
+
+A pt2 archive can run code when it is loaded, with pickle switched off as well: torch evaluates its
+symbolic sizes and its guards as Python, and calls whatever function of torch a node names.  So
+`read_model` looks at every file before any of them is loaded.
+"""
 
 import hashlib
+import io
+import json
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import mlflow.pytorch
 import numpy as np
 import torch
+import yaml  # type: ignore[import-untyped]
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from torch import nn
@@ -18,6 +27,44 @@ SIGNATURE = ModelSignature(
     outputs=Schema([TensorSpec(np.dtype("float32"), (-1, 10))]),
 )
 REQUIREMENTS = [f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"]
+ARCHIVE = "data/model.pt2"
+FILES = {
+    "MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "input_example.json",
+    "serving_input_example.json", ARCHIVE,
+}  # fmt: skip
+"""All that `write_model` leaves in a folder."""
+FLAVORS: dict[str, dict[str, Any]] = {
+    "python_function": {
+        "config": {"device": None},
+        "data": "data",
+        "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+        "loader_module": "mlflow.pytorch",
+        "pickle_module_name": "mlflow.pytorch.pickle_module",
+    },
+    "pytorch": {"code": None, "model_data": "data"},
+}
+"""All that its MLmodel says about loading, but for versions."""
+VERSIONS = {"python_version", "pytorch_version"}
+RECORD = re.compile(
+    r"archive_format|archive_version|byteorder|version|\.data/(?:version|serialization_id)"
+    r"|models/model\.json|data/sample_inputs/model\.pt"
+    r"|data/weights/(?:weight_\d+|model_weights_config\.json)"
+    r"|data/constants/(?:tensor_\d+|model_constants_config\.json)"
+)
+TENSOR = re.compile(r"(?:weight|tensor)_\d+")
+OPERATOR = re.compile(r"torch\.ops\.aten\.\w+\.\w+")
+SYMBOL = re.compile(r"Symbol\('\w+'(?:, \w+=(?:True|False))*\)")
+ARITHMETIC = re.compile(r"[\d\s+\-*/()]{0,100}")
+WORDS = {
+    "none", "tanh", "same", "valid", "constant", "reflect", "replicate", "circular", "nearest",
+    "bilinear", "bicubic", "floor", "trunc", "mean", "sum",
+}  # fmt: skip
+"""Text that an operator may be given: modes, so that none is given the name of a file."""
+TREES = {None, "builtins.tuple", "builtins.list", "builtins.dict"}
+
+
+class UnsafeModelError(RuntimeError):
+    """A model's files are not what this project writes, or not those that were registered."""
 
 
 def write_model(
@@ -37,9 +84,24 @@ def write_model(
     )
 
 
-def read_model(uri: str) -> nn.Module:
-    """Load a model folder or a models:/ address; pickle is refused."""
-    model: nn.Module = mlflow.pytorch.load_model(uri)
+def read_model(folder: Path | str) -> nn.Module:
+    """Load a local model folder.
+
+    Raises UnsafeModelError, before anything is loaded, if it is not what `write_model` writes.
+    """
+    folder = Path(folder).absolute()
+    try:
+        _check_files(folder)
+        _check_description(folder / "MLmodel")
+        _check_archive(folder / ARCHIVE)
+        model: nn.Module = mlflow.pytorch.load_model(str(folder))
+    except UnsafeModelError as error:
+        raise UnsafeModelError(f"model {folder} has {error}; it was not loaded.") from None
+    except OSError:
+        raise  # the disk's fault, not the model's
+    except Exception as error:  # damaged files fail in every way there is
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UnsafeModelError(f"model {folder} cannot be read ({reason}).") from None
     return model
 
 
@@ -50,3 +112,108 @@ def file_hashes(folder: Path) -> dict[str, str]:
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
     }
+
+
+def changes(folder: Path, expected: Mapping[str, str]) -> list[str]:
+    """What became of a model's files, such as "MLmodel is altered"; empty if they are the same."""
+    found = file_hashes(folder)
+    states = {name: "added" for name in found if name not in expected}
+    for name, sha256 in expected.items():
+        if found.get(name) != sha256:
+            states[name] = "missing" if name not in found else "altered"
+    return [f"{name} is {state}" for name, state in sorted(states.items())]
+
+
+def _check_files(folder: Path) -> None:
+    if not folder.is_dir():
+        raise UnsafeModelError("no folder")
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise UnsafeModelError(f"a link, {name}, where only files of its own are allowed")
+        if not ((path.is_file() and name in FILES) or (path.is_dir() and name == "data")):
+            raise UnsafeModelError(f"the file {name}; allowed are {', '.join(sorted(FILES))}")
+    for name in ("MLmodel", ARCHIVE):
+        if not (folder / name).exists():
+            raise UnsafeModelError(f"no {name}")
+
+
+def _check_description(path: Path) -> None:
+    described = yaml.safe_load(path.read_text(encoding="utf-8"))
+    flavors = described.get("flavors") if isinstance(described, dict) else None
+    if not isinstance(flavors, dict) or flavors.keys() != FLAVORS.keys():
+        shown = ", ".join(map(str, flavors)) if isinstance(flavors, dict) else "none"
+        raise UnsafeModelError(f"the flavors {shown}; allowed are {', '.join(FLAVORS)}")
+    for flavor, allowed in FLAVORS.items():
+        found = {k: v for k, v in flavors[flavor].items() if k not in VERSIONS}
+        for key in sorted(found.keys() | allowed.keys()):
+            if found.get(key) != allowed.get(key):
+                raise UnsafeModelError(
+                    f"{flavor}.{key} {found.get(key)!r}; allowed is {allowed.get(key)!r}"
+                )
+
+
+def _check_archive(path: Path) -> None:
+    reader = torch._C.PyTorchFileReader(str(path))  # the loader's own, so both see the same
+    for name in reader.get_all_records():
+        if not RECORD.fullmatch(name):
+            raise UnsafeModelError(f"{name} in its archive, where only tensors and their graph are")
+        if name.endswith(".json"):
+            _check_graph(json.loads(reader.get_record(name)))
+        elif name.endswith(".pt"):  # the example: tensors alone, for unpickling runs code
+            torch.load(io.BytesIO(reader.get_record(name)), weights_only=True)
+
+
+def _check_graph(value: Any) -> None:
+    """Every value that the loader would evaluate, call, import or unpickle, wherever it is."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in HARMLESS and not HARMLESS[key](inner):
+                raise UnsafeModelError(f"{key} {str(inner)[:80]!r} in its graph")
+            _check_graph(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_graph(inner)
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
+    """A tensor may have a key's name, and is then described by a dict."""
+    return lambda value: (
+        isinstance(value, dict) or (isinstance(value, str) and pattern.fullmatch(value) is not None)
+    )
+
+
+def _is_size(value: Any) -> bool:
+    """Sums and products of symbols; torch evaluates it as Python."""
+    if not isinstance(value, str):
+        return isinstance(value, dict)
+    rest = SYMBOL.sub("0", value)
+    return ARITHMETIC.fullmatch(rest) is not None and "**" not in rest
+
+
+def _is_tree(value: Any) -> bool:
+    """Tuples, lists and dicts; torch imports the modules of some other types."""
+    if not isinstance(value, str):
+        return value is None or isinstance(value, dict)
+    nodes = [json.loads(value)[1]]
+    while nodes:
+        node = nodes.pop()
+        if node["type"] not in TREES:
+            return False
+        nodes += node["children_spec"]
+    return True
+
+
+HARMLESS: dict[str, Callable[[Any], bool]] = {
+    "target": _matches(OPERATOR),
+    "expr_str": _is_size,
+    "in_spec": _is_tree,
+    "out_spec": _is_tree,
+    "path_name": _matches(TENSOR),
+    "as_string": lambda value: isinstance(value, str) and value in WORDS,
+    "as_strings": lambda value: value == [],
+    "guards_code": lambda value: value == [],
+    "use_pickle": lambda value: value is False,
+    **dict.fromkeys(("as_operator", "as_custom_obj", "as_graph"), lambda value: False),
+}
+"""What the loader acts on, and when that is no more than a tensor's size, name or operator."""

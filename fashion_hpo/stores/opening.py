@@ -2,22 +2,35 @@
 
 import dataclasses
 import json
+import sys
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import optuna
+from optuna.distributions import json_to_distribution
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.plan import Plan, canonical_json, differences, digest, sampler_seed
+from fashion_hpo.design.plan import (
+    Plan,
+    canonical_json,
+    differences,
+    digest,
+    make_plan,
+    sampler_seed,
+)
+from fashion_hpo.design.spec import Budget, Search, StudySpec
 from fashion_hpo.stores.layout import Store, StoreError, without_password
+from fashion_hpo.stores.leases import Leases
 from fashion_hpo.stores.ledger import Ledger
+from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, alone, check_ledger
 
-LOCK_WAIT_SECONDS = 60  # sqlite's default of 5 does not outlast a busy writer
+DIRECTION: Literal["maximize"] = "maximize"  # of the validation accuracy
+LAST_DESCRIBED = "extent"  # the attribute that a ledger gets last: without it, it was not finished
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -35,15 +48,24 @@ def open_ledger(
 
     Raises StoreError if a ledger of another spec or other data is there, naming the differences.
     """
-    with store.lock("databases"):  # first use of a fresh database by two processes crashes
+    with store.lock("databases"):
+        check_ledger(store)  # names an address that is wrong, which taking its lock does not
+    # First use of a fresh database by two processes crashes, and two may not make one ledger.
+    with store.lock("databases"), alone(store.ledger_url, "ledgers"):
         storage = connect(store)
         revision = len(_revisions(storage, plan.name, plan.budget))
         if revision == 0 or revise:
-            _create(storage, ledger_name(plan, revision + 1), plan, data_hash, threads)
             revision += 1
+            name = ledger_name(plan, revision)
+            optuna.create_study(
+                storage=storage, study_name=name, direction=DIRECTION, load_if_exists=True
+            )
+            sys.audit("fashion_hpo.write", "ledger created")
         study = _load(storage, ledger_name(plan, revision), plan, worker)
+        if LAST_DESCRIBED not in study.user_attrs:
+            _describe(study, plan, data_hash, threads)
         plan = _extended(study, plan, data_hash)
-    return Ledger(study, storage, plan)
+    return Ledger(study, storage, plan, _leases(store, storage))
 
 
 def read_ledger(store: Store, plan: Plan) -> Ledger | None:
@@ -59,10 +81,31 @@ def read_ledger(store: Store, plan: Plan) -> Ledger | None:
     if revision == 0:
         return None
     study = _load(storage, ledger_name(plan, revision), plan, 0)
+    if LAST_DESCRIBED not in study.user_attrs:
+        return None  # its maker died, and nothing was run
     kept = study.user_attrs  # its own base config, which --set may have changed
     base = TrainConfig.from_dict(_parsed(kept["identity"])["base"])
     plan = dataclasses.replace(_grown(plan, kept["extent"]), base=base)
-    return Ledger(study, storage, plan)
+    return Ledger(study, storage, plan, _leases(store, storage))
+
+
+def all_ledgers(store: Store) -> list[Ledger]:
+    """Every ledger in the store: all studies, budgets and revisions, with or without a study file.
+
+    Raises StoreError for one that was written by another version of this program.
+    """
+    if not store.has_ledgers:
+        return []
+    with store.lock("databases"):
+        storage = connect(store)
+    found = []
+    for name in sorted(study.study_name for study in storage.get_all_studies()):
+        kept = optuna.load_study(study_name=name, storage=storage).user_attrs
+        if LAST_DESCRIBED in kept:  # others are another program's, or their maker died
+            plan = _kept_plan(name, kept)
+            study = _load(storage, name, plan, 0)
+            found.append(Ledger(study, storage, plan, _leases(store, storage)))
+    return found
 
 
 def ledger_name(plan: Plan, revision: int) -> str:
@@ -71,14 +114,17 @@ def ledger_name(plan: Plan, revision: int) -> str:
 
 
 def connect(store: Store) -> RDBStorage:
-    """Open Optuna's database; raises StoreError, without the password, where that fails."""
+    """Open Optuna's database; raises StoreError, without the password, where that fails or another
+    schema is there, which is left as it is."""
+    check_ledger(store)
     url = store.ledger_url
     local = url.startswith("sqlite")
     arguments: dict[str, Any] = {"pool_pre_ping": True}
     if local:
         arguments = {"connect_args": {"timeout": LOCK_WAIT_SECONDS}}
     try:
-        storage = RDBStorage(url, engine_kwargs=arguments)
+        with alone(url, "tables of Optuna"):
+            storage = RDBStorage(url, engine_kwargs=arguments)
         if local:
             with storage.engine.connect() as connection:
                 connection.execute(text("PRAGMA journal_mode=WAL"))
@@ -91,13 +137,52 @@ def connect(store: Store) -> RDBStorage:
     return storage
 
 
+def _kept_plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
+    """The plan as a ledger keeps it; claims and captions are the study file's alone."""
+    identity, extent = _parsed(kept["identity"]), kept["extent"]
+    name, budget, _ = ledger.rsplit("/", 2)
+    try:
+        ranges = {
+            field: json_to_distribution(json.dumps(described))
+            for field, described in identity["ranges"].items()
+        }
+        search = None
+        if identity["kind"] == "search":
+            search = Search(
+                space=ranges,
+                trials=extent["trials"],
+                sampler=identity["sampler"],
+                pruner=identity["pruner"],
+            )
+        spec = StudySpec(
+            base=TrainConfig.from_dict(identity["base"]),
+            scientific={field: tuple(levels) for field, levels in extent["scientific"].items()},
+            nuisance={} if search else ranges,
+            nuisance_points=extent["nuisance_points"],
+            seeds=extent["seeds"],
+            search=search,
+            budgets={budget: Budget()},
+            seed=identity["study_seed"],
+        )
+    except ValueError as error:
+        raise StoreError(
+            f"ledger {ledger} cannot be read by this version ({str(error).rstrip('.')}); use the "
+            "version that wrote it."
+        ) from None
+    return make_plan(name, kept["question"], spec, budget)
+
+
 def _revisions(storage: RDBStorage, name: str, budget: str) -> list[str]:
     studies = (study.study_name for study in storage.get_all_studies())
     return [study for study in studies if study.startswith(f"{name}/{budget}/r")]
 
 
-def _create(storage: RDBStorage, name: str, plan: Plan, data_hash: str, threads: int) -> None:
-    study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+def _leases(store: Store, storage: RDBStorage) -> Leases | None:
+    """None where the database is the store's own, which no other host can share."""
+    return None if store.storage is None else Leases(store, storage)
+
+
+def _describe(study: optuna.Study, plan: Plan, data_hash: str, threads: int) -> None:
     identity = plan.identity()
     kept = {
         "uid": uuid.uuid4().hex[:12],
@@ -106,10 +191,13 @@ def _create(storage: RDBStorage, name: str, plan: Plan, data_hash: str, threads:
         "question": plan.question,
         "data_hash": data_hash,
         "threads": threads,
-        "extent": plan.extent(),
+        LAST_DESCRIBED: plan.extent(),
     }
+    there = study.user_attrs  # some, if its maker died here
     for key, value in kept.items():
-        study.set_user_attr(key, value)
+        if key not in there:
+            study.set_user_attr(key, value)
+            sys.audit("fashion_hpo.write", "ledger described")
 
 
 def _load(storage: RDBStorage, name: str, plan: Plan, worker: int) -> optuna.Study:
@@ -141,6 +229,8 @@ def _extended(study: optuna.Study, plan: Plan, data_hash: str) -> Plan:
     found = differences(_parsed(kept["identity"]), _parsed(canonical_json(plan.identity())))
     if kept["data_hash"] != data_hash:
         found.append(f"data: {kept['data_hash'][:12]}… → {data_hash[:12]}…")
+    if study.direction.name != DIRECTION.upper():
+        found.append(f"direction: {study.direction.name.lower()} → {DIRECTION}")
     for name, old in kept["extent"]["scientific"].items():
         if lost := [value for value in old if value not in plan.scientific.get(name, ())]:
             found.append(f"scientific.{name}: {lost} left out")

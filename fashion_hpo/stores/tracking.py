@@ -1,14 +1,18 @@
-"""The mirror: experiment, study run, trial runs, models and the registry, in MLflow.
+"""The mirror: experiment, study run, trial runs and models, in MLflow.
 
-Client calls with explicit run ids; no fluent state.  Everything here may be done again: runs and
-models are looked up by their uid before they are made, metrics carry the time they were measured.
+Client calls with explicit run ids; no fluent state.  Everything here may be done again, after a
+kill at any line or a lost reply: runs and models are looked up by their uid before they are made
+and completed where they lack something, metrics carry the time they were measured.
 """
 
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,21 +33,60 @@ from mlflow.tracking.context.registry import resolve_tags
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
-from fashion_hpo.stores.layout import Store, StoreError, without_password
+from fashion_hpo.stores.layout import (
+    Store,
+    StoreError,
+    tags_without_passwords,
+    without_password,
+)
+from fashion_hpo.stores.relocation import relocate
+from fashion_hpo.stores.schema import prepare_tracking
 
 TAG = "fashion_hpo"
+NOTE = "mlflow.note.content"
+REFUSALS = (400, 401, 403, 404, 409)
+"""HTTP statuses of errors that trying again later does not mend."""
 
 
 class Tracker:
-    """One experiment in MLflow.  Raises StoreError if the tracking store cannot be opened."""
+    """One experiment in MLflow.
+
+    Raises StoreError if an embedded database cannot be opened; a server is not called before it
+    is needed, because it may be away.
+    """
 
     def __init__(self, store: Store, experiment: str) -> None:
         self.uri = store.tracking_uri
-        with store.lock("databases"):  # first use of a fresh database by two processes crashes
+        self._store = store
+        self._experiment = experiment
+        with self._opening():
+            prepare_tracking(store)
+        relocate(store)
+        with self._opening():
+            self.client = MlflowClient(self.uri, self.uri)
+        if not self.is_server:
+            _ = self.experiment_id
+
+    @property
+    def is_server(self) -> bool:
+        """Whether tracking is reached over the network."""
+        return self.uri.startswith("http")
+
+    @cached_property
+    def experiment_id(self) -> str:
+        """The experiment's id, made at first use."""
+        with self._opening():
+            return _experiment(self.client, self._store, self._experiment)
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        """One process at a time: first use of a fresh database by two crashes one of them."""
+        with self._store.lock("databases"):
             try:
-                self.client = MlflowClient(self.uri, self.uri)
-                self.experiment_id = _experiment(self.client, store, experiment)
+                yield
             except (MlflowException, SQLAlchemyError) as error:
+                if self.is_server and is_away(error):
+                    raise
                 reason = without_password(str(error).splitlines()[0])
                 raise StoreError(
                     f"tracking store {without_password(self.uri)} cannot be opened ({reason}); "
@@ -54,17 +97,18 @@ class Tracker:
         self, ledger: str, uid: str, kept: Mapping[str, Any], tags: Mapping[str, str]
     ) -> str:
         """The id of a ledger's study run, made at first use."""
-        if (run := self._find(uid)) is not None:
-            return str(run.info.run_id)
-        own = {f"{TAG}.kind": "study", f"{TAG}.uid": uid, f"{TAG}.ledger": ledger, **tags}
-        run = self.client.create_run(
-            self.experiment_id, run_name=ledger, tags={**resolve_tags(own), **_machine()}
-        )
+        run = self._find(uid)
+        if run is None:
+            own = {f"{TAG}.{key}": value for key, value in tags.items()}
+            own |= {f"{TAG}.kind": "study", f"{TAG}.uid": uid, f"{TAG}.ledger": ledger}
+            run = self._create_run(ledger, {**own, **_machine()})
         run_id = str(run.info.run_id)
-        self.client.set_tag(run_id, "mlflow.note.content", str(kept["question"]))
-        self.client.log_dict(run_id, dict(kept), "spec.json")
-        self.client.log_text(run_id, _packages(), "packages.txt")
-        self.client.log_text(run_id, _git_diff(), "git.diff")
+        if NOTE not in run.data.tags:  # set last
+            self.client.log_dict(run_id, dict(kept), "spec.json")
+            self.client.log_text(run_id, _packages(), "packages.txt")
+            self.client.log_text(run_id, _git_diff(), "git.diff")
+            self.client.set_tag(run_id, NOTE, str(kept["question"]))
+            sys.audit("fashion_hpo.write", "study run described")
         return run_id
 
     def trial_run(
@@ -77,20 +121,32 @@ class Tracker:
         data_hash: str,
     ) -> str:
         """The id of a trial's run, made at first use, nested under the study's."""
-        if (run := self._find(uid)) is not None:
-            return str(run.info.run_id)
-        own = {
-            f"{TAG}.kind": "trial",
-            f"{TAG}.uid": uid,
-            "mlflow.parentRunId": study_run,
-            **{f"{TAG}.{key}": value for key, value in tags.items()},
-        }
-        run = self.client.create_run(self.experiment_id, run_name=name, tags=resolve_tags(own))
+        run = self._find(uid)
+        if run is None:
+            own = {f"{TAG}.{key}": value for key, value in tags.items()}
+            own |= {f"{TAG}.kind": "trial", f"{TAG}.uid": uid, "mlflow.parentRunId": study_run}
+            run = self._create_run(name, own)
         run_id = str(run.info.run_id)
-        entries = [Param(key, _text(value)) for key, value in params.items()]
-        self.client.log_batch(run_id, params=entries)
-        self.client.log_inputs(run_id, [_dataset(data_hash)])
+        if not run.data.params:  # logged last
+            self.client.log_inputs(run_id, [_dataset(data_hash)])
+            sys.audit("fashion_hpo.write", "inputs logged")
+            entries = [Param(key, _text(value)) for key, value in params.items()]
+            self.client.log_batch(run_id, params=entries)
+            sys.audit("fashion_hpo.write", "params logged")
         return run_id
+
+    def set_aside(self, uid: str) -> None:
+        """Take the uid from a run and a model that have it already.
+
+        A uid is claimed once, so they come from a ledger that was lost: this one was put back
+        from an older copy.
+        """
+        if (run := self._find(uid)) is not None:
+            run_id = str(run.info.run_id)
+            self.end_run(run_id, "KILLED", {"uid": f"{uid}-{run_id}", "outcome": "set aside"})
+        if (model := self._find_model(uid)) is not None:
+            tags = {f"{TAG}.uid": f"{uid}-{model.model_id}"}
+            self.client.set_logged_model_tags(str(model.model_id), tags)
 
     def log_epochs(self, run_id: str, epochs: Iterable[Epoch]) -> None:
         """Metrics by step; logging the same epochs again adds no point."""
@@ -101,32 +157,45 @@ class Tracker:
         ]
         for start in range(0, len(metrics), 1000):  # the most MLflow takes at once
             self.client.log_batch(run_id, metrics[start : start + 1000])
+            sys.audit("fashion_hpo.write", "epochs logged")
 
     def log_summaries(self, run_id: str, values: Mapping[str, float], epoch: int, at: int) -> None:
         """One number each, stamped with the last epoch and its time, so as not to repeat."""
         metrics = [Metric(name, value, at, epoch) for name, value in values.items()]
         self.client.log_batch(run_id, metrics)
+        sys.audit("fashion_hpo.write", "summaries logged")
 
     def log_files(self, run_id: str, folder: Path, into: str | None = None) -> None:
         """Upload a folder's files; the same path again is overwritten."""
         self.client.log_artifacts(run_id, str(folder), into)
+        sys.audit("fashion_hpo.write", "files uploaded")
 
     def log_model(self, run_id: str, uid: str, folder: Path, epoch: int) -> str:
         """Upload a model written by `write_model` as the run's output; made once per uid."""
-        model = self._find_model(uid) or self.client.create_logged_model(
-            self.experiment_id, name="model", source_run_id=run_id, tags={f"{TAG}.uid": uid}
-        )
+        model = self._find_model(uid)
+        if model is None:
+            model = self.client.create_logged_model(
+                self.experiment_id, name="model", source_run_id=run_id, tags={f"{TAG}.uid": uid}
+            )
+            sys.audit("fashion_hpo.write", "model created")
         model_id = str(model.model_id)
         if str(model.status) != "READY":
             self.client.log_model_artifacts(model_id, str(folder))
+            sys.audit("fashion_hpo.write", "model uploaded")
             self.client.finalize_logged_model(model_id, "READY")
+            sys.audit("fashion_hpo.write", "model finalized")
+        outputs = self.client.get_run(run_id).outputs
+        if outputs is None or model_id not in {o.model_id for o in outputs.model_outputs}:
             self.client.log_outputs(run_id, [LoggedModelOutput(model_id, epoch)])
+            sys.audit("fashion_hpo.write", "outputs logged")
         return model_id
 
     def end_run(self, run_id: str, status: str, tags: Mapping[str, str] | None = None) -> None:
         """FINISHED, FAILED or KILLED, with tags that say why."""
         self.set_tags(run_id, tags or {})
+        sys.audit("fashion_hpo.write", "run tagged")
         self.client.set_terminated(run_id, status)
+        sys.audit("fashion_hpo.write", "run ended")
 
     def set_status(self, run_id: str, status: str) -> None:
         """RUNNING, SCHEDULED or FINISHED."""
@@ -150,6 +219,12 @@ class Tracker:
         run = self._find(uid)
         return None if run is None else str(run.info.run_id)
 
+    def _create_run(self, name: str, own: Mapping[str, str]) -> Run:
+        tags = tags_without_passwords(resolve_tags(dict(own)))
+        run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
+        sys.audit("fashion_hpo.write", "run created")
+        return run
+
     def _find(self, uid: str) -> Run | None:
         runs = self.client.search_runs(
             [self.experiment_id], filter_string=f"tags.`{TAG}.uid` = '{uid}'", max_results=1
@@ -163,6 +238,15 @@ class Tracker:
         return found[0] if found else None
 
 
+def is_away(error: Exception) -> bool:
+    """Whether a failed call may go through later: no connection, no reply, no space, a busy
+    database; rather than a refusal of what was asked."""
+    if isinstance(error, MlflowException):
+        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
+        return status not in REFUSALS
+    return isinstance(error, OSError | SQLAlchemyError)
+
+
 def _experiment(client: MlflowClient, store: Store, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is not None and found.lifecycle_stage == "deleted":
@@ -172,9 +256,15 @@ def _experiment(client: MlflowClient, store: Store, name: str) -> str:
         )
     if found is not None:
         return str(found.experiment_id)
-    location = None if store.tracking else str(store.artifacts / name)
+    is_server = store.tracking_uri.startswith("http")  # which knows where its files are
+    location = None if is_server else str(store.artifacts / name)
     kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI's page for training runs
-    return str(client.create_experiment(name, artifact_location=location, tags=kind))
+    try:
+        return str(client.create_experiment(name, artifact_location=location, tags=kind))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    return _experiment(client, store, name)  # made in the meantime, from another host
 
 
 def _dataset(data_hash: str) -> DatasetInput:

@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from fashion_hpo.stores.layout import Store, StoreError, without_password
+from fashion_hpo.stores.layout import (
+    Store,
+    StoreError,
+    passwords_in,
+    tags_without_passwords,
+    without_password,
+)
 
 
 def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
@@ -41,13 +47,45 @@ def test_other_databases_are_one_address_away(
     assert Store.at(tmp_path, "sqlite:///b").ledger_url == "sqlite:///b"
 
 
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://me:pass@host/db", "postgresql://me:***@host/db"),
-        ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
-        ("http://host:5000", "http://host:5000"),
-    ],
-)
-def test_passwords_are_hidden(url: str, shown: str) -> None:
+URLS = [
+    ("postgresql://me:pass@host/db", "postgresql://me:***@host/db", {"pass"}),
+    ("postgresql://me:p%40ss@h:1/d", "postgresql://me:***@h:1/d", {"p%40ss", "p@ss"}),
+    ("postgresql://me:a@b:c/d?e#f@host/db", "postgresql://me:***@host/db", {"a@b:c/d?e#f"}),
+    ("mysql+pymysql://me:@host/db", "mysql+pymysql://me:***@host/db", set()),
+    ("redis://:pass@host", "redis://:***@host", {"pass"}),
+    ("postgresql://me@host/db", "postgresql://me@host/db", set()),
+    ("mysql://host/db?user=me&password=se%20c&ssl=1", "mysql://host/db?user=me&password=***&ssl=1",
+     {"se%20c", "se c"}),
+    ("postgresql:///db?sslPassword=s#1", "postgresql:///db?sslPassword=***", {"s#1"}),
+    ("http://host:5000", "http://host:5000", set()),
+    ("http://me:pass@host:5000/a", "http://***@host:5000/a", {"pass"}),
+    ("https://token@github.com/a/b.git", "https://***@github.com/a/b.git", {"token"}),
+    ("https://token:x@github.com/a.git", "https://***@github.com/a.git", {"x"}),
+    ("https://host/a?access_token=abc&x=1", "https://host/a?access_token=***&x=1", {"abc"}),
+    ("https://host/@me/a", "https://host/@me/a", set()),
+    ("git@github.com:a/b.git", "git@github.com:a/b.git", set()),
+    ("ssh://git@github.com/a/b.git", "ssh://git@github.com/a/b.git", set()),
+    ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db", set()),
+    ("sqlite:////tmp/me@work:1/a@b.db", "sqlite:////tmp/me@work:1/a@b.db", set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("url", "shown", "passwords"), URLS)
+def test_passwords_are_hidden(url: str, shown: str, passwords: set[str]) -> None:
     assert without_password(url) == shown
+    assert passwords_in(url) == passwords
+    assert without_password(shown) == shown
+    assert without_password(f"cannot open {url} of me@work") == f"cannot open {shown} of me@work"
+
+
+def test_all_passwords_of_a_text_are_hidden() -> None:
+    text = "mysql://a:one@b and\nhttp://c:two@d/e, password=three host=f"
+    assert without_password(text) == "mysql://a:***@b and\nhttp://***@d/e, password=*** host=f"
+
+
+def test_tags_are_stored_without_passwords() -> None:
+    tags = {"mlflow.source.git.repoURL": "https://me:pass@github.com/a.git", "point": "a1"}
+    assert tags_without_passwords(tags) == {
+        "mlflow.source.git.repoURL": "https://***@github.com/a.git",
+        "point": "a1",
+    }

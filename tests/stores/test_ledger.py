@@ -1,14 +1,17 @@
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
-from fashion_hpo.stores.opening import open_ledger, read_ledger
+from fashion_hpo.stores.opening import all_ledgers, connect, ledger_name, open_ledger, read_ledger
 from tests.plans import TINY, design, search
+
+COMPLETE = Result("complete", value=0.5)
 
 
 def opened(store: Store, plan: Plan, data_hash: str = "data", **options: Any) -> Ledger:
@@ -23,7 +26,7 @@ def claim_all(ledger: Ledger) -> list[Attempt]:
 
 
 def finish(ledger: Ledger, attempt: Attempt, outcome: str = "complete") -> None:
-    result = Result(outcome, value=0.5 if outcome == "complete" else None)
+    result = COMPLETE if outcome == "complete" else Result(outcome)
     ledger.commit(attempt, result)
     ledger.tell(attempt, result)
 
@@ -181,3 +184,61 @@ def test_a_ledger_is_read_with_the_base_config_it_was_run_with(store: Store) -> 
     read = read_ledger(store, design())
     assert read is not None
     assert read.plan.base.epochs == 7
+
+
+def created(store: Store, direction: str = "maximize") -> optuna.Study:
+    """A ledger as it is before it is described."""
+    name = ledger_name(design(), 1)
+    return optuna.create_study(storage=connect(store), study_name=name, direction=direction)
+
+
+@pytest.mark.parametrize("described", [{}, {"uid": "its-own", "threads": 3}])
+def test_a_ledger_whose_maker_died_is_completed_at_the_next_start(
+    store: Store, described: dict[str, Any]
+) -> None:
+    half = created(store)
+    for key, value in described.items():
+        half.set_user_attr(key, value)
+    assert read_ledger(store, design()) is None, "nothing can have been run in it"
+    assert all_ledgers(store) == []
+    ledger = opened(store, design())
+    assert ledger.name == half.study_name
+    assert ledger.uid == described.get("uid", ledger.uid)
+    assert ledger.threads == described.get("threads", 1)
+    read = read_ledger(store, design())
+    assert read is not None
+    assert (read.uid, read.remaining()) == (ledger.uid, 4)
+    assert [found.uid for found in all_ledgers(store)] == [ledger.uid]
+
+
+def test_a_ledger_that_minimizes_is_refused(store: Store) -> None:
+    created(store, "minimize")
+    with pytest.raises(StoreError, match="direction: minimize → maximize"):
+        opened(store, design())
+
+
+def test_an_entry_is_the_trial_as_it_is_now(store: Store) -> None:
+    ledger = opened(store, design())
+    first, second = ledger.claim(), ledger.claim()
+    assert first is not None
+    assert second is not None
+    assert ledger.entry(1).attempt == second
+    assert (ledger.entry(0).state, ledger.entry(0).result) == ("RUNNING", None)
+    finish(opened(store, design()), first)
+    entry = ledger.entry(0)
+    assert (entry.attempt, entry.state, entry.result) == (first, "COMPLETE", COMPLETE)
+    assert entry == ledger.entries()[0]
+
+
+def test_running_points_are_those_that_workers_hold(store: Store) -> None:
+    ledger = opened(store, design())
+    assert ledger.running() == 0
+    first, second = ledger.claim(), ledger.claim()
+    assert first is not None
+    assert second is not None
+    assert ledger.running() == 2
+    finish(ledger, first)
+    ledger.commit(second, COMPLETE)
+    assert ledger.running() == 1, "it is not told yet"
+    ledger.tell(second, COMPLETE)
+    assert ledger.running() == 0

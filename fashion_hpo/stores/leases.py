@@ -1,0 +1,76 @@
+"""Liveness across hosts: a running trial's lease, on the database's clock.
+
+On one host a held file lock tells that a trial is alive.  Where several hosts share a database,
+each running trial also has a lease, which its process renews; hosts' own clocks and time zones
+never meet.
+"""
+
+import platform
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from optuna.exceptions import OptunaError
+from optuna.storages import RDBStorage
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from fashion_hpo.stores.layout import Store
+
+LEASE_SECONDS = 120.0
+RENEW_SECONDS = 20.0
+
+
+class Leases:
+    """The leases of one store's trials in a database that other hosts may share."""
+
+    def __init__(self, store: Store, storage: RDBStorage) -> None:
+        self.holder = f"{platform.node()}:{store.root}"
+        self._storage = storage
+
+    def take(self, trial_id: int) -> None:
+        """Say that this store's process is at work on a trial; raises what the database raises."""
+        self._grant(trial_id, self.holder)
+
+    def lend(self, trial_id: int) -> None:
+        """Give a running trial without a lease its first: if nobody renews it, it is dead."""
+        self._grant(trial_id, "unknown")
+
+    def is_foreign(self, lease: Mapping[str, Any]) -> bool:
+        """Whether another host's file locks decide about this trial, which cannot be seen here."""
+        return bool(lease["holder"] != self.holder)
+
+    def has_expired(self, lease: Mapping[str, Any]) -> bool:
+        """Whether its process has not renewed it in time."""
+        return self.now() > float(lease["until"])
+
+    def now(self) -> float:
+        """Seconds since 1970 by the database's clock."""
+        with self._storage.engine.connect() as connection:
+            found: datetime = connection.execute(select(func.current_timestamp())).scalar_one()
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+    @contextmanager
+    def renewed(self, trial_id: int) -> Iterator[None]:
+        """Within, a thread renews the lease; a failed write is tried again at the next turn."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._renew, args=(trial_id, ended), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _grant(self, trial_id: int, holder: str) -> None:
+        lease = {"holder": holder, "until": self.now() + LEASE_SECONDS}
+        self._storage.set_trial_user_attr(trial_id, "lease", lease)
+
+    def _renew(self, trial_id: int, ended: threading.Event) -> None:
+        while not ended.wait(RENEW_SECONDS):
+            try:
+                self.take(trial_id)
+            except (OptunaError, SQLAlchemyError):
+                continue  # the database is away, or the trial was closed: its commit will tell

@@ -1,0 +1,194 @@
+"""Look at a database's schema before Optuna or MLflow opens it, for opening alone changes a file.
+
+Optuna makes the tables it misses, MLflow upgrades a database that lacks some, and we set sqlite's
+write-ahead mode.  A database of another schema is refused here with its bytes as they were.
+"""
+
+import os
+import shlex
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+from zlib import crc32
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, NullPool, create_engine, func, make_url, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from fashion_hpo.stores.layout import Store, StoreError, without_password
+
+LOCK_WAIT_SECONDS = 60  # sqlite's default of 5 does not outlast a busy writer
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # what MLflow opens itself; others it asks
+WRITE_AHEAD = 2  # the write version at offset 18 of a sqlite file
+
+
+@dataclass(frozen=True)
+class _Package:
+    """Whose tables a database holds, and how its owner upgrades them."""
+
+    name: str
+    title: str
+    kind: str
+    migrations: str
+    upgrade: str
+    setting: str
+
+
+OPTUNA = _Package(
+    "optuna",
+    "Optuna",
+    "storage",
+    "storages/_rdb/alembic",
+    "optuna storage upgrade --storage",
+    "--storage",
+)
+MLFLOW = _Package(
+    "mlflow",
+    "MLflow",
+    "tracking store",
+    "store/db_migrations",
+    "mlflow db upgrade",
+    "MLFLOW_TRACKING_URI",
+)
+
+
+@contextmanager
+def alone(url: str, what: str) -> Iterator[None]:
+    """Within, no other process does this to a PostgreSQL database, on any host.
+
+    Elsewhere it is nothing: the store's lock "databases" keeps the processes of one host apart.
+    """
+    if not url.startswith("postgresql"):
+        yield
+        return
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:  # the lock ends with it, at a kill too
+        connection.execute(select(func.pg_advisory_lock(crc32(what.encode()))))
+        yield
+
+
+def check_ledger(store: Store) -> None:
+    """Raise StoreError if Optuna's database cannot be opened or has another schema than ours."""
+    _check(OPTUNA, store.ledger_url)
+
+
+def prepare_tracking(store: Store) -> None:
+    """Check MLflow's database, or make the store's own; a tracking server looks after itself.
+
+    To be called under the store's lock "databases".  Raises StoreError as `check_ledger` does.
+    """
+    uri = store.tracking_uri
+    if store.tracking is None and not (store.root / "mlflow.db").exists():
+        _make_file(store.root)
+    elif uri.partition(":")[0].partition("+")[0] in DATABASES:
+        with _named(MLFLOW, uri), alone(uri, "tables of MLflow"):
+            if not _check(MLFLOW, uri):
+                _make_tables(uri)
+
+
+def _make_file(root: Path) -> None:
+    """Whole or not at all: MLflow cannot open a database that it was killed over making."""
+    folder = root / ".new"
+    shutil.rmtree(folder, ignore_errors=True)  # what a kill left
+    folder.mkdir()
+    _make_tables(f"sqlite:///{folder / 'mlflow.db'}")
+    os.replace(folder / "mlflow.db", root / "mlflow.db")
+    shutil.rmtree(folder)
+
+
+def _make_tables(uri: str) -> None:
+    from mlflow import MlflowClient  # not needed where only the ledger is read
+
+    MlflowClient(uri, uri).search_experiments(max_results=1)
+
+
+def _check(package: _Package, url: str) -> bool:
+    """Whether there are tables; raises StoreError if they are not those of the installed one."""
+    found = _revision(package, url)
+    head, known = _revisions(package)
+    if found is None or found == head:
+        return found is not None
+    here = f"{package.kind} {without_password(url)} has schema {found}"
+    installed = f"{package.title} {version(package.name)}"
+    if found in known:
+        command = f"{package.upgrade} {shlex.quote(without_password(url))}"
+        raise StoreError(
+            f"{here}, older than {head} of the installed {installed}; copy the database, "
+            f"then run `{command}`."
+        )
+    raise StoreError(
+        f"{here}, which a newer {package.title} than the installed {installed} made; upgrade the "
+        f"package with `pip install --upgrade {package.name}`."
+    )
+
+
+@cache
+def _revisions(package: _Package) -> tuple[str | None, frozenset[str]]:
+    """The newest schema that the installed package knows, and all of them."""
+    spec = find_spec(package.name)
+    assert spec is not None
+    assert spec.origin is not None
+    scripts = ScriptDirectory(str(Path(spec.origin).parent / package.migrations))
+    return scripts.get_current_head(), frozenset(s.revision for s in scripts.walk_revisions())
+
+
+def _revision(package: _Package, url: str) -> str | None:
+    """The schema a database has; None for one without tables, or without a file yet."""
+    with _named(package, url):
+        engine = _engine(package, url)
+        if engine is None:
+            return None
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
+
+@contextmanager
+def _named(package: _Package, url: str) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        reason = without_password(str(error).splitlines()[0])
+        raise StoreError(
+            f"{package.kind} {without_password(url)} cannot be opened ({reason}); "
+            f"correct {package.setting} or move the file away."
+        ) from None
+
+
+def _engine(package: _Package, url: str) -> Engine | None:
+    address = make_url(url)
+    if address.get_backend_name() != "sqlite":
+        return create_engine(address, poolclass=NullPool)
+    path = Path(address.database or "")
+    if not path.is_file():
+        return None
+    for place in (path, path.parent):
+        if not os.access(place, os.W_OK):
+            raise StoreError(
+                f"{package.kind} {url} cannot be used because {place} is read-only; make it "
+                "writable, or use a copy of the store."
+            )
+    return create_engine("sqlite://", creator=lambda: _look_at(path), poolclass=NullPool)
+
+
+def _look_at(path: Path) -> sqlite3.Connection:
+    """A connection that neither changes the file nor leaves any beside it."""
+    mode = "mode=ro"
+    if path.with_name(f"{path.name}-journal").exists():
+        mode = "mode=rw"  # of a writer, who may have been killed: then it must be rolled back
+    elif _is_write_ahead(path) and not path.with_name(f"{path.name}-wal").exists():
+        mode = "immutable=1"  # nobody has it open; another mode would leave two files
+    address = f"file:{quote(str(path.absolute()))}?{mode}"
+    return sqlite3.connect(address, uri=True, timeout=LOCK_WAIT_SECONDS)
+
+
+def _is_write_ahead(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(19)[18:] == bytes([WRITE_AHEAD])

@@ -1,0 +1,200 @@
+"""The stores on PostgreSQL instead of sqlite."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fashion_hpo.stores.layout import Store, StoreError
+from fashion_hpo.stores.tracking import Tracker
+from tests.plans import design, search
+from tests.stores import test_ledger
+from tests.stores.test_ledger import claim_all, finish, opened
+
+if TYPE_CHECKING:
+    from tests.postgres import Server
+
+pytest_plugins = ["tests.postgres"]  # which pytest imports itself
+
+CORE: list[Callable[[Store], None]] = [
+    test_ledger.test_a_design_hands_out_each_point_once,
+    test_ledger.test_a_finished_study_has_nothing_left,
+    test_ledger.test_telling_twice_changes_nothing,
+    test_ledger.test_other_data_are_refused,
+    test_ledger.test_a_changed_range_of_a_search_is_refused,
+    test_ledger.test_a_revision_starts_anew_beside_the_old,
+    test_ledger.test_more_seeds_and_levels_extend_and_are_kept,
+    test_ledger.test_the_thread_count_is_the_first_workers,
+]
+CLAIM_ALL = """
+import sys
+from pathlib import Path
+
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.opening import open_ledger
+from tests.plans import design
+
+store = Store(Path(sys.argv[1]), sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+ledger = open_ledger(store, design(seeds=20), "data", threads=1)
+while True:
+    with store.lock("claim"):
+        attempt = ledger.claim()
+    if attempt is None:
+        break
+    print(attempt.point, flush=True)
+"""
+CONNECT = """
+import sys
+from pathlib import Path
+
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.opening import connect
+
+store = Store(Path(sys.argv[1]), sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+connect(store)
+print("connected")
+"""
+TRACK = """
+import sys
+from pathlib import Path
+
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.tracking import Tracker
+
+store = Store(Path(sys.argv[1]), None, sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+print(Tracker(store, "tiny").experiment_id)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path, database: str) -> Store:
+    """A store whose ledgers are on the server."""
+    return Store(tmp_path, storage=database)
+
+
+def at_once(code: str, *arguments: list[str]) -> list[list[str]]:
+    """Run a process for each list of arguments, let them go together; the lines each printed."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    commands = [[sys.executable, "-c", code, *own] for own in arguments]
+    running = [subprocess.Popen(c, text=True, **pipes) for c in commands]  # type: ignore[call-overload]
+    for process in running:
+        assert process.stdout.readline() == "ready\n", process.communicate()[1]
+    for process in running:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    outputs = [process.communicate() for process in running]
+    for process, (_, errors) in zip(running, outputs, strict=True):
+        assert process.returncode == 0, errors
+    return [printed.splitlines() for printed, _ in outputs]
+
+
+@pytest.mark.parametrize("as_on_sqlite", CORE, ids=lambda test: test.__name__)
+def test_a_ledger(store: Store, as_on_sqlite: Callable[[Store], None]) -> None:
+    as_on_sqlite(store)
+
+
+@pytest.mark.parametrize("outcome", ["died", "stopped"])
+def test_an_attempt_without_outcome_is_tried_again(store: Store, outcome: str) -> None:
+    test_ledger.test_an_attempt_without_outcome_is_tried_again_once(store, outcome)
+
+
+@pytest.mark.parametrize("outcome", ["complete", "pruned", "diverged", "failed"])
+def test_an_outcome_is_final(store: Store, outcome: str) -> None:
+    test_ledger.test_a_point_with_an_outcome_is_not_tried_again(store, outcome)
+
+
+def test_a_result_is_there_when_the_ledger_is_opened_again(store: Store) -> None:
+    ledger = opened(store, search())
+    attempt = ledger.claim()
+    assert attempt is not None
+    finish(ledger, attempt)
+    (entry,) = opened(store, search()).entries()
+    assert entry.attempt == attempt
+    assert entry.result is not None
+    assert entry.result.value == 0.5
+
+
+def test_a_restart_of_the_server_between_two_calls_is_not_noticed(
+    store: Store, postgres: Server
+) -> None:
+    ledger = opened(store, design())
+    postgres.restart()
+    attempt = ledger.claim()
+    assert attempt is not None
+    postgres.restart()
+    ledger.report(attempt, 1, 0.5)
+    postgres.restart()
+    finish(ledger, attempt)
+    postgres.restart()
+    states = [entry.state for entry in ledger.entries()]
+    assert states == ["COMPLETE", "WAITING", "WAITING", "WAITING"]
+
+
+def test_a_restart_amid_claims_hands_no_point_out_twice(store: Store, postgres: Server) -> None:
+    opened(store, design(seeds=20))
+    command = [sys.executable, "-c", CLAIM_ALL, str(store.root), str(store.storage)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as worker:  # type: ignore[call-overload]
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+        told = [worker.stdout.readline().strip() for _ in range(5)][1:]
+        postgres.restart()
+        told += worker.communicate()[0].split()
+    ledger = opened(store, design(seeds=20))
+    claimed = [entry.attempt.point for entry in ledger.entries() if entry.state == "RUNNING"]
+    rest = [attempt.point for attempt in claim_all(ledger)]
+    assert set(told) <= set(claimed), "what a worker was given is its own"
+    assert len({*claimed, *rest}) == len(claimed) + len(rest) == 40
+
+
+def test_two_processes_may_open_a_fresh_database_at_once(store: Store) -> None:
+    arguments = [str(store.root), str(store.storage)]
+    first, second = at_once(CLAIM_ALL, arguments, arguments)
+    assert len({*first, *second}) == len(first) + len(second) == 40
+
+
+def test_so_may_two_hosts(store: Store, database: str, tmp_path: Path) -> None:
+    """They share no folder, and so no lock but the server's."""
+    folders = [[str(tmp_path / name), database] for name in "abc"]
+    assert at_once(CONNECT, *folders) == [["connected"]] * 3
+    assert opened(store, design()).remaining() == 4
+
+
+def test_a_wrong_password_is_named_and_not_shown(postgres: Server, tmp_path: Path) -> None:
+    store = Store(tmp_path, storage=postgres.url("postgres", "guessed"))
+    with pytest.raises(StoreError, match=r"cannot be opened .*password authentication failed") as e:
+        opened(store, design())
+    assert "guessed" not in str(e.value)
+    assert "\n" not in str(e.value)
+
+
+def test_runs_are_tracked_there(tmp_path: Path, database: str) -> None:
+    store = Store(tmp_path, tracking=database)
+    tracker = Tracker(store, "tiny")
+    run = tracker.client.create_run(tracker.experiment_id, tags={"fashion_hpo.uid": "abc"})
+    assert Tracker(store, "tiny").run_of("abc") == run.info.run_id
+    assert list(tmp_path.glob("*.db")) == []
+
+
+def test_two_processes_may_make_the_tracking_database_at_once(
+    tmp_path: Path, database: str
+) -> None:
+    first, second = at_once(TRACK, [str(tmp_path), database], [str(tmp_path), database])
+    assert first == second
+
+
+def test_so_may_two_hosts_as_well(tmp_path: Path, database: str) -> None:
+    folders = [[str(tmp_path / name), database] for name in "abc"]
+    first, second, third = at_once(TRACK, *folders)
+    assert first == second == third
