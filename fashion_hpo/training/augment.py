@@ -26,8 +26,16 @@ def mix(images: Tensor, lam: float) -> Tensor:
     return torch.lerp(images.flip(0), images, lam)
 
 
-def mixup_loss(logits: Tensor, labels: Tensor, lam: float, label_smoothing: float) -> Tensor:
+def partners(labels: Tensor) -> Tensor:
+    """The label of each image's partner in `mix`."""
+    return labels.flip(0)
+
+
+def mixup_loss(
+    logits: Tensor, labels: Tensor, partners: Tensor, lam: float, label_smoothing: float
+) -> Tensor:
     """λ·CE(f(x̃), y_i) + (1−λ)·CE(f(x̃), y_j): decoupled MixUp (Zhang et al. 2018, eq. 1)."""
     own = cross_entropy(logits, labels, label_smoothing=label_smoothing)
-    partner = cross_entropy(logits, labels.flip(0), label_smoothing=label_smoothing)
-    return lam * own + (1 - lam) * partner
+    if lam == 1:
+        return own
+    return lam * own + (1 - lam) * cross_entropy(logits, partners, label_smoothing=label_smoothing)

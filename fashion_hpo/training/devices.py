@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import get_args
 
 import torch
@@ -23,10 +23,17 @@ class Hardware:
     precision: str  # "fp32" or "bf16"
     channels_last: bool
     threads: int
+    micro_batch: int | None = (
+        None  # images that pass at once, where a batch is more than memory has
+    )
+
+    def at(self, precision: str) -> "Hardware":
+        """The same at a config's precision; auto leaves it."""
+        return self if precision == "auto" else replace(self, precision=precision)
 
     def describe(self) -> dict[str, str]:
         """The fields and the device's name as text, for a run's tags."""
-        fields = {name: str(value) for name, value in asdict(self).items()}
+        fields = {name: str(value) for name, value in asdict(self).items() if value is not None}
         return {**fields, "device_name": device_name(self.device)}
 
     @property

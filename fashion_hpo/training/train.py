@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from fashion_hpo.design.config import Epoch, TrainConfig
 from fashion_hpo.training import augment
@@ -86,9 +85,9 @@ def _one_pass(
         parts = range(first, min(first + config.accumulation, len(batches)))
         in_step = sum(len(batches[part]) for part in parts)
         for part in parts:
-            loss = _loss(config, state.model, images, batches[part], lambdas[part], hardware)
-            (loss * (len(batches[part]) / in_step)).backward()  # every image counts the same
-            total += loss.detach() * len(batches[part])
+            total += _backward(
+                config, state, images, batches[part], lambdas[part], hardware, in_step
+            )
         state.optimizer.step()
     seen = sum(map(len, batches))
     return float(total) / seen, rate  # the one wait for the device in a pass
@@ -106,21 +105,31 @@ def _batches(
     return batches if len(batches[-1]) > 1 else batches[:-1]
 
 
-def _loss(
+def _backward(
     config: TrainConfig,
-    model: nn.Module,
+    state: TrainingState,
     images: Split,
     batch: Tensor,
     lam: float,
     hardware: Hardware,
+    in_step: int,
 ) -> Tensor:
+    """Add a batch's gradients, every image of the step counting the same; its summed loss.
+
+    A batch passes whole, or in even pieces of at most `micro_batch` images where memory is short.
+    """
     pixels = normalise(images.images[batch], config.pixel_range, hardware)
     labels = images.labels[batch]
-    smoothing = config.label_smoothing
-    if config.mixup_alpha == 0:
+    if config.mixup_alpha:
+        pixels = augment.mix(pixels, lam)
+    partners = augment.partners(labels)
+    total = torch.zeros((), device=hardware.device)
+    count = -(-len(batch) // (hardware.micro_batch or len(batch)))
+    pieces = (whole.tensor_split(count) for whole in (pixels, labels, partners))
+    for part, targets, others in zip(*pieces, strict=True):
         with hardware.autocast():
-            logits = model(pixels)
-        return cross_entropy(logits.float(), labels, label_smoothing=smoothing)
-    with hardware.autocast():
-        logits = model(augment.mix(pixels, lam))
-    return augment.mixup_loss(logits.float(), labels, lam, smoothing)
+            logits = state.model(part).float()
+        loss = augment.mixup_loss(logits, targets, others, lam, config.label_smoothing)
+        (loss * (len(part) / in_step)).backward()
+        total += loss.detach() * len(part)
+    return total
