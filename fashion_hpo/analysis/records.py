@@ -37,8 +37,20 @@ class Records:
 
     @property
     def complete(self) -> pd.DataFrame:
-        """The trials that ran to their end."""
-        return self.trials[self.trials["outcome"] == "complete"]
+        """The trials that ran to their end, and were trained as their config says."""
+        return self.trials[(self.trials["outcome"] == "complete") & ~self._another_experiment]
+
+    @property
+    def not_comparable(self) -> int:
+        """How many ran to their end in pieces, for want of memory, and differ by that."""
+        ended = self.trials["outcome"] == "complete"
+        return int((ended & self._another_experiment).sum())
+
+    @property
+    def _another_experiment(self) -> "pd.Series[bool]":
+        if "not_comparable" not in self.trials:
+            return pd.Series(False, index=self.trials.index)
+        return self.trials["not_comparable"].fillna("").ne("")
 
 
 def find_ledger(store: Store, name: str, budget: str | None = None) -> Ledger:
@@ -80,6 +92,7 @@ def of_ledger(ledger: Ledger) -> Records:
                 "epochs_done": len(result.history),
                 "seconds": sum(epoch["seconds"] for epoch in result.history),
                 "device_name": result.hardware.get("device_name", ""),
+                "not_comparable": result.hardware.get("not_comparable", ""),
                 **config,
                 **result.summaries,
                 **{

@@ -8,6 +8,7 @@ from pathlib import Path
 from fashion_hpo.design.spec import StudySpec, check_name
 
 PACKAGED = Path(__file__).parents[2] / "studies"
+LARGEST = 2**18  # bytes; a study is a page of text
 
 
 def study_folders() -> list[Path]:
@@ -28,10 +29,9 @@ def list_studies() -> dict[str, Path]:
 def question_of(path: Path) -> str:
     """The first paragraph of a study's docstring, read without running the file."""
     try:
-        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    except (SyntaxError, ValueError) as error:
+        return _question(_read(path))
+    except ValueError as error:
         return f"cannot be read: {error}"
-    return " ".join(text.split("\n\n")[0].split())
 
 
 def load_study(name: str) -> tuple[str, StudySpec]:
@@ -45,10 +45,35 @@ def load_study(name: str) -> tuple[str, StudySpec]:
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
         raise ValueError(f"study is {name!r}, which is not in studies/; {hint}")
     path = known[name]
+    question = _question(_read(path))
     try:
         spec = runpy.run_path(str(path)).get("STUDY")
-    except Exception as error:  # a person's own file: whatever it raises is about that file
-        raise ValueError(f"{path.name}: {str(error) or type(error).__name__}") from error
+    except (Exception, SystemExit) as error:  # whatever it raises is about a person's own file
+        reason = f"sys.exit({error})" if isinstance(error, SystemExit) else str(error)
+        raise ValueError(f"{path.name}: {_one_line(reason) or type(error).__name__}") from error
     if not isinstance(spec, StudySpec):
         raise ValueError(f"{path.name} has no STUDY = StudySpec(...); add one.")
-    return question_of(path), spec
+    return question, spec
+
+
+def _read(path: Path) -> ast.Module:
+    """A study file's syntax tree; raises ValueError if it cannot be a study at all."""
+    if not path.is_file():
+        raise ValueError(f"{path.name} is no file; a study is one file of Python.")
+    if not path.resolve().is_relative_to(path.parent.resolve()):
+        raise ValueError(f"{path.name} is a link out of {path.parent}; put the file itself there.")
+    if (size := path.stat().st_size) > LARGEST:
+        raise ValueError(f"{path.name} has {size} bytes; allowed are {LARGEST}.")
+    try:
+        return ast.parse(path.read_bytes(), path.name)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OSError) as error:
+        raise ValueError(f"{path.name}: {_one_line(str(error)) or type(error).__name__}") from None
+
+
+def _question(tree: ast.Module) -> str:
+    text = ast.get_docstring(tree) or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]

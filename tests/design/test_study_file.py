@@ -145,6 +145,14 @@ def test_a_path_is_no_name(name: str, own: Path) -> None:
         (GOOD.replace("levels(0.0, 0.5)", "levels(0.0"), "(mine.py, line 8)"),
         (f"{HEADER}import no_such_package\n", "No module named 'no_such_package'"),
         (f"{HEADER}assert 1 > 2\n", "AssertionError"),
+        (f"{HEADER}import sys\nsys.exit()\n", "sys.exit("),
+        (f"{HEADER}import sys\nsys.exit(0)\n", "sys.exit(0)"),
+        (f"{HEADER}raise SystemExit('enough\\nof it')\n", "sys.exit(enough of it)"),
+        (f"{HEADER}raise ValueError('one\\ntwo')\n", "one two"),
+        (f"{HEADER}raise OSError('x' * 10_000)\n", "xxx"),
+        (f"{HEADER}x = {'(' * 5000}1{')' * 5000}\n", "mine.py: "),
+        (f"{HEADER}x = {'-' * 100_000}1\n", "mine.py: "),
+        (f"{HEADER}def f(): f()\nf()\n", "recursion"),
         (HEADER, "has no STUDY = StudySpec(...); add one."),
         (f"{HEADER}STUDY = {{'base': 1}}\n", "has no STUDY = StudySpec(...); add one."),
         ("", "has no STUDY = StudySpec(...); add one."),
@@ -156,3 +164,61 @@ def test_a_file_that_is_no_study_is_refused_by_name(own: Path, text: str, words:
         load_study("mine")
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+def test_a_folder_is_no_study(own: Path) -> None:
+    (own / "mine.py").mkdir()
+    (own / "mine.py" / "__main__.py").write_text(GOOD)
+    with pytest.raises(ValueError, match=r"^mine\.py is no file; a study is one file of Python\.$"):
+        load_study("mine")
+
+
+def test_a_link_out_of_the_folder_is_refused(own: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.py").write_text(GOOD)
+    (own / "mine.py").symlink_to(tmp_path / "elsewhere.py")
+    with pytest.raises(ValueError, match=r"^mine\.py is a link out of .*; put the file itself"):
+        load_study("mine")
+    (own / "loop.py").symlink_to("loop.py")
+    with pytest.raises(ValueError, match=r"^loop\.py is no file"):
+        load_study("loop")
+
+
+def test_a_link_within_the_folder_is_followed(own: Path) -> None:
+    (own / "mine.py").write_text(GOOD)
+    (own / "other.py").symlink_to("mine.py")
+    assert load_study("other")[0] == "Does it?"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x00\x01\x02", "mine.py: "),
+        (b"\x7fELF\x02\x01\x01" + bytes(100), "mine.py: "),
+        (b'"""\xe9"""\n', "mine.py: "),
+        (b"#" * 2**18 + b"\n", "mine.py has 262145 bytes; allowed are 262144."),
+        (b"raise SystemExit\n" * 500_000, "mine.py has 8500000 bytes; allowed are 262144."),
+    ],
+)
+def test_a_file_that_is_no_text_or_no_page_is_refused(
+    own: Path, content: bytes, words: str
+) -> None:
+    (own / "mine.py").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^mine\.py") as error:
+        load_study("mine")
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+    assert question_of(own / "mine.py").startswith("cannot be read: mine.py")
+
+
+def test_hostile_files_do_not_hide_the_others_questions(own: Path, tmp_path: Path) -> None:
+    (own / "good.py").write_text(GOOD)
+    (own / "folder.py").mkdir()
+    (own / "gone.py").symlink_to(tmp_path / "gone.py")
+    (own / "binary.py").write_bytes(bytes(100))
+    (own / "leaves.py").write_text("raise SystemExit\n")
+    found = {name: question_of(path) for name, path in list_studies().items()}
+    assert found["good"] == "Does it?"
+    assert found["leaves"] == ""
+    for name in ("folder", "gone", "binary"):
+        assert found[name].startswith(f"cannot be read: {name}.py")
