@@ -10,7 +10,9 @@ COMMANDS = {
     "report": "rebuild a study's report page",
     "register": "test and register a study's best model",
     "predict": "classify an image with the champion",
+    "serve": "serve the champion over HTTP, for this machine alone",
     "train": "train one config, without a study",
+    "doctor": "check, and mend, all that the store holds",
     "ui": "open the MLflow UI on the store",
     "bench": "measure the trainer's speed and the logging's cost",
 }

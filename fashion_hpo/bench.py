@@ -9,11 +9,17 @@ from pathlib import Path
 
 from fashion_hpo.reporting import command_line
 
+MEASUREMENTS = ("trainer", "workers", "ledger")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints figures; judges nothing."""
-    made = command_line.parser("bench", "Measure the trainer and what bookkeeping costs a trial.")
-    made.add_argument("what", choices=["trainer"])
+    made = command_line.parser(
+        "bench",
+        "Measure this machine: `trainer` its speed and what bookkeeping costs a trial, `workers` "
+        "one worker against one a core, `ledger` what many finished trials cost.",
+    )
+    made.add_argument("what", choices=MEASUREMENTS)
     command_line.add_data(made)
     made.add_argument("--repeats", type=command_line.positive, default=5, metavar="N")
     made.add_argument(
@@ -23,10 +29,54 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="N",
         help="of the whole trial, all images each; default: 8",
     )
+    made.add_argument(
+        "--trials",
+        type=command_line.positive,
+        nargs="+",
+        default=[100, 1_000, 10_000],
+        metavar="N",
+        help="sizes of the studies that `ledger` makes; default: 100 1000 10000 (minutes)",
+    )
     return command_line.run(_run, made, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
+    measure = {"trainer": _trainer, "ledger": _ledger, "workers": _workers}
+    return measure[args.what](args)
+
+
+def _ledger(args: argparse.Namespace) -> int:
+    from fashion_hpo.running import benchmarks
+
+    print("trials   opening   reconcile   claim of a trial   bookkeeping of a trial   (seconds)")
+    for trials in args.trials:
+        with tempfile.TemporaryDirectory() as folder:
+            cost = benchmarks.ledger_cost(Path(folder), args.data, trials)
+        print(
+            f"{cost.trials:6}   {cost.opening:7.2f}   {cost.reconciling:9.2f}   "
+            f"{cost.claiming:16.3f}   {cost.bookkeeping:22.3f}",
+            flush=True,
+        )
+    return 0
+
+
+def _workers(args: argparse.Namespace) -> int:
+    from fashion_hpo.design.config import TrainConfig
+    from fashion_hpo.running import scaling
+    from fashion_hpo.training.devices import usable_cores
+
+    cores = usable_cores()
+    one, many = scaling.images_per_second(TrainConfig(architecture="cnn"), cores, args.data)
+    print(
+        f"cnn, batch 128, medians of {scaling.REPEATS - 1} interleaved repeats after a warm-up\n"
+        f"  one worker of {cores} threads        {one:8,.0f} images/s\n"
+        f"  {cores} workers of one thread each   {many:8,.0f} images/s together\n"
+        f"  ratio                        {many / one:.2f}"
+    )
+    return 0
+
+
+def _trainer(args: argparse.Namespace) -> int:
     from fashion_hpo.running import benchmarks
     from fashion_hpo.training import devices
 

@@ -26,7 +26,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.reporting.model_card import model_card
     from fashion_hpo.running import registration
     from fashion_hpo.stores import registry
-    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.layout import Store, without_password
     from fashion_hpo.stores.tracking import Tracker
     from fashion_hpo.training import final_images
     from fashion_hpo.training.data import load_or_download
@@ -36,12 +36,12 @@ def _run(args: argparse.Namespace) -> int:
     ledger = records.find_ledger(store, args.name, args.budget)
     tracker = Tracker(store, args.name)
     chosen = registration.candidate(ledger, tracker)
+    model = registration.load_proven(chosen, tracker, load_or_download(data))
     known = registry.find_version(tracker, chosen.attempt.uid)
     if known is not None:
-        registry.make_champion(tracker, known)
+        registration.crown(chosen, tracker, known, model)
         print(f"version {known.version} is this trial already, and champion; nothing was opened.")
         return 0
-    model = registration.load_proven(chosen, tracker, load_or_download(data))
     opened = final_images.open_test(store.openings_log, f"register {ledger.name}", data)
     tested = registration.score(model, opened.images)
     val = chosen.result.summaries["model_val_accuracy"]
@@ -71,7 +71,7 @@ def _run(args: argparse.Namespace) -> int:
     )
     print(
         f'load it: mlflow.pytorch.load_model("{registry.CHAMPION_URI}"), with '
-        f'mlflow.set_tracking_uri("{store.tracking_uri}")'
+        f'mlflow.set_tracking_uri("{without_password(store.tracking_uri)}")'
     )
     return 0
 

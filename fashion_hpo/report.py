@@ -20,22 +20,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.analysis import records
     from fashion_hpo.reporting.publish import publish
+    from fashion_hpo.running.mirror import Mirror
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.tracking import Tracker
 
     store = Store.at(args.store, args.storage)
     ledger = records.find_ledger(store, args.name, args.budget)
-    tracker = Tracker(store, args.name)
     if args.csv:
         found, folder = records.of_ledger(ledger), store.report(ledger.name)
         folder.mkdir(parents=True, exist_ok=True)
         found.trials.to_csv(folder / "trials.csv", index=False)
         found.epochs.to_csv(folder / "epochs.csv", index=False)
-    run = tracker.study_run(ledger.name, ledger.uid, ledger.attributes, {})
-    published = publish(store, ledger, tracker, run)
+    mirror = Mirror(store, ledger, Tracker(store, args.name))
+    published = publish(mirror)
     print(
         f"budget {ledger.plan.budget}", *published.answer, f"report    {published.page}", sep="\n"
     )
+    if not published.mirrored:
+        print(f"not in MLflow ({mirror.away}); the same command logs it.")
     return 0
 
 

@@ -2,13 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fashion_hpo.reporting import command_line
 
 if TYPE_CHECKING:
     from fashion_hpo.design.plan import Plan
+    from fashion_hpo.running.session import Session
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,6 +20,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     command_line.add_budget(made, "standard", "quick proves the wiring; standard is the default")
     command_line.add_store(made)
     command_line.add_data(made)
+    made.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="N",
+        help="processes that train side by side, or auto: as many as are fastest here, measured",
+    )
     made.add_argument("--more-seeds", type=command_line.positive, default=0, metavar="N")
     made.add_argument("--max-trials", type=command_line.positive, metavar="N", help="then stop")
     made.add_argument("--timeout", type=float, metavar="SECONDS", help="then stop, resumable")
@@ -33,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--revise", action="store_true", help="start anew beside the old results")
     made.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
     return command_line.run(_run, made, argv)
+
+
+def _workers(text: str) -> int | str:
+    return text if text == "auto" else command_line.positive(text)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -67,39 +79,82 @@ def _dry_run(plan: "Plan") -> int:
 
 
 def _train(plan: "Plan", args: argparse.Namespace) -> int:
-    from fashion_hpo.reporting.publish import publish
     from fashion_hpo.reporting.terminal import Progress, clock, plan_lines
-    from fashion_hpo.running import estimate, reconcile, session, workers
+    from fashion_hpo.running import estimate, parallel, reconcile, scaling, session, workers
     from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.relocation import relocate
 
     store = Store.at(args.store, args.storage)
-    here = session.open_session(store, plan, data=args.data, device=args.device, revise=args.revise)
+    session.check_architectures(plan)
+    if moved := relocate(store):
+        print(moved)
+    count, why = args.workers, ""
+    if count == "auto":
+        count, why = scaling.fastest(store, plan, args.data, args.device, revise=args.revise)
+    here = session.open_session(
+        store,
+        plan,
+        data=args.data,
+        device=args.device,
+        revise=args.revise,
+        threads=parallel.threads_for(count, args.device),
+    )
     here.signals.install()
     plan = here.ledger.plan
     print("\n".join(plan_lines(plan)))
-    for mended in reconcile.reconcile(here):
+    for mended in reconcile.reconcile(here.mirror):
         print(f"mended: {mended}")
-    remaining = here.ledger.remaining()
-    seconds = 0.0
+    remaining, seconds = here.ledger.remaining(), 0.0
+    count = max(1, min(count, remaining))
     if remaining:
         seconds = estimate.seconds(plan, here.splits, here.hardware)
         print(
-            f"{remaining} to go, about {clock(seconds * remaining / plan.trials)} on "
-            f"{here.hardware.describe()['device_name']}, {here.hardware.threads} threads"
+            f"{remaining} to go, about {clock(seconds * remaining / plan.trials)} by one worker on "
+            f"{here.hardware.describe()['device_name']}, {here.hardware.threads} thread(s)"
         )
-    progress = Progress(plan, remaining, seconds, sys.stdout)
-    for event in workers.work(here, max_trials=args.max_trials, timeout=args.timeout):
+    if why or count > 1:
+        crowding = parallel.crowding(count, here.hardware.threads, args.device)
+        print(f"workers: {count}{why}{crowding}")
+    events: Iterator[workers.Event | parallel.WorkerDied]
+    if count == 1:
+        events = workers.work(here, max_trials=args.max_trials, timeout=args.timeout)
+    else:
+        events = parallel.work(
+            here,
+            count,
+            data=args.data,
+            device=args.device,
+            max_trials=args.max_trials,
+            timeout=args.timeout,
+        )
+    progress = Progress(plan, remaining, seconds, sys.stdout, count)
+    for event in events:
         progress.show(event)
-    remaining = here.ledger.remaining()
-    published = publish(store, here.ledger, here.tracker, here.study_run)
+    return _close(here, args)
+
+
+def _close(here: "Session", args: argparse.Namespace) -> int:
+    """Report, and say what is left to whom."""
+    from fashion_hpo.reporting.publish import publish
+    from fashion_hpo.running import reconcile
+
+    if here.mirror.away:  # perhaps it is back
+        list(reconcile.reconcile(here.mirror))
+    published = publish(here.mirror)
     print("", *published.answer, "", sep="\n")
+    if not published.mirrored:
+        print(f"not in MLflow yet ({here.mirror.away}); the same command logs what it lacks.")
     where = "" if args.store == command_line.DEFAULT_STORE else f" --store {args.store}"
     print(f"report    {published.page}")
     print(f"look      python -m fashion_hpo.ui{where}")
-    print(f"register  python -m fashion_hpo.register {plan.name}{where}")
-    if remaining:
-        print(f"{remaining} point(s) left; the same command goes on.")
-    return command_line.HALTED if remaining else 0
+    print(f"register  python -m fashion_hpo.register {here.ledger.plan.name}{where}")
+    remaining, running = here.ledger.remaining(), here.ledger.running()
+    if running:
+        print(f"{running} point(s) are under way in other workers, the last of which reports.")
+    if remaining > running:
+        print(f"{remaining - running} point(s) left; the same command goes on.")
+        return command_line.HALTED
+    return 0
 
 
 if __name__ == "__main__":

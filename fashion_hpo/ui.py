@@ -2,59 +2,72 @@
 
 import argparse
 import os
-import socket
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fashion_hpo.reporting import command_line
+from fashion_hpo.reporting.command_line import HOST
 
-HOST = "127.0.0.1"
+if TYPE_CHECKING:
+    from fashion_hpo.stores.layout import Store
+
+DANGEROUS = (
+    "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", "MLFLOW_UVICORN_OPTS", "MLFLOW_GUNICORN_OPTS",
+)  # fmt: skip
+"""Settings of other servers of the user's, that would undo what is asked for here."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Becomes MLflow's server; returns 2 if the port is in use or the store is not there."""
     made = command_line.parser("ui", "Open the MLflow UI on the store, for this machine alone.")
     command_line.add_store(made)
-    made.add_argument("--port", type=int, default=5000, metavar="N", help="default: 5000")
+    command_line.add_port(made, 5000)
     return command_line.run(_run, made, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.layout import Store, without_password
 
     store = Store.at(args.store)
+    if store.tracking_uri.startswith("http"):
+        address = without_password(store.tracking_uri)
+        raise ValueError(f"MLFLOW_TRACKING_URI is the server {address}; open that in the browser.")
     store.check_tracking()
-    _check_port(args.port)
+    command_line.check_port(args.port)
     print(f"MLflow UI on http://{HOST}:{args.port}  (Ctrl-C stops it)", flush=True)
-    command = [
+    command = _command(store, args.port)
+    os.execve(sys.executable, command, _environment(store))  # signals go to it directly
+
+
+def _command(store: "Store", port: int) -> list[str]:
+    hosts = [f"{HOST}:{port}", f"localhost:{port}"]
+    options = {
+        "--host": HOST,
+        "--port": str(port),
+        "--workers": "1",
+        "--allowed-hosts": ",".join(hosts),
+        "--cors-allowed-origins": ",".join(f"http://{host}" for host in hosts),
+        "--default-artifact-root": str(store.artifacts),
+    }
+    return [
         sys.executable,
         "-m",
         "mlflow",
         "server",
-        "--host",
-        HOST,
-        "--port",
-        str(args.port),
-        "--backend-store-uri",
-        store.tracking_uri,
-        "--workers",
-        "1",
-        "--default-artifact-root",
-        str(store.artifacts),
+        *(part for o in options.items() for part in o),
     ]
-    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    os.execve(sys.executable, command, {**os.environ, **settings})  # signals go to it directly
 
 
-def _check_port(port: int) -> None:
-    if not 1 <= port <= 65535:
-        raise ValueError(f"--port is {port}; allowed is 1 to 65535.")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            raise ValueError(f"--port {port} is in use; choose another.") from None
+def _environment(store: "Store") -> dict[str, str]:
+    """With the database's address, whose password would be for all to see in a command line."""
+    kept = {name: value for name, value in os.environ.items() if name not in DANGEROUS}
+    return {
+        **kept,
+        "MLFLOW_BACKEND_STORE_URI": store.tracking_uri,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
 
 
 if __name__ == "__main__":

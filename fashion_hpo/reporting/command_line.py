@@ -1,13 +1,17 @@
-"""What every command shares: common arguments, one-sentence errors, exit codes.
+"""What every command shares: common arguments, one-sentence errors without passwords, exit codes.
 
 Imports nothing slow, so that --help answers at once.
 """
 
 import argparse
+import os
+import re
+import socket
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.running.signals import Stopped
@@ -16,11 +20,21 @@ DEFAULT_STORE = Path("mlruns")
 BAD_INPUT, HALTED = 2, 1
 STORE_ERRORS = {"MlflowException", "SQLAlchemyError", "OptunaError"}
 """By name, because importing their packages takes seconds that --help does not have."""
+ADDRESSES = ("FASHION_HPO_STORAGE", "MLFLOW_TRACKING_URI")
+SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+HOST = "127.0.0.1"  # what a server listens on: this machine alone
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its errors repeat what was typed, which may be an address with a password."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(redacted(message))
 
 
 def parser(command: str, purpose: str) -> argparse.ArgumentParser:
     """A parser with the arguments that all commands have."""
-    made = argparse.ArgumentParser(prog=f"python -m fashion_hpo.{command}", description=purpose)
+    made = _Parser(prog=f"python -m fashion_hpo.{command}", description=purpose)
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return made
 
@@ -48,9 +62,28 @@ def add_budget(made: argparse.ArgumentParser, default: str | None, note: str) ->
     made.add_argument("--budget", choices=BUDGETS, default=default, help=note)
 
 
+def add_port(made: argparse.ArgumentParser, default: int) -> None:
+    """--port."""
+    made.add_argument("--port", type=int, default=default, metavar="N", help=f"default: {default}")
+
+
+def check_port(port: int) -> None:
+    """Raise ValueError if no server can listen there."""
+    if not 1 <= port <= 65535:
+        raise ValueError(f"--port is {port}; allowed is 1 to 65535.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise ValueError(
+                f"--port is {port}, which cannot be had ({error.strerror}); choose another."
+            ) from None
+
+
 def positive(text: str) -> int:
     """An argument's type: a whole number from 1."""
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
     return number
@@ -83,13 +116,39 @@ def run(
     except (ValueError, OSError, RuntimeError) as error:
         return _told(error, args, HALTED if isinstance(error, RuntimeError) else BAD_INPUT)
     except Exception as error:
-        if not STORE_ERRORS.intersection(kind.__name__ for kind in type(error).__mro__):
-            raise  # our own bug
-        return _told(error, args, HALTED)
+        if STORE_ERRORS.intersection(kind.__name__ for kind in type(error).__mro__):
+            return _told(error, args, HALTED)
+        _print_traceback(args)
+        print("error: this is a bug of fashion_hpo; please report it.", file=sys.stderr)
+        return HALTED
+
+
+def redacted(text: str, storage: str | None = None) -> str:
+    """A text without the passwords of the stores, be they part of an address or on their own."""
+    from fashion_hpo.stores.layout import passwords_in, without_password
+
+    secrets = {os.environ.get(name, "") for name in SECRETS} - {""}
+    for address in (storage, *map(os.environ.get, ADDRESSES)):
+        secrets |= passwords_in(address or "")
+    for secret in sorted(secrets, key=len, reverse=True):
+        # As part of a word only if it is long enough to be no part of one by chance.
+        edge = r"\b" if len(secret) < 4 and secret.isalnum() else ""
+        text = re.sub(f"{edge}{re.escape(secret)}{edge}", "***", text)
+    return without_password(text)
 
 
 def _told(error: Exception, args: argparse.Namespace, code: int) -> int:
     if args.debug:
-        traceback.print_exc()
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        _print_traceback(args)
+    sentence = redacted(str(error), _storage(args))
+    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
     return code
+
+
+def _print_traceback(args: argparse.Namespace) -> None:
+    print(redacted(traceback.format_exc(), _storage(args)), end="", file=sys.stderr)
+
+
+def _storage(args: argparse.Namespace) -> str | None:
+    given: str | None = getattr(args, "storage", None)
+    return given

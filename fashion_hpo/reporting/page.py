@@ -126,6 +126,9 @@ def warnings_of(records: Records) -> list[str]:
     if records.remaining:
         trials = "trial has" if records.remaining == 1 else "trials have"
         found.append(f"{records.remaining} {trials} no outcome yet; the answer may change.")
+    if lacked_memory := records.not_comparable:
+        trials = "1 trial was" if lacked_memory == 1 else f"{lacked_memory} trials were"
+        found.append(f"{trials} trained in pieces for want of memory, and left out of the answer.")
     if not len(records.complete):
         found.append("No trial is complete yet; there is nothing to compare.")
     return found

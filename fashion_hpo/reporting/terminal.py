@@ -4,6 +4,7 @@ import time
 from typing import TextIO
 
 from fashion_hpo.design.plan import Plan
+from fashion_hpo.running.parallel import WorkerDied
 from fashion_hpo.running.workers import EpochDone, Event, TrialEnded, TrialStarted
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -11,34 +12,45 @@ PLAIN_EVERY_SECONDS = 30  # between two lines about epochs
 
 
 class Progress:
-    """Shows trials done, the present curve, the best value and the time left."""
+    """Shows trials done, the present curve, the best value and the time left, of all workers."""
 
-    def __init__(self, plan: Plan, remaining: int, seconds: float, stream: TextIO) -> None:
+    def __init__(
+        self, plan: Plan, remaining: int, seconds: float, stream: TextIO, workers: int = 1
+    ) -> None:
         self.plan = plan
         self.stream = stream
         self.ended = plan.trials - remaining
         self.best: float | None = None
-        self.name = ""
-        self.curve: list[float] = []
+        self._workers = workers
         self._moving = stream.isatty()
-        self._epochs_left = self._left_at_start = remaining * plan.base.epochs
+        self._names: dict[int, str] = {}  # of the trials under way, by their number
+        self._curves: dict[int, list[float]] = {}
+        self._reached: dict[str, int] = {}  # epoch of a point; another attempt at it goes on there
+        self._epochs_left = remaining * plan.base.epochs  # without those under way
         self._epoch_seconds = seconds / max(1, plan.trials * plan.base.epochs)
         self._shown_at = time.monotonic()
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event | WorkerDied) -> None:
         """Take an event in and show where the study is."""
         if isinstance(event, TrialStarted):
-            self.name, self.curve = event.name, []
-            self._left_at_start = self._epochs_left  # of the trial, which may be a resumed one
+            self._names[event.attempt.number] = event.name
         elif isinstance(event, EpochDone):
             self._epoch(event)
         elif isinstance(event, TrialEnded):
             self._end(event)
+        else:
+            self._write(f"worker {event.number} died ({event.reason}); its point waits again")
+
+    @property
+    def _left(self) -> str:
+        epochs = self._epochs_left - sum(self._reached.values())
+        return f"{clock(epochs * self._epoch_seconds / self._workers)} left"
 
     def _epoch(self, event: EpochDone) -> None:
-        epoch = event.epoch
-        self.curve.append(epoch.val_accuracy)
-        self._epochs_left = self._left_at_start - epoch.epoch
+        epoch, number = event.epoch, event.attempt.number
+        curve = self._curves.setdefault(number, [])
+        curve.append(epoch.val_accuracy)
+        self._reached[event.attempt.point] = epoch.epoch
         self._epoch_seconds += 0.2 * (epoch.seconds - self._epoch_seconds)  # recent ones count more
         now = time.monotonic()
         if not self._moving and now - self._shown_at < PLAIN_EVERY_SECONDS:
@@ -46,28 +58,35 @@ class Progress:
         self._shown_at = now
         best = "" if self.best is None else f"  best {self.best:.2%}"
         line = (
-            f"[{self.ended + 1}/{self.plan.trials}] {self.name}  epoch {epoch.epoch}/"
-            f"{event.attempt.config.epochs} {sparkline(self.curve)} {epoch.val_accuracy:.2%}{best}"
-            f"  {clock(self._epochs_left * self._epoch_seconds)} left"
+            f"[{self.ended + 1}/{self.plan.trials}] {self._names.get(number, '')}  epoch "
+            f"{epoch.epoch}/{event.attempt.config.epochs} {sparkline(curve)} "
+            f"{epoch.val_accuracy:.2%}{best}  {self._left}"
         )
         self._write(line, moving=self._moving)
 
     def _end(self, event: TrialEnded) -> None:
-        self.ended += 1
+        result, number = event.result, event.attempt.number
+        name = self._names.pop(number, "")
+        self._curves.pop(number, None)
+        self._reached.pop(event.attempt.point, None)
         self._shown_at = time.monotonic()
-        result = event.result
-        self._epochs_left = self._left_at_start - event.attempt.config.epochs
+        if not result.final:
+            self._write(f"{name}  {result.outcome}: {result.reason}; its point is not done yet")
+            return
+        self.ended += 1
+        self._epochs_left -= event.attempt.config.epochs
         if result.outcome == "complete" and result.value is not None:
             self.best = max(result.value, self.best or 0.0)
         what = f"{result.value:.2%}" if result.value is not None else result.reason
+        if event.away:
+            what += f" (not in MLflow yet: {event.away})"
         seconds = sum(epoch["seconds"] for epoch in result.history)
         self._write(
-            f"[{self.ended}/{self.plan.trials}] {self.name}  {result.outcome} {what}  "
-            f"in {clock(seconds)}, {clock(self._epochs_left * self._epoch_seconds)} left",
-            moving=False,
+            f"[{self.ended}/{self.plan.trials}] {name}  {result.outcome} {what}  "
+            f"in {clock(seconds)}, {self._left}"
         )
 
-    def _write(self, line: str, *, moving: bool) -> None:
+    def _write(self, line: str, *, moving: bool = False) -> None:
         start = "\r\033[K" if self._moving else ""
         self.stream.write(f"{start}{line}" + ("" if moving else "\n"))
         self.stream.flush()

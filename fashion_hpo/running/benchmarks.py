@@ -10,18 +10,24 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
+import optuna
 import torch
+from optuna.trial import create_trial
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.plan import make_plan
+from fashion_hpo.design.plan import make_plan, points
 from fashion_hpo.design.spec import Budget, StudySpec, levels
-from fashion_hpo.running.session import open_session
-from fashion_hpo.running.workers import EpochDone, TrialEnded, work
+from fashion_hpo.running.reconcile import reconcile
+from fashion_hpo.running.session import Session, open_session
+from fashion_hpo.running.workers import EpochDone, TrialEnded, TrialStarted, work
 from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.ledger import Result
+from fashion_hpo.stores.opening import connect
+from fashion_hpo.stores.tracking import TAG
 from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import SearchSplits, Split, load_or_download
 from fashion_hpo.training.devices import Hardware
@@ -117,6 +123,71 @@ def trial_cost(folder: Path, data: Path | None, device: str, epochs: int) -> Tri
         elif isinstance(event, TrialEnded):
             export = event.result.summaries["export_seconds"]
     return TrialCost(epochs, time.perf_counter() - began, training, export, peak_bytes())
+
+
+@dataclass(frozen=True)
+class LedgerCost:
+    """Seconds that a study with so many finished trials takes."""
+
+    trials: int
+    opening: float
+    reconciling: float
+    claiming: float  # median of a trial
+    bookkeeping: float  # median of a trial: from claim to the mirror's last call, no training
+
+
+def ledger_cost(folder: Path, data: Path | None, trials: int) -> LedgerCost:
+    """What a start and a trial cost in a study with so many finished trials, in a fresh store."""
+    base = TrainConfig(architecture="simple_cnn", train_images=1_000, epochs=2)
+    spec = StudySpec(
+        base=base,
+        scientific={"dropout": levels(0.0, 0.2)},
+        seeds=(trials + 10) // 2,
+        budgets={"quick": Budget()},
+    )
+    plan = make_plan("bench_ledger", "What do finished trials cost?", spec, "quick")
+    store = Store.at(folder)
+    splits = load_or_download(data)
+    _fill(open_session(store, plan, device="cpu", splits=splits), trials)
+
+    began = time.perf_counter()
+    session = open_session(store, plan, device="cpu", splits=splits)
+    opened = time.perf_counter()
+    list(reconcile(session.mirror))
+    reconciled = time.perf_counter()
+    claiming, bookkeeping = [], []
+    for number in range(4):
+        started = time.perf_counter()
+        training = 0.0
+        for event in work(session, max_trials=1):
+            if isinstance(event, TrialStarted):
+                claiming.append(time.perf_counter() - started)
+            elif isinstance(event, EpochDone):
+                training += event.epoch.seconds
+            elif isinstance(event, TrialEnded):
+                training += event.result.summaries["export_seconds"]
+        if number:  # the first pays for imports
+            bookkeeping.append(time.perf_counter() - started - training)
+    return LedgerCost(
+        trials=trials,
+        opening=opened - began,
+        reconciling=reconciled - opened,
+        claiming=statistics.median(claiming[1:]),
+        bookkeeping=statistics.median(bookkeeping),
+    )
+
+
+def _fill(session: Session, trials: int) -> None:
+    """Finished trials in the ledger, and a run of each in the mirror."""
+    ledger, tracker = session.ledger, session.tracker
+    history = [{"epoch": n, "val_accuracy": 0.9, "seconds": 1.0} for n in range(1, 21)]
+    result = vars(Result("complete", 0.9, history=history))
+    study = optuna.load_study(study_name=ledger.name, storage=connect(session.store))
+    for number, point in enumerate(points(ledger.plan)[:trials]):
+        kept = {"config": point.config.to_dict(), "point": point.id, "result": result}
+        study.add_trial(create_trial(value=0.9, user_attrs=kept))
+        uid = f"{ledger.uid}-{number:05d}"
+        tracker.client.create_run(tracker.experiment_id, tags={f"{TAG}.uid": uid})
 
 
 def peak_bytes() -> int:

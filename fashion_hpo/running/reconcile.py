@@ -5,56 +5,65 @@ from collections.abc import Iterator
 
 from filelock import Timeout
 
-from fashion_hpo.running.session import Session
-from fashion_hpo.running.trial import mirror
+from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.stores.ledger import Entry, Result
 
 DIED = Result("died", reason="its process ended before a result was committed")
 
 
-def reconcile(session: Session) -> Iterator[str]:
+def reconcile(mirror: Mirror) -> Iterator[str]:
     """Close dead attempts, complete unfinished mirrors, let points without outcome wait again.
 
-    Yields a sentence for each thing mended.  A running trial is dead if nobody holds its lock.
+    Yields a sentence for each thing mended.  A running trial is dead if nobody on this host holds
+    its lock, or if its lease from another host has run out.
     """
-    with session.store.lock("claim"):
-        for entry in session.ledger.entries():
-            leftover = session.store.trial_folder(entry.attempt.uid).exists()
-            if entry.state == "RUNNING" or leftover:
-                yield from _close(session, entry)
-        for last in _without_outcome(session):
-            session.ledger.requeue(last.attempt)
+    mirror.away = ""
+    with mirror.store.lock("claim"):
+        entries = mirror.ledger.entries()
+        left = mirror.store.trials_under_way()
+        for entry in entries:
+            if entry.state == "RUNNING" or entry.attempt.uid in left:
+                yield from _close(mirror, entry)
+                entries[entry.attempt.number] = mirror.ledger.entry(entry.attempt.number)
+        for last in _without_outcome(entries):
+            mirror.ledger.requeue(last.attempt)
             yield f"{last.attempt.point} waits for another attempt"
+    if mirror.away:
+        yield f"tracking is away ({mirror.away}); what it lacks is kept for the next start"
 
 
-def _close(session: Session, entry: Entry) -> Iterator[str]:
+def _close(mirror: Mirror, entry: Entry) -> Iterator[str]:
     """Tell and mirror what the ledger has of an attempt whose process is gone."""
     attempt = entry.attempt
-    lock = session.store.trial_lock(attempt.uid)
+    if mirror.ledger.is_alive_elsewhere(entry):
+        return
+    lock = mirror.store.trial_lock(attempt.uid)
     try:
         lock.acquire(blocking=False)
     except Timeout:
         return  # alive, in another process
     with lock:
+        entry = mirror.ledger.entry(attempt.number)  # it may have ended in the meantime
         result = entry.result or DIED
-        if entry.result is None and entry.state == "RUNNING":
-            session.ledger.commit(attempt, result)
-        session.ledger.tell(attempt, result)
-        if attempt.point:  # a proposal that died before it had a point has no run either
-            mirror(session, attempt, result)
+        if entry.state == "RUNNING":
+            if entry.result is None:
+                mirror.ledger.commit(attempt, result)
+            mirror.ledger.tell(attempt, result)
+        if not attempt.point:  # a proposal that died before it had a point has no run either
+            mirror.store.remove_trial_files(attempt.uid)
+        elif not mirror.away:
+            mirror.complete(attempt, result, bounded=False)
         yield f"trial {attempt.number} was left unfinished: {result.outcome}"
-    lock.release()
-    session.store.remove_trial_files(attempt.uid)
 
 
-def _without_outcome(session: Session) -> list[Entry]:
+def _without_outcome(entries: list[Entry]) -> list[Entry]:
     """The last attempt at each point that has neither an outcome nor a waiting or running try."""
     by_point = defaultdict(list)
-    for entry in session.ledger.entries():
+    for entry in entries:
         if entry.attempt.point:
             by_point[entry.attempt.point].append(entry)
     return [
-        entries[-1]
-        for entries in by_point.values()
-        if all(e.state == "FAIL" and e.result and not e.result.final for e in entries)
+        tries[-1]
+        for tries in by_point.values()
+        if all(e.state == "FAIL" and (e.result is None or not e.result.final) for e in tries)
     ]

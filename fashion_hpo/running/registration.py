@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
 from fashion_hpo.running.trial import AlteredModelError
@@ -59,7 +60,7 @@ def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn
     """
     folder = registry.download(tracker.uri, f"models:/{chosen.model_id}")
     _check_files(folder, chosen.result)
-    model = models.read_model(str(folder))
+    model = models.read_model(folder)
     if found := packaging.differences(model, model, splits.val.images):
         raise AlteredModelError(f"trial {chosen.attempt.number}: {'; '.join(found)}")
     measured, recorded = score(model, splits.val), chosen.result.summaries
@@ -86,26 +87,39 @@ def score(model: nn.Module, images: Split) -> Score:
 def register(
     chosen: Candidate, tracker: Tracker, model: nn.Module, tags: dict[str, str], card: str
 ) -> str:
-    """Register, read back through the alias's target, compare, and make it champion; its version.
-
-    Raises AlteredModelError, leaving the alias where it was, if what comes back differs.
-    """
+    """Register the proven model and make it champion; its version."""
+    hashes = _model_hashes(chosen.result)
     version = registry.create_version(
-        tracker, chosen.model_id, chosen.run_id, chosen.attempt.uid, tags, card
+        tracker, chosen.model_id, chosen.run_id, chosen.attempt.uid, tags, card, hashes
     )
-    address = f"models:/{registry.REGISTERED_NAME}/{version.version}"
-    reloaded = models.read_model(str(registry.download(tracker.uri, address)))
-    images = torch.randint(0, 256, (512, 28, 28), dtype=torch.uint8)
-    if found := packaging.differences(reloaded, model, images):
-        raise AlteredModelError(f"version {version.version} is not the tested model: {found[0]}")
-    registry.make_champion(tracker, version)
+    crown(chosen, tracker, version, model)
     return str(version.version)
 
 
+def crown(chosen: Candidate, tracker: Tracker, version: ModelVersion, model: nn.Module) -> None:
+    """Make a version of the proven model champion, once it was read back and compared.
+
+    For a version of an earlier process as well, which may have ended before this.  Raises
+    UnsafeModelError or AlteredModelError, leaving the alias where it was, if what comes back
+    differs.
+    """
+    registry.set_manifest(tracker, version, _model_hashes(chosen.result))
+    folder = registry.download_verified(tracker.uri, registry.address_of(version))
+    images = torch.randint(0, 256, (512, 28, 28), dtype=torch.uint8)
+    if found := packaging.differences(models.read_model(folder), model, images):
+        raise AlteredModelError(f"version {version.version} is not the tested model: {found[0]}")
+    registry.make_champion(tracker, version)
+
+
 def _check_files(folder: Path, result: Result) -> None:
-    found = models.file_hashes(folder)
-    for name, sha256 in result.files.items():
-        own = name.removeprefix("model/")
-        if own != name and found.get(own) != sha256:
-            state = "missing" if own not in found else "altered"
-            raise AlteredModelError(f"the model's file {own} is {state}; it is not registered")
+    if found := models.changes(folder, _model_hashes(result)):
+        raise AlteredModelError(f"the model's file {found[0]}; it is not registered")
+
+
+def _model_hashes(result: Result) -> dict[str, str]:
+    """Of the model's files alone, by their path in its folder."""
+    return {
+        name.removeprefix("model/"): sha256
+        for name, sha256 in result.files.items()
+        if name.startswith("model/")
+    }

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fashion_hpo.design.plan import Plan, points
+from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.running.signals import StopSignals
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.ledger import Attempt, Ledger
+from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import open_ledger
 from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training import architectures, devices
@@ -20,16 +21,15 @@ class Session:
 
     store: Store
     ledger: Ledger
-    tracker: Tracker
-    study_run: str
+    mirror: Mirror
     splits: SearchSplits
     hardware: Hardware
     signals: StopSignals = field(default_factory=StopSignals)
 
-    def hardware_for(self, attempt: Attempt) -> Hardware:
-        """The hardware, at the precision that the config forces, if it does."""
-        precision = attempt.config.precision
-        return self.hardware if precision == "auto" else replace(self.hardware, precision=precision)
+    @property
+    def tracker(self) -> Tracker:
+        """Of the mirror."""
+        return self.mirror.tracker
 
 
 def open_session(
@@ -39,27 +39,25 @@ def open_session(
     data: Path | None = None,
     device: str = "auto",
     revise: bool = False,
+    threads: int | None = None,
+    worker: int = 0,
     splits: SearchSplits | None = None,
 ) -> Session:
-    """Open all a plan needs.  Raises ValueError, before anything is written, for an architecture
-    that is not there, missing or broken data, an absent device or a store of another spec."""
+    """Open all a plan needs; `threads` are a new ledger's for each trial, others have theirs.
+
+    Raises ValueError, before anything is written, for an architecture that is not there, missing or
+    broken data, an absent device or a store of another spec.
+    """
     check_architectures(plan)
-    hardware = devices.choose(device, plan.base.precision)
+    hardware = devices.choose(device, plan.base.precision, threads)
     splits = splits or load_or_download(data)
-    ledger = open_ledger(store, plan, splits.data_hash, threads=hardware.threads, revise=revise)
-    tracker = Tracker(store, plan.name)
+    ledger = open_ledger(
+        store, plan, splits.data_hash, threads=hardware.threads, revise=revise, worker=worker
+    )
+    mirror = Mirror(store, ledger, Tracker(store, plan.name))
     hardware = replace(hardware, threads=ledger.threads)
-    run = open_study_run(ledger, tracker, hardware)
-    return Session(store, ledger, tracker, run, splits, hardware)
-
-
-def open_study_run(ledger: Ledger, tracker: Tracker, hardware: Hardware) -> str:
-    """The ledger's study run, now RUNNING."""
-    tags = {f"fashion_hpo.{name}": value for name, value in hardware.describe().items()}
-    tags |= {"fashion_hpo.budget": ledger.plan.budget, "fashion_hpo.data_hash": ledger.data_hash}
-    run = tracker.study_run(ledger.name, ledger.uid, ledger.attributes, tags)
-    tracker.set_status(run, "RUNNING")
-    return run
+    mirror.open_study_run(hardware)
+    return Session(store, ledger, mirror, splits, hardware)
 
 
 def check_architectures(plan: Plan) -> None:

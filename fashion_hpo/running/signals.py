@@ -22,6 +22,7 @@ class StopSignals:
     """Turns the signals into `Stopped`, raised only where nothing is being written."""
 
     def __init__(self) -> None:
+        self.leaves_at_second = True
         self._received: int | None = None
         self._interruptible = False
 
@@ -48,7 +49,9 @@ class StopSignals:
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
         if self._received is not None:
-            os._exit(128 + signum)
+            if self.leaves_at_second:
+                os._exit(128 + signum)
+            return
         self._received = signum
         if self._interruptible:
             raise Stopped(signum)

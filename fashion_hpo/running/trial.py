@@ -2,29 +2,38 @@
 
 lock → run → params → per epoch {checkpoint → metrics → report} → model and summaries written here,
 hashed, reloaded, compared → result in the ledger (the commit point) → tell → mirror → local files
-removed.
+removed.  Every write is followed by an audit event, `fashion_hpo.write` (see `sys.audit`), where
+tests kill the process.
 """
 
+import sys
 import time
+import traceback
 from collections.abc import Generator, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from optuna.exceptions import OptunaError
+from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.running.documents import write_documents
 from fashion_hpo.running.session import Session
-from fashion_hpo.stores.ledger import Attempt, Ledger, Result
+from fashion_hpo.stores.layout import without_password
+from fashion_hpo.stores.ledger import Attempt, LostClaimError, Result
 from fashion_hpo.stores.models import file_hashes, read_model, write_model
-from fashion_hpo.training import packaging
+from fashion_hpo.training import memory, packaging
 from fashion_hpo.training.architectures import build_for, parameter_count
 from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.summaries import curve_summaries, finite
 from fashion_hpo.training.train import train
+
+NOT_THE_TRIALS_FAULT = (OptunaError, SQLAlchemyError, LostClaimError, OSError)
+"""What ends the study instead, with the attempt to be closed and repeated at the next start."""
 
 
 class AlteredModelError(RuntimeError):
@@ -34,71 +43,74 @@ class AlteredModelError(RuntimeError):
 def run_trial(session: Session, attempt: Attempt) -> Generator[Epoch, None, Result]:
     """Train a claimed point and commit its result; yields each epoch once it is safe.
 
-    The caller holds the trial's lock.  A point with a checkpoint goes on from it.  Raises Stopped,
-    with nothing half done, if a signal came while training.
+    The caller holds the trial's lock.  A point with a checkpoint goes on from it; one that is too
+    large for the memory is tried again in smaller pieces, once.  Raises Stopped, with nothing half
+    done, if a signal came while training, and what the stores raise.
     """
-    run_id = open_run(session, attempt)
-    hardware = session.hardware_for(attempt)
-    checkpoint = session.store.checkpoint(session.ledger.uid, attempt.point)
+    hardware = session.hardware.at(attempt.config.precision)
+    session.mirror.begin(attempt, hardware)
     try:
-        state = _start(attempt, hardware, checkpoint)
-        session.tracker.log_epochs(run_id, state.history)
-        for epoch in state.history:  # of an earlier attempt at this point
-            session.ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
-        epochs = train(attempt.config, state.model, session.splits, hardware, start=state)
-        pruned = False
-        while (done := _next(session, epochs)) is not None:
-            state.save(checkpoint)
-            session.tracker.log_epochs(run_id, [done])
-            pruned = not done.diverged and session.ledger.report(
-                attempt, done.epoch, done.val_accuracy
-            )
-            yield done
-            if pruned:
-                break
-        result = finish(session, attempt, state, hardware, pruned=pruned)
-    except (RuntimeError, MemoryError) as error:  # torch's failures, out of memory among them
-        result = Result("failed", reason=_one_line(error))
-    session.ledger.commit(attempt, result)
-    session.ledger.tell(attempt, result)
-    mirror(session, attempt, result)
+        result = yield from _within_memory(session, attempt, hardware)
+    except NOT_THE_TRIALS_FAULT:
+        raise
+    except Exception as error:  # one trial's failure, whatever it is, must not end the others
+        session.store.check_space()  # torch reports a full disk as a RuntimeError
+        result = failure(error, hardware)
+    session.ledger.close(attempt, result)
+    session.mirror.complete(attempt, result)
     return result
 
 
 def close_unfinished(session: Session, attempt: Attempt, outcome: str, reason: str) -> None:
     """End an attempt that has no result; its point waits again and its checkpoint stays."""
     result = Result(outcome, reason=reason)
-    session.ledger.commit(attempt, result)
-    session.ledger.tell(attempt, result)
+    session.ledger.close(attempt, result)
     session.ledger.requeue(attempt)
-    mirror(session, attempt, result)
+    session.mirror.complete(attempt, result)
 
 
-def open_run(session: Session, attempt: Attempt) -> str:
-    """The attempt's MLflow run, looked up by its uid before it is made."""
-    return session.tracker.trial_run(
-        attempt.uid,
-        session.study_run,
-        name=run_name(session.ledger, attempt),
-        params=attempt.config.to_dict(),
-        tags={
-            "point": attempt.point,
-            "attempt": str(attempt.attempt),
-            "seed_index": str(attempt.seed_index),
-            "ledger": session.ledger.name,
-            **session.hardware_for(attempt).describe(),
-        },
-        data_hash=session.ledger.data_hash,
+def failure(error: Exception, hardware: Hardware) -> Result:
+    """The result of a trial that an exception ended."""
+    told = str(error).splitlines() or [""]
+    return Result(
+        "failed",
+        reason=without_password(f"{type(error).__name__}: {told[0]}")[:500],
+        traceback=without_password("".join(traceback.format_exception(error)))[-4000:],
+        hardware=hardware.describe(),
     )
 
 
-def run_name(ledger: Ledger, attempt: Attempt) -> str:
-    """What varies, for people: `dropout=0.25 seed 0`."""
-    names = [*ledger.plan.scientific, *attempt.params]
-    varied = " ".join(
-        f"{name}={_short(getattr(attempt.config, name))}" for name in dict.fromkeys(names)
-    )
-    return f"{varied} seed {attempt.seed_index}"
+def _within_memory(
+    session: Session, attempt: Attempt, hardware: Hardware
+) -> Generator[Epoch, None, Result]:
+    try:
+        return (yield from _train(session, attempt, hardware))
+    except (RuntimeError, MemoryError) as error:
+        micro_batch = attempt.config.batch_size // memory.SMALLER
+        if not memory.is_exhausted(error) or micro_batch < memory.SMALLEST:
+            raise
+    memory.release(hardware)
+    return (yield from _train(session, attempt, replace(hardware, micro_batch=micro_batch)))
+
+
+def _train(
+    session: Session, attempt: Attempt, hardware: Hardware
+) -> Generator[Epoch, None, Result]:
+    ledger, mirror = session.ledger, session.mirror
+    checkpoint = session.store.checkpoint(ledger.uid, attempt.point)
+    state = _start(attempt, hardware, checkpoint)
+    mirror.log(attempt, state.history)
+    for epoch in state.history:  # of an earlier attempt at this point
+        ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
+    epochs = train(attempt.config, state.model, session.splits, hardware, start=state)
+    pruned = False
+    while not pruned and (done := _next(session, epochs)) is not None:
+        state.save(checkpoint)
+        mirror.log(attempt, [done])
+        if not done.diverged:
+            pruned = ledger.report(attempt, done.epoch, done.val_accuracy)
+        yield done
+    return finish(session, attempt, state, hardware, pruned=pruned)
 
 
 def finish(
@@ -109,7 +121,13 @@ def finish(
     summaries = finite(curve_summaries(state.history))
     if state.history[-1].diverged:
         reason = f"a loss was not finite in epoch {len(history)}"
-        return Result("diverged", None, reason, history, summaries, {}, hardware.describe())
+        return Result(
+            "diverged",
+            reason=reason,
+            history=history,
+            summaries=summaries,
+            hardware=_described(hardware, state),
+        )
     folder = session.store.trial_folder(attempt.uid)
     began = time.perf_counter()
     probabilities, logits = _write_model(session, attempt, state, folder / "model")
@@ -117,6 +135,7 @@ def finish(
     summaries |= write_documents(
         folder / "files", probabilities, logits, session.splits.val.labels.numpy()
     )
+    sys.audit("fashion_hpo.write", "documents written")
     summaries["parameters"] = float(parameter_count(state.model))
     summaries["flops"] = float(packaging.flops(state.model))
     summaries["kept_epoch"] = float(state.kept_epoch)
@@ -129,33 +148,16 @@ def finish(
         history=history,
         summaries=summaries,
         files=file_hashes(folder),
-        hardware=hardware.describe(),
+        hardware=_described(hardware, state),
     )
 
 
-def mirror(session: Session, attempt: Attempt, result: Result) -> None:
-    """Complete the trial's run from its result; may be done again.  Local files go last."""
-    run_id = open_run(session, attempt)
-    history = [Epoch(**values) for values in result.history]
-    session.tracker.log_epochs(run_id, history)
-    if history:
-        last = history[-1]
-        session.tracker.log_summaries(run_id, result.summaries, last.epoch, last.timestamp)
-    folder = session.store.trial_folder(attempt.uid)
-    if result.files and folder.is_dir():  # a failed trial's files are proven to be nothing
-        session.tracker.log_files(run_id, folder / "files")
-        epoch = int(result.summaries["kept_epoch"])
-        session.tracker.log_model(run_id, attempt.uid, folder / "model", epoch)
-    if result.value is not None:
-        session.tracker.log_summaries(
-            run_id, {"value": result.value}, history[-1].epoch, history[-1].timestamp
-        )
-    statuses = {"complete": "FINISHED", "pruned": "FINISHED", "stopped": "KILLED", "died": "KILLED"}
-    tags = {"outcome": result.outcome} | ({"reason": result.reason} if result.reason else {})
-    session.tracker.end_run(run_id, statuses.get(result.outcome, "FAILED"), tags)
-    session.store.remove_trial_files(attempt.uid)
-    if result.outcome == "complete":
-        session.store.checkpoint(session.ledger.uid, attempt.point).unlink(missing_ok=True)
+def _described(hardware: Hardware, state: TrainingState) -> dict[str, str]:
+    """The hardware, and whether training in pieces made this another experiment."""
+    told = hardware.describe()
+    if hardware.micro_batch is not None and memory.depends_on_batch(state.model):
+        told["not_comparable"] = f"batch normalisation over {hardware.micro_batch} images"
+    return told
 
 
 def _next(session: Session, epochs: Iterator[Epoch]) -> Epoch | None:
@@ -166,6 +168,8 @@ def _next(session: Session, epochs: Iterator[Epoch]) -> Epoch | None:
 def _start(attempt: Attempt, hardware: Hardware, checkpoint: Path) -> TrainingState:
     torch.set_num_threads(hardware.threads)
     state = TrainingState(attempt.config, build_for(attempt.config), hardware)
+    for half in checkpoint.parent.glob(f".{checkpoint.name}.*"):  # an attempt was killed writing it
+        half.unlink()
     if checkpoint.exists():
         state.load(checkpoint)
     return state
@@ -186,16 +190,9 @@ def _write_model(
         "config": attempt.config.to_dict(),
     }
     write_model(measured, folder, images[:2].numpy(), metadata)
+    sys.audit("fashion_hpo.write", "model written")
     reloaded = read_model(str(folder))
     if found := packaging.differences(reloaded, measured, images):
         raise AlteredModelError(f"the exported model is not the trained one: {'; '.join(found)}")
     probabilities = packaging.probabilities_of(reloaded, images)
     return probabilities, np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500]
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

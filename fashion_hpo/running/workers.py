@@ -1,5 +1,6 @@
 """One worker: claims points and runs them until none is left; yields what happens."""
 
+import sys
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -7,10 +8,11 @@ from dataclasses import dataclass
 from filelock import BaseFileLock
 
 from fashion_hpo.design.config import Epoch
+from fashion_hpo.running.mirror import run_name
 from fashion_hpo.running.session import Session
 from fashion_hpo.running.signals import Stopped
-from fashion_hpo.running.trial import close_unfinished, run_name, run_trial
-from fashion_hpo.stores.ledger import Attempt, Result
+from fashion_hpo.running.trial import close_unfinished, run_trial
+from fashion_hpo.stores.ledger import Attempt, LostClaimError, Result
 
 FAILURES_IN_A_ROW = 3
 
@@ -37,10 +39,11 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial's result is committed and mirrored."""
+    """A trial's result is committed; `away` says why it is not in MLflow yet, if so."""
 
     attempt: Attempt
     result: Result
+    away: str = ""
 
 
 Event = TrialStarted | EpochDone | TrialEnded
@@ -61,7 +64,7 @@ def work(
         if (claimed := _claim(session)) is None:
             return
         attempt, lock = claimed
-        with lock:
+        with lock, session.ledger.alive(attempt):
             yield TrialStarted(attempt, run_name(session.ledger, attempt))
             result = yield from _run(session, attempt, deadline)
         done += 1
@@ -80,6 +83,7 @@ def _claim(session: Session) -> tuple[Attempt, BaseFileLock] | None:
             return None
         lock = session.store.trial_lock(attempt.uid)
         lock.acquire()
+        sys.audit("fashion_hpo.write", "trial locked")
         return attempt, lock
 
 
@@ -94,7 +98,7 @@ def _run(
                 epoch = next(trial)
             except StopIteration as ended:
                 result: Result = ended.value
-                yield TrialEnded(attempt, result)
+                yield TrialEnded(attempt, result, session.mirror.away)
                 return result
             yield EpochDone(attempt, epoch)
             if _past(deadline) and epoch.epoch < attempt.config.epochs:
@@ -103,6 +107,10 @@ def _run(
     except Stopped as stopped:
         close_unfinished(session, attempt, "stopped", f"by {stopped}")
         raise
+    except LostClaimError as lost:  # its point is another worker's now
+        session.store.remove_trial_files(attempt.uid)
+        yield TrialEnded(attempt, Result("died", reason=str(lost)))
+        return None
 
 
 def _past(deadline: float | None) -> bool:

@@ -1,5 +1,6 @@
 """What a person may get wrong: one sentence that names it, exit code 2, and nothing left behind."""
 
+import argparse
 import importlib
 import os
 import socket
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from fashion_hpo.design.study_file import list_studies, load_study
+from fashion_hpo.reporting import command_line
 from fashion_hpo.stores.layout import Store
 
 NOBODY = 65534
@@ -72,7 +74,7 @@ def commands(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Commands:
     """In a folder of their own, with no store yet and no address from the environment."""
-    for name in ("FASHION_HPO_STORAGE", "FASHION_HPO_DATA", "MLFLOW_TRACKING_URI"):
+    for name in (*command_line.ADDRESSES, *command_line.SECRETS, "FASHION_HPO_DATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return Commands(capsys, tmp_path / "store")
@@ -89,7 +91,10 @@ def test_an_unknown_study_is_refused_with_near_names(commands: Commands, command
 
 
 @pytest.mark.parametrize("command", NAMED)
-@pytest.mark.parametrize("name", ["studies/dropout_ablation", "../up", "", "a" * 600, "Dropout"])
+@pytest.mark.parametrize("name", [
+    "studies/dropout_ablation", "../up", "", "a" * 600, "Dropout", "/etc/passwd", "a\0b", "a\n",
+    "..", "studies.mine", "a b", "\u00e9", "~", "a;b", "dropout_ablation.py",
+])  # fmt: skip
 def test_a_bad_study_name_is_refused(commands: Commands, command: str, name: str) -> None:
     err = commands.refusal_on_store(command, name)
     if command == "study" and not name:
@@ -162,6 +167,47 @@ def test_a_study_file_with_a_wrong_field_is_refused_by_name(commands: Commands) 
     assert "lerning_rate" in err
 
 
+HOSTILE = {
+    "raises": b"raise KeyError('a\\nb')",
+    "syntax": b"STUDY = (",
+    "leaves": b"import sys\nsys.exit(0)",
+    "nothing": b"",
+    "wrong_type": b"STUDY = 1",
+    "binary": bytes(range(256)),
+    "large": b"#" * 5_000_000,
+}
+
+
+@pytest.mark.parametrize("command", NAMED)
+@pytest.mark.parametrize("name", [*HOSTILE, "folder", "outside"])
+def test_a_hostile_study_file_is_refused_by_name(
+    commands: Commands, command: str, name: str
+) -> None:
+    path = Path("studies", f"{name}.py")
+    path.parent.mkdir()
+    if name == "folder":
+        path.mkdir()
+    elif name == "outside":
+        path.symlink_to("/etc/passwd")
+    else:
+        path.write_bytes(HOSTILE[name])
+    err = commands.refusal_on_store(command, name)
+    assert err.startswith(f"error: {name}.py")
+    assert len(err) < 500
+
+
+def test_the_list_survives_hostile_study_files(commands: Commands) -> None:
+    Path("studies").mkdir()
+    for name, content in HOSTILE.items():
+        Path("studies", f"{name}.py").write_bytes(content)
+    Path("studies", "folder.py").mkdir()
+    Path("studies", "outside.py").symlink_to("/etc/passwd")
+    said = commands.on_store("study", "--list")
+    assert (said.code, said.err) == (0, "")
+    assert "cannot be read: outside.py is a link out of " in said.out
+    assert {*HOSTILE, "folder"} < {line.split()[0] for line in said.out.splitlines()}
+
+
 @pytest.mark.parametrize("arguments", [
     ("--budget", "tiny"), ("--more-seeds", "0"), ("--max-trials", "-1"), ("--timeout", "soon"),
     ("--no-such-option",), ("two",),
@@ -181,6 +227,7 @@ def test_a_wrong_option_is_refused_by_name(commands: Commands, arguments: tuple[
     [
         *((name, "mixup_ablation") for name in ("study", "report", "status", "register")),
         ("ui",),
+        ("serve",),
         ("predict", "boot.png"),
     ],
 )
@@ -268,6 +315,80 @@ def test_a_storage_that_cannot_be_opened_is_refused_without_its_password(
     assert "secret" not in said.err
 
 
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        ("postgresql+psycopg://me:s3cret@127.0.0.1:1/db", "s3cret"),
+        ("postgresql+psycopg://me:s3c%40et@127.0.0.1:1/db", "s3c"),
+        ("postgresql+psycopg://127.0.0.1:1/db?user=me&password=s3cret", "s3cret"),
+        ("nosuchdatabase://me:s3:c@r/e?t@host/db", "s3:c"),
+        ("nosuchdatabase://me:s3 cret@host/db", "cret"),
+        ("me:s3cret@host", "nothing"),
+    ],
+)
+@pytest.mark.parametrize("given", ["option", "environment"])
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_no_message_and_no_traceback_has_the_storages_password(
+    commands: Commands,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    secret: str,
+    given: str,
+    debug: list[str],
+) -> None:
+    if given == "environment":
+        monkeypatch.setenv("FASHION_HPO_STORAGE", url)
+    option = ["--storage", url] if given == "option" else []
+    said = commands.on_store("status", "mixup_ablation", *option, *debug)
+    assert said.code == 2
+    assert said.err.splitlines()[-1].startswith("error: storage ")
+    assert ("Traceback" in said.err) == bool(debug)
+    assert secret not in said.out + said.err
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_no_message_and_no_traceback_has_the_tracking_servers_password(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, debug: list[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:s3cret@127.0.0.1:1")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "t0psecret")
+    Image.new("L", (28, 28)).save("boot.png")
+    for command in (["ui"], ["predict", "boot.png"]):
+        said = commands.on_store(*command, *debug)
+        assert said.code == 2
+        assert "127.0.0.1" in said.err
+        assert "s3cret" not in said.err
+        assert "t0psecret" not in said.err
+
+
+def test_what_was_mistyped_is_repeated_without_its_password(commands: Commands) -> None:
+    with pytest.raises(SystemExit):
+        commands.run("status", "mixup_ablation", "--stoarge=mysql://me:s3cret@host/db")
+    err = commands.capsys.readouterr().err
+    assert "--stoarge=mysql://me:***@host/db" in err
+    assert "s3cret" not in err
+
+
+def test_a_bug_is_shown_without_passwords(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FASHION_HPO_STORAGE", "mysql://me:s3c%40et@host/db")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0ken")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "pw")
+
+    def bug(args: argparse.Namespace) -> int:
+        found = "mysql://me:s3c%40et@host/db", "s3c@et", "t0ken", "pw", "pwd"
+        raise KeyError(found)
+
+    made = command_line.parser("status", "Fail.")
+    command_line.add_store(made)
+    assert command_line.run(bug, made, []) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback (most recent call last):")
+    assert "KeyError: ('mysql://me:***@host/db', '***', '***', '***', 'pwd')\n" in err
+    assert err.endswith("error: this is a bug of fashion_hpo; please report it.\n")
+
+
 def test_without_results_there_is_nothing_to_report(commands: Commands) -> None:
     for command in ("report", "register"):
         err = commands.refusal_on_store(command, "mixup_ablation")
@@ -296,7 +417,7 @@ def test_a_store_with_databases_and_no_results_is_told_the_same(
     assert said.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [("ui",), ("predict", "boot.png")])
+@pytest.mark.parametrize("arguments", [("ui",), ("serve",), ("predict", "boot.png")])
 def test_a_store_without_mlflows_database_is_refused(
     commands: Commands, arguments: tuple[str, ...]
 ) -> None:
@@ -305,50 +426,35 @@ def test_a_store_without_mlflows_database_is_refused(
     assert err == f"error: store {commands.store} has no mlflow.db; run a study first.\n"
 
 
-class Served(Exception):  # noqa: N818
-    """Raised where the UI's server would take the process over; has the server's command."""
-
-
 @pytest.fixture
-def store_to_serve(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store that the UI takes, and a UI that starts no server."""
-
-    def execve(path: str, command: list[str], environment: dict[str, str]) -> None:
-        raise Served(command)
-
-    monkeypatch.setattr("os.execve", execve)
+def store_to_serve(commands: Commands) -> Path:
+    """A store with a database; no server is started on it."""
     commands.store.mkdir()
     (commands.store / "mlflow.db").touch()
     return commands.store
 
 
-def test_the_ui_serves_this_machine_alone(commands: Commands, store_to_serve: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(Served) as served:
-        commands.on_store("ui", "--port", str(port))
-    command = served.value.args[0]
-    assert command[command.index("--host") + 1] == "127.0.0.1"
-    assert command[command.index("--port") + 1] == str(port)
-    assert f"sqlite:///{store_to_serve}/mlflow.db" in command
+SERVERS = ("ui", "serve")
 
 
 @pytest.mark.usefixtures("store_to_serve")
+@pytest.mark.parametrize("command", SERVERS)
 @pytest.mark.parametrize("port", [0, -1, 65536, 70000])
-def test_the_ui_refuses_a_port_that_is_none(commands: Commands, port: int) -> None:
-    err = commands.refusal_on_store("ui", "--port", str(port))
+def test_a_port_that_is_none_is_refused(commands: Commands, command: str, port: int) -> None:
+    err = commands.refusal_on_store(command, "--port", str(port))
     assert err == f"error: --port is {port}; allowed is 1 to 65535.\n"
 
 
 @pytest.mark.usefixtures("store_to_serve")
-def test_the_ui_refuses_a_port_in_use(commands: Commands) -> None:
+@pytest.mark.parametrize("command", SERVERS)
+def test_a_port_in_use_is_refused(commands: Commands, command: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        err = commands.refusal_on_store("ui", "--port", str(port))
-    assert err == f"error: --port {port} is in use; choose another.\n"
+        err = commands.refusal_on_store(command, "--port", str(port))
+    assert err.startswith(f"error: --port is {port}, which cannot be had (")
+    assert err.endswith("); choose another.\n")
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -362,9 +468,9 @@ def png_header(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a boot, in words\n", "is in no format that Pillow reads."),
-        (b"", "is in no format that Pillow reads."),
-        (b"\x89PNG\r\n\x1a\n", "is in no format that Pillow reads."),
+        (b"a boot, in words\n", "is no image; allowed are PNG, JPEG, GIF, BMP, WEBP, TIFF."),
+        (b"", "is no image; allowed are PNG, JPEG, GIF, BMP, WEBP, TIFF."),
+        (b"\x89PNG\r\n\x1a\n", "is no image; allowed are PNG, JPEG, GIF, BMP, WEBP, TIFF."),
         (png_header(28, 28), "cannot be read ("),
         (png_header(4097, 2), "is 4097 x 2 pixels; allowed are 4096 pixels a side."),
         (png_header(10_000, 10_000), "allowed are 4096 pixels a side."),
@@ -380,7 +486,7 @@ def test_predict_refuses_what_is_no_image(commands: Commands, content: bytes, wo
 
 def test_predict_refuses_a_file_that_is_not_there(commands: Commands) -> None:
     Path("folder").mkdir()
-    for name in ("boot.png", "folder"):
+    for name in ("boot.png", "folder", "a" * 300, "a\0b", "../boot.png", "/nowhere/boot.png"):
         err = commands.refusal_on_store("predict", name)
         assert err.startswith(f"error: image {name} cannot be read (")
 

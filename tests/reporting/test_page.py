@@ -188,3 +188,12 @@ def _figure_data(page: str) -> list[dict[str, dict[str, dict[str, dict[str, str]
     found = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page)
     assert found
     return [json.loads(text) for text in found]
+
+
+def test_trials_of_another_experiment_are_named_and_left_out() -> None:
+    records = studies.design(seeds=2)
+    complete = len(records.complete)
+    records.trials["not_comparable"] = ""
+    records.trials.loc[records.trials.index[0], "not_comparable"] = "batch normalisation over 12"
+    assert len(records.complete) == complete - 1
+    assert warnings_of(records)[-1].startswith("1 trial was trained in pieces")

@@ -4,9 +4,9 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from fashion_hpo.design.config import Epoch, TrainConfig
-from fashion_hpo.design.plan import Plan
 from fashion_hpo.reporting import terminal
 from fashion_hpo.reporting.terminal import BARS, Progress, clock, plan_lines, sparkline
+from fashion_hpo.running.parallel import WorkerDied
 from fashion_hpo.running.workers import EpochDone, TrialEnded, TrialStarted
 from fashion_hpo.stores.ledger import Attempt, Result
 from tests import plans
@@ -21,27 +21,37 @@ class Terminal(StringIO):
         return True
 
 
-def attempt(config: TrainConfig | None = None) -> Attempt:
-    return Attempt(0, "uid", "point", config or TrainConfig(epochs=3), {}, 0, 1)
+def attempt(number: int = 0) -> Attempt:
+    """There are four points: attempt 4 is the second at the first of them."""
+    return Attempt(number, "uid", f"point {number % 4}", TrainConfig(epochs=3), {}, 0, 1)
 
 
-def epoch(number: int, val_accuracy: float = 0.8, seconds: float = 10.0) -> EpochDone:
+def epoch(
+    number: int, val_accuracy: float = 0.8, seconds: float = 10.0, trial: int = 0
+) -> EpochDone:
     found = Epoch(
         epoch=number, train_loss=1.0, train_eval_loss=1.0, train_eval_accuracy=0.5, val_loss=1.0,
         val_accuracy=val_accuracy, learning_rate=0.1, seconds=seconds, images_per_second=100.0,
         timestamp=0,
     )  # fmt: skip
-    return EpochDone(attempt(), found)
+    return EpochDone(attempt(trial), found)
 
 
-def ended(outcome: str = "complete", value: float | None = 0.8, reason: str = "") -> TrialEnded:
-    history = [{"seconds": 10.0}] * 3
-    return TrialEnded(attempt(), Result(outcome, value, reason, history=history))
+def ended(
+    outcome: str = "complete",
+    value: float | None = 0.8,
+    reason: str = "",
+    *,
+    trial: int = 0,
+    away: str = "",
+) -> TrialEnded:
+    result = Result(outcome, value, reason, history=[{"seconds": 10.0}] * 3)
+    return TrialEnded(attempt(trial), result, away)
 
 
-def progress(stream: StringIO, *, remaining: int = 4, plan: Plan | None = None) -> Progress:
+def progress(stream: StringIO, *, remaining: int = 4, workers: int = 1) -> Progress:
     """4 trials of 3 epochs, of 10 seconds each."""
-    return Progress(plan or plans.design(), remaining, 120.0, stream)
+    return Progress(plans.design(), remaining, 120.0, stream, workers)
 
 
 @pytest.fixture
@@ -217,13 +227,87 @@ def test_the_time_left_follows_the_measured_epochs() -> None:
 def test_a_new_trial_begins_a_new_curve() -> None:
     stream = Terminal()
     shown = progress(stream)
-    for event in (TrialStarted(attempt(), "a"), epoch(1), epoch(2), TrialStarted(attempt(), "b")):
+    for event in (
+        TrialStarted(attempt(), "a"), epoch(1), epoch(2), ended(),
+        TrialStarted(attempt(1), "b"), epoch(1, 0.25, trial=1),
+    ):  # fmt: skip
         shown.show(event)
-    shown.show(epoch(1, 0.25))
-    assert shown.curve == [0.25]
-    assert " b  epoch 1/3 ▁ 25.00%" in stream.getvalue()
+    assert "[2/4] b  epoch 1/3 ▁ 25.00%  best 80.00%  1 min 20 s left" in stream.getvalue()
 
 
 def test_a_study_with_nothing_left_has_no_time_left() -> None:
     Progress(plans.design(), 0, 0.0, StringIO())
     assert progress(StringIO(), remaining=0).ended == 4
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_several_workers_have_a_curve_each_and_share_the_time_left() -> None:
+    stream = StringIO()
+    shown = progress(stream, workers=2)
+    for event in (
+        TrialStarted(attempt(0), "a"), TrialStarted(attempt(1), "b"),
+        epoch(1, 0.5, trial=0), epoch(1, 0.9, trial=1), epoch(2, 0.6, trial=0),
+        epoch(2, 0.8, trial=1), ended(value=0.8, trial=1), epoch(3, 0.7, trial=0),
+        ended(value=0.7, trial=0),
+    ):  # fmt: skip
+        shown.show(event)
+    assert stream.getvalue().splitlines() == [
+        "[1/4] a  epoch 1/3 ▁ 50.00%  55 s left",
+        "[1/4] b  epoch 1/3 ▁ 90.00%  50 s left",
+        "[1/4] a  epoch 2/3 ▁█ 60.00%  45 s left",
+        "[1/4] b  epoch 2/3 █▁ 80.00%  40 s left",
+        "[1/4] b  complete 80.00%  in 30 s, 35 s left",
+        "[2/4] a  epoch 3/3 ▁▄█ 70.00%  best 80.00%  30 s left",
+        "[2/4] a  complete 70.00%  in 30 s, 30 s left",
+    ]
+    assert shown.best == 0.8
+
+
+def test_a_worker_that_died_is_told() -> None:
+    for stream in (StringIO(), Terminal()):
+        shown = progress(stream, workers=2)
+        shown.show(WorkerDied(1, "SIGKILL"))
+        assert stream.getvalue().removeprefix(CLEAR_LINE) == (
+            "worker 1 died (SIGKILL); its point waits again\n"
+        )
+        assert shown.ended == 0
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_epochs_that_a_worker_did_before_it_died_count_once() -> None:
+    stream = StringIO()
+    shown = progress(stream)
+    for event in (
+        TrialStarted(attempt(0), "a"), epoch(1), epoch(2), WorkerDied(0, "SIGKILL"),
+        TrialStarted(attempt(4), "a"), epoch(3, trial=4),
+    ):  # fmt: skip
+        shown.show(event)
+    assert stream.getvalue().endswith("[1/4] a  epoch 3/3 ▁ 80.00%  1 min 30 s left\n")
+
+
+@pytest.mark.usefixtures("every_epoch")
+@pytest.mark.parametrize("outcome", ["died", "stopped"])
+def test_an_attempt_that_was_lost_is_not_counted(outcome: str) -> None:
+    stream = StringIO()
+    shown = progress(stream)
+    for event in (
+        TrialStarted(attempt(0), "a"), epoch(1), ended(outcome, None, "taken for dead"),
+        TrialStarted(attempt(4), "a"), epoch(2, trial=4), ended(trial=4),
+    ):  # fmt: skip
+        shown.show(event)
+    assert stream.getvalue().splitlines() == [
+        "[1/4] a  epoch 1/3 ▁ 80.00%  1 min 50 s left",
+        f"a  {outcome}: taken for dead; its point is not done yet",
+        "[1/4] a  epoch 2/3 ▁ 80.00%  1 min 40 s left",
+        "[1/4] a  complete 80.00%  in 30 s, 1 min 30 s left",
+    ]
+
+
+def test_a_trial_that_mlflow_lacks_is_told() -> None:
+    stream = StringIO()
+    shown = progress(stream)
+    shown.show(TrialStarted(attempt(), "a"))
+    shown.show(ended(away="no reply"))
+    assert stream.getvalue() == (
+        "[1/4] a  complete 80.00% (not in MLflow yet: no reply)  in 30 s, 1 min 30 s left\n"
+    )

@@ -1,17 +1,25 @@
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
 from fashion_hpo.running import registration, workers
 from fashion_hpo.running.session import Session
 from fashion_hpo.running.trial import AlteredModelError
 from fashion_hpo.stores import models, registry
+from fashion_hpo.stores.models import UnsafeModelError
 from tests.plans import design
 from tests.running.conftest import OpenSession
+
+
+class Constant(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.full((images.shape[0], 10), 0.1)
 
 
 @pytest.fixture
@@ -41,8 +49,8 @@ def test_the_best_trial_becomes_champion_and_loads_by_its_alias(done: Session) -
     best = max(entry.result.value for entry in done.ledger.entries() if entry.result)  # type: ignore[type-var]
     assert candidate.result.value == best
     assert register(done) == "1"
-    folder = registry.download(done.tracker.uri, registry.CHAMPION_URI)
-    accuracy = registration.score(models.read_model(str(folder)), done.splits.val).accuracy
+    folder = registry.download_verified(done.tracker.uri, registry.CHAMPION_URI)
+    accuracy = registration.score(models.read_model(folder), done.splits.val).accuracy
     assert accuracy == candidate.result.summaries["model_val_accuracy"]
     version = registry.find_version(done.tracker, candidate.attempt.uid)
     assert version is not None
@@ -56,26 +64,81 @@ def test_without_a_complete_trial_there_is_no_candidate(open_here: OpenSession) 
         chosen(open_here(design()))
 
 
-@pytest.mark.parametrize("change", ["altered", "missing"])
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("change", ["altered", "missing", "added"])
 def test_a_changed_file_is_refused(done: Session, change: str) -> None:
     path = model_folder(done) / "data" / "model.pt2"
     if change == "altered":
-        content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1
-        path.write_bytes(content)
-    else:
+        flip_a_bit(path)
+    elif change == "missing":
         path.unlink()
-    with pytest.raises(AlteredModelError, match=rf"data/model\.pt2 is {change}; it is not"):
+    else:
+        path = path.with_name("more.txt")
+        path.touch()
+    words = rf"data/{re.escape(path.name)} is {change}; it is not"
+    with pytest.raises(AlteredModelError, match=words):
         register(done)
     assert registry.find_version(done.tracker, chosen(done).attempt.uid) is None
 
 
+def created(session: Session) -> tuple[registration.Candidate, nn.Module, ModelVersion]:
+    """As a process leaves it that was killed after the version was made and before its proof."""
+    candidate = chosen(session)
+    model = registration.load_proven(candidate, session.tracker, session.splits)
+    hashes = models.file_hashes(model_folder(session))
+    uid, run_id = candidate.attempt.uid, candidate.run_id
+    registry.create_version(session.tracker, candidate.model_id, run_id, uid, {}, "", hashes)
+    found = registry.find_version(session.tracker, uid)
+    assert found is not None
+    return candidate, model, found
+
+
+def has_champion(session: Session) -> bool:
+    try:
+        registry.download_verified(session.tracker.uri, registry.CHAMPION_URI)
+    except ValueError:
+        return False
+    return True
+
+
+def test_a_version_that_an_earlier_process_left_is_proven_and_champion(done: Session) -> None:
+    candidate, model, version = created(done)
+    assert not has_champion(done)
+    registration.crown(candidate, done.tracker, version, model)
+    assert has_champion(done)
+
+
+def test_a_version_that_was_altered_since_is_not_made_champion(done: Session) -> None:
+    candidate, model, version = created(done)
+    flip_a_bit(model_folder(done) / "data" / "model.pt2")
+    with pytest.raises(UnsafeModelError, match=r"version 1 is not what was registered: data/model"):
+        registration.crown(candidate, done.tracker, version, model)
+    assert not has_champion(done)
+
+
+def test_a_version_of_another_network_is_not_made_champion(done: Session) -> None:
+    candidate, _, version = created(done)
+    with pytest.raises(AlteredModelError, match="version 1 is not the tested model: outputs at"):
+        registration.crown(candidate, done.tracker, version, Constant())
+    assert not has_champion(done)
+
+
+def test_a_version_without_a_manifest_gets_the_ledgers(done: Session) -> None:
+    candidate, model, version = created(done)
+    client = done.tracker.client
+    client.delete_model_version_tag(version.name, version.version, registry.MANIFEST)
+    version = client.get_model_version(version.name, version.version)
+    registration.crown(candidate, done.tracker, version, model)
+    assert has_champion(done)
+
+
 def test_another_network_of_right_hashes_is_refused(done: Session) -> None:
     """The hashes are set to fit, as if the ledger had been altered too."""
-
-    class Constant(nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return torch.full((images.shape[0], 10), 0.1)
 
     folder, candidate = model_folder(done), chosen(done)
     shutil.rmtree(folder)

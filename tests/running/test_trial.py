@@ -48,7 +48,7 @@ def test_every_point_ends_as_one_finished_run_with_its_value(open_here: OpenSess
     for entry in entries:
         run = runs[entry.attempt.uid]
         assert run.info.status == "FINISHED"
-        assert run.data.tags["mlflow.parentRunId"] == session.study_run
+        assert run.data.tags["mlflow.parentRunId"] == session.mirror.study_run()
         assert run.data.tags["fashion_hpo.point"] == entry.attempt.point
         assert run.data.tags["fashion_hpo.attempt"] == "1"
         assert entry.result is not None

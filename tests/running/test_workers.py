@@ -74,9 +74,9 @@ def test_an_abandoned_trial_is_found_and_finished(open_here: OpenSession) -> Non
     events.close()  # type: ignore[attr-defined]  # as if the process had died: its lock is free
     assert session.ledger.entries()[0].state == "RUNNING"
     again = open_here(design(seeds=1))
-    mended = list(reconcile(again))
+    mended = list(reconcile(again.mirror))
     assert len(mended) == 2
-    assert list(reconcile(again)) == [], "doing it again changes nothing"
+    assert list(reconcile(again.mirror)) == [], "doing it again changes nothing"
     assert outcomes(list(work(again))) == ["complete"] * 2
     assert again.ledger.remaining() == 0
 

@@ -1,0 +1,140 @@
+"""Check, and mend, all that a store holds: `python -m fashion_hpo.doctor --fix`."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fashion_hpo.reporting import command_line
+
+if TYPE_CHECKING:
+    from fashion_hpo.running.doctor import Violation
+    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.ledger import Ledger
+
+    Checked = tuple[list[Violation], list[Violation]]  # what was wrong, and what still is
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0 if nothing is wrong in the end, 1 if something is, 2 for bad input."""
+    made = command_line.parser(
+        "doctor",
+        "Check that ledger, MLflow, model files and checkpoints agree; mend what does not.",
+    )
+    made.add_argument("name", nargs="?", help="a study; without it all that the store holds")
+    command_line.add_budget(made, None, "default: all")
+    command_line.add_store(made)
+    also = made.add_mutually_exclusive_group()
+    also.add_argument("--fix", action="store_true", help="mend what can be mended")
+    also.add_argument(
+        "--rebuild-mlflow",
+        action="store_true",
+        help="make MLflow's database again from the ledgers; the old one is kept",
+    )
+    also.add_argument(
+        "--copy", type=Path, metavar="DIR", help="copy the store, while studies run; then end"
+    )
+    return command_line.run(_run, made, argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from fashion_hpo.running.doctor import REMEDIES
+    from fashion_hpo.stores.layout import Store
+
+    store = Store.at(args.store, args.storage)
+    if not store.has_ledgers:
+        raise ValueError(f"store {store.root} has no ledgers; run a study first, or name another.")
+    if args.copy:
+        return _copy(store, args.copy)
+    if args.rebuild_mlflow:
+        _rebuild(store)
+    found, left = _check_store(store, args.fix)
+    readable = all(each.invariant != "database" for each in left)
+    ledgers = _ledgers(store, args.name, args.budget) if readable else []
+    for ledger in ledgers:
+        of_ledger, still = _check_ledger(store, ledger, args.fix)
+        found, left = found + of_ledger, left + still
+    if not found:
+        trials = sum(len(ledger.entries()) for ledger in ledgers)
+        print(f"{len(ledgers)} ledger(s), {trials} trials: all invariants hold")
+        return 0
+    for remedy in dict.fromkeys(REMEDIES.get(each.invariant) for each in left):
+        if remedy is not None:
+            print(f"to do: {remedy}")
+    print(f"{len(found)} violation(s), {len(found) - len(left)} mended, {len(left)} left")
+    return command_line.HALTED if left else 0
+
+
+def _copy(store: "Store", target: Path) -> int:
+    from fashion_hpo.stores.copying import copy_store
+
+    print(f"{store.root} was copied to {copy_store(store, target).root}")
+    return 0
+
+
+def _rebuild(store: "Store") -> None:
+    from fashion_hpo.running.rebuilding import rebuild
+
+    made = rebuild(store)
+    models = len(made.found) + len(made.lost)
+    print(f"mlflow.db was made again: {made.ledgers} ledgers, {made.runs} runs")
+    print(f"models: {len(made.found)} of {models} were found by their content")
+    for uid in made.lost:
+        print(f"  the model of {uid} is nowhere in the store")
+    if made.aside is not None:
+        print(f"the old database is kept as {made.aside.name}")
+    print(
+        "`report NAME` logs a study's report again, `register NAME` makes its best model champion"
+    )
+
+
+def _ledgers(store: "Store", name: str | None, budget: str | None) -> "list[Ledger]":
+    from fashion_hpo.stores.opening import all_ledgers
+
+    there = all_ledgers(store)
+    chosen = [
+        each
+        for each in there
+        if name in (None, each.plan.name) and budget in (None, each.plan.budget)
+    ]
+    if not chosen and there:
+        names = ", ".join(each.name for each in there)
+        raise ValueError(f"store {store.root} has no such ledger; choose among {names}.")
+    return chosen
+
+
+def _check_store(store: "Store", fix: bool) -> "Checked":
+    from fashion_hpo.running.doctor import examine_store
+    from fashion_hpo.running.mending import mend_store
+
+    found = examine_store(store)
+    _print("store", map(str, found))
+    moved = [each for each in found if each.invariant == "address"]  # what every command mends
+    if chosen := found if fix else moved:
+        _print("mended", mend_store(store, chosen))
+        return found, examine_store(store)
+    return found, found
+
+
+def _check_ledger(store: "Store", ledger: "Ledger", fix: bool) -> "Checked":
+    from fashion_hpo.running.doctor import examine
+    from fashion_hpo.running.mending import mend
+    from fashion_hpo.stores.tracking import Tracker
+
+    tracker = Tracker(store, ledger.plan.name)
+    found = examine(store, ledger, tracker)
+    _print(ledger.name, map(str, found))
+    if not fix or not found:
+        return found, found
+    _print("mended", mend(store, ledger, tracker))
+    return found, examine(store, ledger, tracker)
+
+
+def _print(about: str, lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"{about}: {line}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

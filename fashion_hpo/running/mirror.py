@@ -1,0 +1,177 @@
+"""What MLflow is told of a study.  The ledger is the truth, so nothing here may cost a trial.
+
+A trial waits for tracking `BOUND_SECONDS` at most while it trains and `COMPLETION_SECONDS` at its
+end, plus the one call under way (ten seconds, see `stores`).  After that, or after a call that
+failed, it goes on without; what was left out is completed from the ledger when the trial ends, when
+the study ends, or at the next start, whichever finds tracking back.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from fashion_hpo.design.config import Epoch
+from fashion_hpo.stores.layout import Store, without_password
+from fashion_hpo.stores.ledger import Attempt, Ledger, Result
+from fashion_hpo.stores.tracking import Tracker, is_away
+from fashion_hpo.training.devices import Hardware
+
+BOUND_SECONDS = 20.0
+COMPLETION_SECONDS = 60.0  # between two trials
+STATUSES = {"complete": "FINISHED", "pruned": "FINISHED", "stopped": "KILLED", "died": "KILLED"}
+
+
+@dataclass
+class Mirror:
+    """One process's mirror of one ledger; `away` says why the last call failed, if it did."""
+
+    store: Store
+    ledger: Ledger
+    tracker: Tracker
+    away: str = ""
+    _study_run: str = ""
+    _runs: dict[str, str] = field(default_factory=dict)  # of the attempt under way, by its uid
+    _waited: float = 0.0
+
+    def open_study_run(self, hardware: Hardware) -> None:
+        """Make the study run, if tracking is there, and say what works on it now."""
+        self._waited = 0.0
+        self._bounded(lambda: self.tracker.set_tags(self.study_run(), hardware.describe()))
+
+    def begin(self, attempt: Attempt, hardware: Hardware) -> None:
+        """Make a claimed attempt's run, if tracking is there."""
+        self._waited, self._runs = 0.0, {}
+        self._bounded(lambda: self.tracker.set_aside(attempt.uid))
+        self._bounded(lambda: self.tracker.set_tags(self._run(attempt), hardware.describe()))
+
+    def log(self, attempt: Attempt, epochs: Iterable[Epoch]) -> None:
+        """Add epochs to an attempt's curves, if tracking is there."""
+        self._bounded(lambda: self.tracker.log_epochs(self._run(attempt), epochs))
+
+    def complete(self, attempt: Attempt, result: Result, *, bounded: bool = True) -> bool:
+        """Complete an attempt's run from its result; may be done again.  Local files go last.
+
+        Returns False, with the files left for the next try, if tracking is away, or takes longer
+        than `COMPLETION_SECONDS` and `bounded` says that work is waiting.
+        """
+        deadline = time.monotonic() + COMPLETION_SECONDS if bounded else None
+        try:
+            for step in self._steps(attempt, result):
+                step()
+                if deadline is not None and time.monotonic() > deadline:
+                    raise TimeoutError(f"tracking took more than {COMPLETION_SECONDS:.0f} s")
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            self._note(error)
+            return False
+        self.away = ""
+        if result.outcome == "complete":
+            self.store.checkpoint(self.ledger.uid, attempt.point).unlink(missing_ok=True)
+            sys.audit("fashion_hpo.write", "checkpoint removed")
+        self.store.remove_trial_files(attempt.uid)  # last: as long as they are there, all is redone
+        sys.audit("fashion_hpo.write", "trial files removed")
+        return True
+
+    def publish(self, folder: Path, tags: Mapping[str, str], *, finished: bool) -> bool:
+        """Log the report to the study run and close that; False if tracking is away.
+
+        A study run is SCHEDULED as long as points are left.
+        """
+        try:
+            run = self.study_run()
+            self.tracker.log_files(run, folder, "report")
+            self.tracker.set_tags(run, tags)
+            self.tracker.set_status(run, "FINISHED" if finished else "SCHEDULED")
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            self._note(error)
+            return False
+        return True
+
+    def study_run(self) -> str:
+        """The id of the ledger's study run, RUNNING from when it is first asked for."""
+        if not self._study_run:
+            ledger = self.ledger
+            tags = {"budget": ledger.plan.budget, "data_hash": ledger.data_hash}
+            run = self.tracker.study_run(ledger.name, ledger.uid, ledger.attributes, tags)
+            self.tracker.set_status(run, "RUNNING")
+            self._study_run = run
+        return self._study_run
+
+    def _run(self, attempt: Attempt) -> str:
+        """The attempt's run, looked up by its uid before it is made."""
+        if attempt.uid not in self._runs:
+            self._runs[attempt.uid] = self.tracker.trial_run(
+                attempt.uid,
+                self.study_run(),
+                name=run_name(self.ledger, attempt),
+                params=attempt.config.to_dict(),
+                tags={
+                    "point": attempt.point,
+                    "attempt": str(attempt.attempt),
+                    "seed_index": str(attempt.seed_index),
+                    "ledger": self.ledger.name,
+                },
+                data_hash=self.ledger.data_hash,
+            )
+        return self._runs[attempt.uid]
+
+    def _steps(self, attempt: Attempt, result: Result) -> Iterator[Callable[[], object]]:
+        """What completes a run, call by call."""
+        tracker, summaries = self.tracker, dict(result.summaries)
+        history = [Epoch(**values) for values in result.history]
+        folder = self.store.trial_folder(attempt.uid)
+        self._runs.pop(attempt.uid, None)  # looked up again: what the run lacks is completed
+        yield lambda: self._run(attempt)
+        run_id = self._run(attempt)
+        yield lambda: tracker.log_epochs(run_id, history)
+        if history:
+            if result.value is not None:
+                summaries["value"] = result.value
+            last = history[-1]
+            yield lambda: tracker.log_summaries(run_id, summaries, last.epoch, last.timestamp)
+        if result.files and folder.is_dir():  # a failed trial's files are proven to be nothing
+            epoch = int(summaries["kept_epoch"])
+            yield lambda: tracker.log_files(run_id, folder / "files")
+            yield lambda: tracker.log_model(run_id, attempt.uid, folder / "model", epoch)
+        told = {"outcome": result.outcome, "reason": result.reason, "traceback": result.traceback}
+        tags = {name: text for name, text in told.items() if text} | dict(result.hardware)
+        yield lambda: tracker.end_run(run_id, STATUSES.get(result.outcome, "FAILED"), tags)
+
+    def _bounded(self, call: Callable[[], object]) -> None:
+        """Do it unless the trial has waited enough; a failure ends the waiting."""
+        if self._waited >= BOUND_SECONDS:
+            return
+        began = time.monotonic()
+        try:
+            call()
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            # A refusal too: somebody may have deleted the run, which `complete` then makes anew.
+            self.away = _one_line(error)
+            self._waited = BOUND_SECONDS
+        self._waited += time.monotonic() - began
+
+    def _note(self, error: Exception) -> None:
+        if not is_away(error):
+            raise error
+        self.away = _one_line(error)
+
+
+def _one_line(error: Exception) -> str:
+    return without_password(" ".join(str(error).split()))[:300]
+
+
+def run_name(ledger: Ledger, attempt: Attempt) -> str:
+    """What varies, for people: `dropout=0.25 seed 0`."""
+    names = [*ledger.plan.scientific, *attempt.params]
+    varied = " ".join(
+        f"{name}={_short(getattr(attempt.config, name))}" for name in dict.fromkeys(names)
+    )
+    return f"{varied} seed {attempt.seed_index}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

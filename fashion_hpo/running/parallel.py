@@ -1,0 +1,213 @@
+"""Several workers of one study: processes of their own, which meet in the ledger alone.
+
+Another worker is the same command again in another terminal; this only starts some together and
+passes on what they tell.  Each has a pipe, because a queue's lock would be lost with a killed one.
+"""
+
+import multiprocessing
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.running import workers
+from fashion_hpo.running.reconcile import reconcile
+from fashion_hpo.running.session import Session, open_session
+from fashion_hpo.running.signals import Stopped
+from fashion_hpo.running.workers import Event, StudyHaltedError, TrialEnded
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.training.devices import usable_cores
+
+DEATHS_IN_ALL = 3  # of workers, before the study halts
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a worker's process is started with."""
+
+    number: int
+    store: Store
+    plan: Plan
+    data: Path | None
+    device: str
+    max_trials: int | None
+    timeout: float | None
+
+
+@dataclass(frozen=True)
+class WorkerDied:
+    """A worker's process was killed or crashed; its point waits for another."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """The last thing a worker tells that an error ended."""
+
+    reason: str
+
+
+Team = dict[Connection, tuple[BaseProcess, Start]]
+
+
+def work(
+    session: Session,
+    count: int,
+    *,
+    data: Path | None = None,
+    device: str = "auto",
+    max_trials: int | None = None,
+    timeout: float | None = None,
+) -> Iterator[Event | WorkerDied]:
+    """Run points in `count` processes until none is left; yields what happens in all of them.
+
+    A worker that dies is replaced, and its point tried again.  Raises Stopped after a signal, once
+    all have stopped; StudyHaltedError if a worker does, or if three die.
+    """
+    team: Team = {}
+    deaths = 0
+    done: Counter[int] = Counter()  # trials of each worker
+    plan = session.ledger.plan
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for number in range(count if max_trials is None else min(count, max_trials)):
+        share = None if max_trials is None else (max_trials + number) // count
+        place = device_of(number, device)
+        _begin(team, Start(number, session.store, plan, data, place, share, timeout))
+    try:
+        while team:
+            for connection in _ready(session, team):
+                if (event := _receive(connection)) is not None:
+                    done[team[connection][1].number] += isinstance(event, TrialEnded)
+                    yield event
+                    continue
+                process, start = team.pop(connection)
+                process.join()
+                if not process.exitcode:
+                    continue
+                deaths += 1
+                died = WorkerDied(start.number, _cause(process.exitcode))
+                yield died
+                if deaths == DEATHS_IN_ALL:
+                    raise StudyHaltedError(
+                        f"{deaths} workers died, the last by {died.reason}; mend that and run the "
+                        "same command again."
+                    )
+                list(reconcile(session.mirror))
+                if (rest := _rest(start, done[start.number], deadline)) is not None:
+                    _begin(team, rest)
+    finally:
+        _stop(team)
+
+
+def threads_for(count: int, device: str) -> int | None:
+    """Threads of each trial of a new ledger: the cores, shared; None leaves the usual number."""
+    if count == 1 or accelerators(device):
+        return None
+    return max(1, usable_cores() // count)
+
+
+def crowding(count: int, threads: int, device: str) -> str:
+    """A warning, as the end of a sentence, where workers would wait for each other's cores."""
+    cores = usable_cores()
+    if accelerators(device) or count * threads <= cores:
+        return ""
+    return (
+        f", which share {cores} core(s) at {threads} threads a trial and will be slow: a study "
+        "keeps the threads it was begun with (--revise begins anew)"
+    )
+
+
+def accelerators(device: str) -> int:
+    """How many workers can have an accelerator each."""
+    return torch.cuda.device_count() if device in ("auto", "cuda") else 0
+
+
+def device_of(number: int, device: str) -> str:
+    """A worker's device: the accelerators in turn, if there are any to choose from."""
+    there = accelerators(device)
+    return f"cuda:{number % there}" if there else device
+
+
+def _rest(start: Start, done: int, deadline: float | None) -> Start | None:
+    """What a worker's successor has to do; None if that is nothing."""
+    trials = None if start.max_trials is None else start.max_trials - done
+    seconds = None if deadline is None else deadline - time.monotonic()
+    if trials == 0 or (seconds is not None and seconds <= 0):
+        return None
+    return replace(start, max_trials=trials, timeout=seconds)
+
+
+def _begin(team: Team, start: Start) -> None:
+    context = multiprocessing.get_context("spawn")  # threads and CUDA do not survive a fork
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(theirs, start), name=f"worker-{start.number}")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C reaches us, not them
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    theirs.close()
+    team[ours] = (process, start)
+
+
+def _run(connection: Connection, start: Start) -> None:
+    """A worker's process."""
+    session = open_session(
+        start.store, start.plan, data=start.data, device=start.device, worker=start.number
+    )
+    session.signals.install()
+    session.signals.leaves_at_second = False  # one may come from the system, and one from us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        limits = {"max_trials": start.max_trials, "timeout": start.timeout}
+        for event in workers.work(session, **limits):  # type: ignore[arg-type]
+            connection.send(event)
+    except StudyHaltedError as halted:
+        connection.send(_Failed(str(halted)))
+    except Stopped as stopped:
+        raise SystemExit(stopped.exit_code) from None
+    except BrokenPipeError:
+        raise SystemExit(1) from None  # nobody listens: who started us is gone
+
+
+def _ready(session: Session, team: Team) -> list[Connection]:
+    with session.signals.interruptible():
+        return [each for each in wait(list(team)) if isinstance(each, Connection)]
+
+
+def _receive(connection: Connection) -> Event | None:
+    """What a worker tells; None if it is gone.  A killed one may leave half a message."""
+    try:
+        event: Event | _Failed = connection.recv()
+    except (EOFError, OSError):
+        return None
+    if isinstance(event, _Failed):
+        raise StudyHaltedError(event.reason)
+    return event
+
+
+def _cause(exitcode: int) -> str:
+    return signal.Signals(-exitcode).name if exitcode < 0 else f"exit code {exitcode}"
+
+
+def _stop(team: Team) -> None:
+    """Ask all workers to stop and wait until they have, reading on: a full pipe would block one."""
+    for process, _ in team.values():
+        process.terminate()
+    while team:
+        for connection in wait(list(team)):
+            assert isinstance(connection, Connection)
+            try:
+                connection.recv()
+            except (EOFError, OSError):
+                process, _ = team.pop(connection)
+                process.join()

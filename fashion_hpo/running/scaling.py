@@ -1,0 +1,80 @@
+"""How many workers are fastest here: one with all cores, or one a core, measured side by side."""
+
+import multiprocessing
+import statistics
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.running.parallel import accelerators
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.opening import read_ledger
+from fashion_hpo.training import devices
+from fashion_hpo.training.architectures import build_for
+from fashion_hpo.training.data import SearchSplits, load_or_download
+from fashion_hpo.training.train import train
+
+REPEATS = 5  # interleaved; the first of each is a warm-up
+SECONDS = 1.5  # of training in each
+WORTH_IT = 1.05  # below this gain one worker is kept: it needs half the memory
+
+_barrier: Barrier | None = None  # of this process, one of the pool's
+_splits: SearchSplits | None = None
+
+
+def fastest(
+    store: Store, plan: Plan, data: Path | None, device: str, *, revise: bool = False
+) -> tuple[int, str]:
+    """The number of workers to start, and why, as the end of a sentence."""
+    if there := accelerators(device):
+        return there, ", one for each accelerator"
+    cores = devices.usable_cores()
+    ledger = None if revise else read_ledger(store, plan)
+    if ledger is not None:
+        count = max(1, cores // ledger.threads)
+        return (
+            count,
+            f", because its trials have {ledger.threads} thread(s) each on {cores} core(s)",
+        )
+    if cores == 1:
+        return 1, ", for one core"
+    one, many = images_per_second(plan.base, cores, data)
+    told = f"{many:,.0f} images/s with {cores} of one thread each, {one:,.0f} with one of {cores}"
+    return (cores if many > WORTH_IT * one else 1), f" ({told}, measured)"
+
+
+def images_per_second(config: TrainConfig, cores: int, data: Path | None) -> tuple[float, float]:
+    """Images trained a second by one worker with all cores, and by one worker a core."""
+    load_or_download(data)  # refused or fetched once here: a pool starts who fails at it for ever
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(cores)
+    one, many = [], []
+    with context.Pool(cores, _prepare, (barrier, data)) as pool:
+        images = min(256, config.train_images)
+        for _ in range(REPEATS):
+            alone = pool.apply(_train, (config, images, cores, False))
+            together = pool.starmap(_train, [(config, images, 1, True)] * cores, chunksize=1)
+            one.append(alone)
+            many.append(sum(together))
+            images = min(int(alone * SECONDS), config.train_images)
+    return statistics.median(one[1:]), statistics.median(many[1:])
+
+
+def _prepare(barrier: Barrier, data: Path | None) -> None:
+    global _barrier, _splits
+    _barrier, _splits = barrier, load_or_download(data)
+
+
+def _train(config: TrainConfig, images: int, threads: int, together: bool) -> float:
+    """Images a second of one short epoch; `together` waits for the others to begin."""
+    assert _barrier is not None
+    assert _splits is not None
+    size = max(config.batch_size, images)
+    short = config.replace(epochs=1, train_images=size)
+    hardware = devices.choose("cpu", config.precision, threads)
+    network = build_for(short)
+    if together:
+        _barrier.wait()
+    (epoch,) = train(short, network, _splits, hardware)
+    return epoch.images_per_second

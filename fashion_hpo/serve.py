@@ -1,0 +1,38 @@
+"""Serve the champion over HTTP, on loopback: `python -m fashion_hpo.serve`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from fashion_hpo.reporting import command_line
+from fashion_hpo.reporting.command_line import HOST
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0 once it was stopped; 2 if the port is in use or there is no champion; 1 if the
+    champion's files are not those that were registered."""
+    made = command_line.parser("serve", "Serve the champion over HTTP, for this machine alone.")
+    command_line.add_store(made)
+    command_line.add_port(made, 5001)
+    return command_line.run(_run, made, argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from fashion_hpo.stores.layout import Store
+
+    store = Store.at(args.store)
+    store.check_tracking()
+    command_line.check_port(args.port)
+
+    from fashion_hpo.running import serving
+    from fashion_hpo.stores import models, registry
+
+    folder = registry.download_verified(store.tracking_uri, registry.CHAMPION_URI)
+    model = models.read_model(folder)
+    print(f"{registry.CHAMPION_URI} on http://{HOST}:{args.port}  (Ctrl-C stops it)", flush=True)
+    serving.serve(model, HOST, args.port)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

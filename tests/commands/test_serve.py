@@ -1,0 +1,149 @@
+"""`serve` and `predict` on a store with a champion, `serve` as a process of its own."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fashion_hpo import predict, serve
+from fashion_hpo.stores import registry
+from fashion_hpo.stores.layout import Store
+from tests.stores.test_registry import register
+
+HOST = "127.0.0.1"
+SECONDS = 60
+
+
+@pytest.fixture
+def champion(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A store's folder, and that of its champion's files."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    tracker, version = register(store, tmp_path / "model")
+    return store.root, registry.download(tracker.uri, str(version.source))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
+def serving(store: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """The command, once it answers."""
+    command = [sys.executable, "-m", "fashion_hpo.serve", "--store", str(store)]
+    command += ["--port", str(port)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    ) as server:
+        try:
+            deadline = time.monotonic() + SECONDS
+            while not answers(port):
+                assert server.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            yield server
+        finally:
+            server.kill()
+
+
+def ask(port: int, method: str, path: str, body: bytes | None = None) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(HOST, port, timeout=30)
+    try:
+        connection.request(method, path, body, {"Content-Type": "image/png"})
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+    finally:
+        connection.close()
+
+
+def answers(port: int) -> bool:
+    try:
+        return ask(port, "GET", "/health") == (200, '{"status":"ok"}')
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_what_predict_says_until_it_is_stopped(
+    champion: tuple[Path, Path],
+    signum: signal.Signals,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    picture = tmp_path / "picture.png"
+    Image.linear_gradient("L").save(picture)
+    assert predict.main([str(picture), "--store", str(champion[0])]) == 0
+    best = capsys.readouterr().out.splitlines()[0]
+    port = free_port()
+    with serving(champion[0], port) as server:
+        status, text = ask(port, "POST", "/predict", picture.read_bytes())
+        (found,) = json.loads(text)["predictions"]
+        assert status == 200
+        assert best.startswith(found["class"])
+        assert best.endswith(f" {found['probabilities'][found['class']]:.1%}")
+        assert ask(port, "POST", "/predict", b"no image")[0] == 422
+        if Path("/proc/net/tcp").exists():
+            assert listening(port) == ["0100007F"]
+        server.send_signal(signum)
+        out, err = server.communicate(timeout=SECONDS)
+    assert server.returncode == 0
+    assert f"{registry.CHAMPION_URI} on http://{HOST}:{port}" in out
+    assert "Traceback" not in err
+
+
+def listening(port: int) -> list[str]:
+    """The addresses at which something listens on this port."""
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    local = [row[1].rpartition(":") for row in rows if row[3] == "0A"]
+    return [address for address, _, number in local if int(number, 16) == port]
+
+
+def refusals(store: Path, picture: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What `predict` and `serve` say, one sentence each."""
+    found = []
+    Image.new("L", (28, 28)).save(picture)
+    for command, arguments in ((predict, [str(picture)]), (serve, ["--port", str(free_port())])):
+        code = command.main([*arguments, "--store", str(store)])
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.count("\n") == 1
+        found.append(f"{code} {printed.err}")
+    return found
+
+
+def test_without_a_champion_nothing_is_served(
+    store: Store,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for said in refusals(store.root, tmp_path / "a.png", capsys):
+        assert said.startswith(f"2 error: {registry.CHAMPION_URI} cannot be read (")
+        assert said.endswith("; register a model first.\n")
+
+
+def test_a_champion_that_was_altered_is_not_served(
+    champion: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (champion[1] / "data" / "model.pt2").open("ab") as file:
+        file.write(b"more")
+    for said in refusals(champion[0], tmp_path / "a.png", capsys):
+        assert said.startswith(f"1 error: {registry.REGISTERED_NAME} version 1 is not what was ")
+        assert "data/model.pt2 is altered" in said

@@ -1,0 +1,202 @@
+"""Workers in processes of their own, which load the real data; each takes seconds to start."""
+
+import multiprocessing
+import os
+import signal
+import struct
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+import pytest
+import torch
+
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.running import parallel, workers
+from fashion_hpo.running.parallel import Start, WorkerDied
+from fashion_hpo.running.session import Session, open_session
+from fashion_hpo.running.signals import HANDLED, Stopped
+from fashion_hpo.running.workers import EpochDone, StudyHaltedError, TrialEnded
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.ledger import Ledger
+from fashion_hpo.training.data import SearchSplits
+from tests.plans import TINY, design
+from tests.running.conftest import OpenSession
+
+LONG = design(base=TINY.replace(epochs=10_000), seeds=1)  # is under way until it is stopped
+
+
+@pytest.fixture
+def open_real(store: Store, real_splits: SearchSplits) -> OpenSession:
+    """Opens a plan in this test's store on the real images, as workers do, at one thread."""
+
+    def opened(plan: Plan) -> Session:
+        return open_session(store, plan, device="cpu", threads=1, splits=real_splits)
+
+    return opened
+
+
+@pytest.fixture(autouse=True)
+def no_worker_is_left() -> Iterator[None]:
+    yield
+    assert multiprocessing.active_children() == []
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """This process's signal handlers, put back at the end."""
+    before = {number: signal.getsignal(number) for number in HANDLED}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def curves(ledger: Ledger) -> dict[str, list[float]]:
+    return {
+        entry.attempt.point: [epoch["val_loss"] for epoch in entry.result.history]
+        for entry in ledger.entries()
+        if entry.result is not None and entry.result.final
+    }
+
+
+def states(ledger: Ledger) -> list[str]:
+    return [entry.state for entry in ledger.entries()]
+
+
+def test_two_workers_come_to_what_one_comes_to(open_real: OpenSession, real_data: Path) -> None:
+    levels = {"dropout": (0.0, 0.25, 0.5)}
+    session = open_real(design(scientific=levels, seeds=1))
+    told: dict[int, list[str]] = {}
+    for event in parallel.work(session, 2, data=real_data, device="cpu", max_trials=2):
+        assert isinstance(event, workers.Event)
+        told.setdefault(event.attempt.number, []).append(type(event).__name__)
+    in_order = ["TrialStarted", "EpochDone", "EpochDone", "EpochDone", "TrialEnded"]
+    assert told == {0: in_order, 1: in_order}, "each worker had a share of one trial"
+    assert session.ledger.remaining() == 1
+    alone = open_real(design(scientific=levels, seeds=1, budget="quick"))
+    list(workers.work(alone, max_trials=2))
+    assert curves(session.ledger) == curves(alone.ledger)
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_point_done(
+    open_real: OpenSession, real_data: Path
+) -> None:
+    base = TINY.replace(epochs=20)
+    session = open_real(design(base=base, scientific={"dropout": (0.5,)}, seeds=1, claims=[]))
+    epochs: dict[int, list[int]] = {}
+    died, ended = [], []
+    for event in parallel.work(session, 1, data=real_data, device="cpu"):
+        if isinstance(event, WorkerDied):
+            died.append(event)
+        elif isinstance(event, TrialEnded):
+            ended.append(event.result)
+        elif isinstance(event, EpochDone):
+            if not epochs:
+                kill_the_worker()
+            epochs.setdefault(event.attempt.number, []).append(event.epoch.epoch)
+    assert died == [WorkerDied(0, "SIGKILL")]
+    assert [result.outcome for result in ended] == ["complete"]
+    first, second = epochs.values()
+    assert first[-1] < second[0] <= first[-1] + 2, "it goes on from the checkpoint"
+    assert second[-1] == len(ended[0].history) == 20
+    assert states(session.ledger) == ["FAIL", "COMPLETE"]
+    assert session.ledger.remaining() == 0
+
+
+def kill_the_worker() -> None:
+    (worker,) = multiprocessing.active_children()
+    worker.kill()
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_stops_all_workers(open_real: OpenSession, real_data: Path) -> None:
+    session = open_real(LONG)
+    session.signals.install()
+    under_way: list[int] = []
+    with pytest.raises(Stopped) as stopped:  # noqa: PT012  (the loop is what is interrupted)
+        for event in parallel.work(session, 2, data=real_data, device="cpu"):
+            if isinstance(event, EpochDone) and event.attempt.number not in under_way:
+                under_way.append(event.attempt.number)
+                if len(under_way) == 2:
+                    os.kill(os.getpid(), signal.SIGTERM)
+    assert stopped.value.exit_code == 128 + signal.SIGTERM
+    assert states(session.ledger) == ["FAIL"] * 2 + ["WAITING"] * 2
+    results = [entry.result for entry in session.ledger.entries() if entry.result]
+    assert [(result.outcome, result.reason) for result in results] == [
+        ("stopped", "by SIGTERM")
+    ] * 2
+
+
+def test_three_deaths_halt_the_study(
+    open_here: OpenSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_here(design())
+    resource_tracker.ensure_running()  # a process of Python's own
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")  # without its library, a new process ends at once
+    died = []
+    with pytest.raises(StudyHaltedError, match=r"3 workers died, the last by exit code 1; mend"):  # noqa: PT012
+        for event in parallel.work(session, 2, device="cpu"):
+            died.append(event)
+    assert len(died) == 3
+    assert {type(event) for event in died} == {WorkerDied}
+    assert {event.reason for event in died if isinstance(event, WorkerDied)} == {"exit code 1"}
+
+
+def start(session: Session, data: Path | None = None) -> Start:
+    return Start(0, session.store, session.ledger.plan, data, "cpu", None, None)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_worker_that_gives_up_says_why(open_real: OpenSession, real_data: Path) -> None:
+    """Its process is this one: what it tells goes through a real pipe."""
+    broken = {"architecture": "three_block_cnn", "architecture_options": {"channels": 10**6}}
+    session = open_real(design(base=TINY.replace(**broken)))
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    outcomes = []
+    with ours:
+        parallel._run(theirs, start(session, real_data))
+        theirs.close()
+        with pytest.raises(StudyHaltedError, match="3 trials in a row failed, the last with"):  # noqa: PT012
+            while (event := parallel._receive(ours)) is not None:
+                if isinstance(event, TrialEnded):
+                    outcomes.append(event.result.outcome)
+    assert outcomes == ["failed"] * 3
+
+
+@pytest.mark.parametrize("sent", [b"", struct.pack("!i", 1000) + b"half of it", b"\0"])
+def test_a_worker_that_is_gone_is_noticed(sent: bytes) -> None:
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    with ours:
+        os.write(theirs.fileno(), sent)
+        theirs.close()
+        assert parallel._receive(ours) is None
+
+
+def test_threads_are_the_cores_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "usable_cores", lambda: 8)
+    counts = (1, 2, 3, 8, 9)
+    assert [parallel.threads_for(count, "cpu") for count in counts] == [None, 4, 2, 1, 1]
+
+
+@pytest.mark.parametrize(("device", "places"), [
+    ("auto", ["cuda:0", "cuda:1", "cuda:0"]),
+    ("cuda", ["cuda:0", "cuda:1", "cuda:0"]),
+    ("cuda:1", ["cuda:1"] * 3),
+    ("cpu", ["cpu"] * 3),
+])  # fmt: skip
+def test_workers_take_the_accelerators_in_turn(
+    device: str, places: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [parallel.device_of(number, device) for number in range(3)] == places
+    assert (parallel.threads_for(2, device) is None) == (device in ("auto", "cuda"))
+
+
+def test_without_accelerators_the_device_is_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert [parallel.device_of(n, name) for n, name in enumerate(("auto", "cpu"))] == [
+        "auto",
+        "cpu",
+    ]

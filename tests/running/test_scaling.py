@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from fashion_hpo.running import scaling
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.opening import open_ledger
+from fashion_hpo.training import devices
+from tests.plans import TINY, design
+
+PLAN = design()
+
+
+@pytest.fixture
+def cores(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """A machine with so many."""
+    monkeypatch.setattr(devices, "usable_cores", lambda: request.param)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_measured(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """But in the one test that does."""
+    if "real_data" not in request.fixturenames:
+        monkeypatch.setattr("multiprocessing.get_context", lambda _: pytest.fail("a start"))
+
+
+@pytest.mark.parametrize(("threads", "cores", "count"), [
+    (3, 8, 2), (1, 2, 2), (2, 2, 1), (4, 2, 1),
+], indirect=["cores"])  # fmt: skip
+def test_a_ledger_keeps_its_threads_and_the_workers_follow(
+    store: Store, threads: int, cores: None, count: int
+) -> None:
+    open_ledger(store, PLAN, "data", threads=threads)
+    found, why = scaling.fastest(store, PLAN, None, "cpu")
+    assert found == count
+    here = devices.usable_cores()
+    assert why == f", because its trials have {threads} thread(s) each on {here} core(s)"
+
+
+@pytest.mark.parametrize("cores", [1], indirect=True)
+@pytest.mark.usefixtures("cores")
+def test_one_core_has_one_worker(store: Store) -> None:
+    assert scaling.fastest(store, PLAN, None, "cpu") == (1, ", for one core")
+
+
+@pytest.mark.parametrize("cores", [1], indirect=True)
+@pytest.mark.usefixtures("cores")
+def test_a_revision_is_a_new_ledger(store: Store) -> None:
+    open_ledger(store, PLAN, "data", threads=1)
+    assert scaling.fastest(store, PLAN, None, "cpu", revise=True) == (1, ", for one core")
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_accelerators_have_a_worker_each(
+    store: Store, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert scaling.fastest(store, PLAN, None, device) == (3, ", one for each accelerator")
+
+
+@pytest.mark.parametrize("cores", [2], indirect=True)
+@pytest.mark.parametrize(("one", "many", "count"), [
+    (1000.0, 1500.0, 2), (1000.0, 1040.0, 1), (1000.0, 700.0, 1),
+])  # fmt: skip
+@pytest.mark.usefixtures("cores")
+def test_several_workers_must_be_worth_their_memory(
+    store: Store, one: float, many: float, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaling, "images_per_second", lambda *_: (one, many))
+    found, why = scaling.fastest(store, PLAN, None, "cpu")
+    assert found == count
+    told = f"{many:,.0f} images/s with 2 of one thread each, 1,000 with one of 2"
+    assert why == f" ({told}, measured)"
+
+
+def test_speed_is_measured_alone_and_side_by_side(
+    real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaling, "REPEATS", 2)
+    monkeypatch.setattr(scaling, "SECONDS", 0.01)
+    one, many = scaling.images_per_second(TINY, 2, real_data)
+    assert one > 0
+    assert many > 0
