@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
@@ -11,8 +10,13 @@ from mlflow import MlflowClient
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import connect
 from fashion_hpo.training import sources
-from fashion_hpo.training.data import SearchSplits, Split, load_search_splits
+from fashion_hpo.training.data import SearchSplits, load_search_splits
 from fashion_hpo.training.devices import Hardware
+from tests.images import search_splits
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", choices=("some", "all"), default="some", help="how many")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,10 +27,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def splits() -> SearchSplits:
-    """400 training and 100 validation images, each its class's pattern under noise."""
-    return SearchSplits(
-        train=_noisy_patterns(400, seed=1), val=_noisy_patterns(100, seed=2), data_hash="synthetic"
-    )
+    return search_splits()
 
 
 @pytest.fixture(scope="session")
@@ -67,13 +68,3 @@ def store(fresh_databases: Path, tmp_path: Path) -> Store:
     for name in ("optuna.db", "mlflow.db"):
         shutil.copy(fresh_databases / name, root / name)
     return Store.at(root)
-
-
-def _noisy_patterns(images: int, seed: int) -> Split:
-    """Labels 0 to 9 in turn, so that every prefix is stratified."""
-    coarse = np.random.default_rng(0).integers(0, 2, size=(10, 7, 7))
-    patterns = 120 * coarse.repeat(4, axis=1).repeat(4, axis=2)
-    labels = np.arange(images) % 10
-    noise = np.random.default_rng(seed).integers(0, 136, size=(images, 28, 28))
-    pixels = (patterns[labels] + noise).astype(np.uint8)
-    return Split(torch.from_numpy(pixels), torch.from_numpy(labels))

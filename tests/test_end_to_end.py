@@ -27,6 +27,7 @@ REDUCED = {
     "train": ["--set", "train_images=1000"],
     "bench": ["--repeats", "1", "--epochs", "1"],
 }
+UNTIL_STOPPED = ("fashion_hpo.ui", "fashion_hpo.serve")  # they have tests of their own
 SERVED_WITHIN_SECONDS = 60
 
 
@@ -58,12 +59,12 @@ def home(real_splits: SearchSplits, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def toured(home: Path) -> Path:
-    """The folder after the whole tour but for the UI, which runs until it is stopped."""
+    """The folder after the whole tour, but for what runs until it is stopped."""
     before = Path.cwd()
     os.chdir(home)
     try:
         for command in tour():
-            if command[2] != "fashion_hpo.ui":
+            if command[2] not in UNTIL_STOPPED:
                 assert run(command) == 0, command
     finally:
         os.chdir(before)

@@ -1,0 +1,48 @@
+"""One laboratory for all faults, and the line that counts them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.faults.lab import Lab
+
+KEY = pytest.StashKey[Lab]()
+CONTROL = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def lab(fresh_databases: Path, pytestconfig: pytest.Config) -> Iterator[Lab]:
+    """In memory where that is possible: a kill loses nothing that was written, a disk is slower."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(
+        prefix="faults-",
+        dir=memory if os.access(memory, os.W_OK) else None,
+        ignore_cleanup_errors=True,
+    ) as folder:
+        made = Lab(fresh_databases, Path(folder))
+        pytestconfig.stash[KEY] = made
+        yield made
+
+
+@pytest.fixture(scope="session")
+def whole(pytestconfig: pytest.Config) -> bool:
+    """Whether all faults are asked for (`make faults`), or a part that is quickly run."""
+    return bool(pytestconfig.getoption("--faults") == "all")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    lab = config.stash.get(KEY, None)
+    if lab is None:
+        return
+    terminalreporter.section("faults")
+    for kind, count in sorted(lab.injected.items()):
+        terminalreporter.line(f"{count:6}  {kind}")
+    for failure in config.stash.get(CONTROL, []):
+        terminalreporter.line(f"control (the naive loop): {failure}")
+    total = sum(lab.injected.values())
+    terminalreporter.line(f"{total} faults injected, {len(lab.lost)} lost")
