@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETTINGS := MLFLOW_DISABLE_TELEMETRY=true
 
-.PHONY: study test check data ui lock clean
+.PHONY: study test faults check data ui lock clean
 
 study: .venv/installed data
 	$(BIN)/python -m fashion_hpo.study dropout_ablation --budget quick
 
 test: check
 	$(BIN)/python -m pytest
+
+# Every fault, at every write and at many random times; `make test` runs a part of it.
+faults: .venv/installed data
+	$(BIN)/python -m pytest tests/faults --faults all
 
 check: .venv/installed data
 	$(BIN)/ruff format --check .
