@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
@@ -19,6 +20,7 @@ from typing import Literal
 
 HOST = "127.0.0.1"
 UP_WITHIN_SECONDS = 60.0
+BETWEEN_TWO = ("transfer-encoding", "content-length", "connection")  # headers not passed on
 Treatment = Literal["pass", "lose the reply", "refuse", "hang", "slow"]
 
 
@@ -116,8 +118,7 @@ class Proxy:
     def handle(self, request: BaseHTTPRequestHandler) -> None:
         """One request and its treatment."""
         path = request.path.partition("?")[0]
-        length = int(request.headers.get("Content-Length") or 0)
-        body = request.rfile.read(length) if length else None
+        body = _body(request)
         treatment = self.treat(request.command, path)
         self.seen.append((request.command, path))
         request.close_connection = treatment != "pass"
@@ -128,21 +129,33 @@ class Proxy:
             return
         if treatment == "slow":
             time.sleep(self.slow_seconds)
-        connection = HTTPConnection(HOST, self.target, timeout=60)
-        headers = {k: v for k, v in request.headers.items() if k.lower() != "connection"}
-        connection.request(request.command, request.path, body, headers)
-        reply = connection.getresponse()
-        content = reply.read()
-        connection.close()
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in BETWEEN_TWO}
+        headers["Content-Length"] = str(len(body))
+        with closing(HTTPConnection(HOST, self.target, timeout=60)) as connection:
+            connection.request(request.command, request.path, body, headers)
+            with connection.getresponse() as reply:
+                content = reply.read()
         if treatment == "lose the reply":
             return
         request.send_response(reply.status)
         for name, value in reply.getheaders():
-            if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+            if name.lower() not in BETWEEN_TWO:
                 request.send_header(name, value)
         request.send_header("Content-Length", str(len(content)))
         request.end_headers()
         request.wfile.write(content)
+
+
+def _body(request: BaseHTTPRequestHandler) -> bytes:
+    """A request's body; clients send an empty file in chunks, that is as one of length 0."""
+    if request.headers.get("Transfer-Encoding") != "chunked":
+        return request.rfile.read(int(request.headers.get("Content-Length") or 0))
+    body = b""
+    while size := int(request.rfile.readline(), 16):
+        body += request.rfile.read(size)
+        request.rfile.readline()
+    request.rfile.readline()
+    return body
 
 
 def free_port() -> int:
