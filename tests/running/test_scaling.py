@@ -68,10 +68,24 @@ def test_several_workers_must_be_worth_their_memory(
     store: Store, one: float, many: float, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scaling, "images_per_second", lambda *_: (one, many))
+    monkeypatch.setattr(scaling, "START_SECONDS", 0.0)
     found, why = scaling.fastest(store, PLAN, None, "cpu")
     assert found == count
     told = f"{many:,.0f} images/s with 2 of one thread each, 1,000 with one of 2"
     assert why == f" ({told}, measured)"
+
+
+@pytest.mark.parametrize("cores", [2], indirect=True)
+@pytest.mark.parametrize(("trials", "count"), [(2, 1), (40, 2)])
+@pytest.mark.usefixtures("cores")
+def test_several_workers_must_save_more_than_they_take_to_start(
+    store: Store, trials: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = design(seeds=trials // 2, base=TINY.replace(epochs=10, train_images=1_000))
+    monkeypatch.setattr(scaling, "images_per_second", lambda *_: (5_000.0, 6_000.0))
+    found, why = scaling.fastest(store, plan, None, "cpu")
+    assert found == count
+    assert ("starting them takes longer" in why) == (count == 1)
 
 
 def test_speed_is_measured_alone_and_side_by_side(
