@@ -1,10 +1,12 @@
 """Everything a training has at the end of an epoch, and the file that holds it."""
 
+import hashlib
 import io
 import json
 import os
 import sys
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +54,13 @@ class TrainingState:
             return
         if epoch.val_loss < self.best_loss - self.config.early_stopping_delta:
             self.best_loss, self.best_epoch = epoch.val_loss, epoch.epoch
-            weights = self.model.state_dict()
+            weights = _learned(self.model)
             self.best_weights = {name: value.clone() for name, value in weights.items()}
 
     def restore_best_weights(self) -> None:
         """Put the kept epoch's weights back into the model."""
         if self.best_weights is not None:
-            self.model.load_state_dict(self.best_weights)
+            _put(self.best_weights, self.model)
 
     def save(self, path: Path) -> None:
         """Write the checkpoint so that a kill at any moment leaves the old or the new file."""
@@ -67,20 +69,40 @@ class TrainingState:
         write_atomically(path, buffer.getvalue())
 
     def load(self, path: Path) -> None:
-        """Continue from a checkpoint; raises ValueError if it belongs to another config."""
+        """Continue from a checkpoint.
+
+        Raises ValueError if it belongs to another config or to other frozen weights.
+        """
         contents = torch.load(path, weights_only=True, map_location="cpu")
         if contents["config"] != _canonical(self.config):
             raise ValueError(f"checkpoint {path.name} belongs to another config; delete it.")
-        self.model.load_state_dict(contents["model"])
+        if contents.get("frozen_sha256") != self.frozen_sha256:
+            raise ValueError(
+                f"checkpoint {path.name} belongs to other frozen weights than this network has; "
+                "delete it, or give the backbone that it was trained with."
+            )
+        _put(contents["model"], self.model)
         self.optimizer.load_state_dict(contents["optimizer"])
         self.history = [Epoch(**values) for values in contents["history"]]
         self.best_loss, self.best_epoch = contents["best_loss"], contents["best_epoch"]
         self.best_weights = contents["best_weights"]
 
+    @cached_property
+    def frozen_sha256(self) -> str | None:
+        """Of the parameters that are not learned, which no checkpoint holds; None without any."""
+        frozen = [(name, p) for name, p in self.model.named_parameters() if not p.requires_grad]
+        digest = hashlib.sha256()
+        for name, value in frozen:
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest() if frozen else None
+
     def _contents(self) -> dict[str, Any]:
+        frozen = {"frozen_sha256": self.frozen_sha256} if self.frozen_sha256 else {}
         return {
+            **frozen,
             "config": _canonical(self.config),
-            "model": self.model.state_dict(),
+            "model": _learned(self.model),
             "optimizer": self.optimizer.state_dict(),
             "history": [asdict(epoch) for epoch in self.history],
             "best_loss": self.best_loss,
@@ -98,6 +120,19 @@ def make_optimizer(config: TrainConfig, model: nn.Module, hardware: Hardware) ->
         return SGD(parameters, rate, config.momentum, weight_decay=decay, fused=fused)
     kind = AdamW if config.optimizer == "adamw" else Adam
     return kind(parameters, rate, weight_decay=decay, fused=fused)
+
+
+def _learned(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dict without its frozen parameters."""
+    state: dict[str, torch.Tensor] = model.state_dict()
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            del state[name]
+    return state
+
+
+def _put(learned: dict[str, torch.Tensor], model: nn.Module) -> None:
+    model.load_state_dict({**model.state_dict(), **learned})
 
 
 def write_atomically(path: Path, content: bytes) -> None:

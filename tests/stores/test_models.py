@@ -19,8 +19,9 @@ from torch import nn
 
 from fashion_hpo.stores import models
 from fashion_hpo.stores.models import UnsafeModelError, read_model, write_model
-from fashion_hpo.training.architectures import CATALOGUE, build
+from fashion_hpo.training.architectures import CATALOGUE, build, build_for
 from fashion_hpo.training.packaging import differences, served
+from tests.training.tiny import tiny_config
 
 IMAGES = torch.zeros(2, 28, 28, dtype=torch.uint8)
 Records = dict[str, bytes]
@@ -104,7 +105,7 @@ def in_weights(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], N
 
 @pytest.mark.parametrize("architecture", CATALOGUE)
 def test_what_is_written_can_be_read(architecture: str, tmp_path: Path) -> None:
-    model = served(build(architecture), "unit")
+    model = served(build_for(tiny_config(architecture)), "unit")
     write_model(model, tmp_path / "model", IMAGES.numpy(), {})
     images = torch.randint(0, 256, (7, 28, 28), dtype=torch.uint8)
     assert differences(read_model(tmp_path / "model"), model, images, [1, 7]) == []

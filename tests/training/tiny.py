@@ -6,14 +6,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fashion_hpo.design.config import Epoch, TrainConfig
+from fashion_hpo.design.config import Epoch, Option, TrainConfig
 from fashion_hpo.training.architectures import CATALOGUE, build_for
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import train
 
-OPTIONS = {"channels": 4, "hidden": 16}
+OPTIONS: dict[str, Option] = {
+    "channels": 4, "hidden": 16, "width_multiplier": 0.25,
+    "width": 16, "depth": 2, "heads": 2, "mlp_ratio": 2, "prompts": 3,
+}  # fmt: skip
 CLOCKED = ("seconds", "images_per_second", "timestamp")
 
 

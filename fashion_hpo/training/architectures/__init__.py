@@ -1,68 +1,150 @@
-"""The catalogue: one file per family, one decorated builder per variant.
+"""The catalogue: one file per family, one builder per variant.
 
 Every network maps float32 (N, 1, 28, 28) to logits (N, 10).
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
 
+import torch
 from torch import nn
 
 from fashion_hpo.design.config import Option, TrainConfig
-from fashion_hpo.training.architectures import cnn, optimized_cnn, simple_cnn, three_block_cnn
+from fashion_hpo.training.architectures import (
+    cnn,
+    cnn_transformer,
+    deformable_cnn,
+    dilated_cnn,
+    lenet5,
+    mobilenet_v2,
+    optimized_cnn,
+    pooled_vit,
+    prompted_vit,
+    resnet18,
+    simple_cnn,
+    three_block_cnn,
+    vgg,
+    vit,
+)
+from fashion_hpo.training.architectures.pretrained import read_weights
+from fashion_hpo.training.architectures.prompted_vit import PromptedTransformer
 from fashion_hpo.training.randomness import seed_default_generator
 
-CATALOGUE = {
+CATALOGUE: dict[str, Callable[..., nn.Module]] = {
     "cnn": cnn.cnn,
+    "dilated_cnn": dilated_cnn.dilated_cnn,
+    "deformable_cnn": deformable_cnn.deformable_cnn,
     "simple_cnn": simple_cnn.simple_cnn,
     "optimized_cnn": optimized_cnn.optimized_cnn,
     "three_block_cnn": three_block_cnn.three_block_cnn,
+    "lenet5": lenet5.lenet5,
+    "vgg8": vgg.vgg8,
+    "vgg8_separable": vgg.vgg8_separable,
+    "vgg8_wide": vgg.vgg8_wide,
+    "vgg12": vgg.vgg12,
+    "resnet18": resnet18.resnet18,
+    "resnet18_narrow": resnet18.resnet18_narrow,
+    "resnet18_wide": resnet18.resnet18_wide,
+    "resnet18_dilated": resnet18.resnet18_dilated,
+    "vit": vit.vit,
+    "vit_shallow_prompts": prompted_vit.vit_shallow_prompts,
+    "vit_deep_prompts": prompted_vit.vit_deep_prompts,
+    "vit_pooled": pooled_vit.vit_pooled,
+    "vit_depthwise": pooled_vit.vit_depthwise,
+    "vit_patch_free": pooled_vit.vit_patch_free,
+    "cnn_transformer": cnn_transformer.cnn_transformer,
+    "mobilenet_v2": mobilenet_v2.mobilenet_v2,
 }
 """Name to builder; a builder's keyword arguments, but for dropout, are its options."""
 
 
-def build(name: str, *, dropout: float = 0.0, **options: Option) -> nn.Module:
+def build(
+    name: str, *, dropout: float = 0.0, backbone_file: Path | None = None, **options: Option
+) -> nn.Module:
     """A freshly initialised network, from torch's default generator.
 
-    Raises ValueError for a name or an option that the catalogue lacks.
+    `backbone_file`: the state dict of a trained `vit`, for a network whose option `backbone` names
+    one.  Raises ValueError for a name or an option that the catalogue lacks, for a value that makes
+    no network, and for weights that do not fit or cannot be had.
     """
-    check(name, options)
-    network: nn.Module = CATALOGUE[name](dropout=dropout, **options)  # type: ignore[arg-type]
+    _check_options(name, options)
+    network = CATALOGUE[name](dropout=dropout, **options)
+    backbone = options.get("backbone", "random")
+    if backbone_file is not None and backbone == "random":
+        raise ValueError(f"backbone_file is {backbone_file}, but {name} takes none; leave it out.")
+    if backbone != "random":
+        if backbone_file is None:
+            raise ValueError(
+                f"architecture option backbone is {backbone!r}, and its weights were not found; "
+                "give backbone_file, the state dict of that vit."
+            )
+        assert isinstance(network, PromptedTransformer)
+        network.load_backbone(read_weights(backbone_file), f"backbone {backbone}")
     return network
 
 
-def build_for(config: TrainConfig) -> nn.Module:
-    """The config's network; its initial weights depend on the config's seed alone."""
-    seed_default_generator(config.seed, "initial weights")
+def build_for(config: TrainConfig, backbone_file: Path | None = None) -> nn.Module:
+    """The config's network; its initial weights depend on the seed and the backbone alone."""
     options = dict(config.architecture_options)
-    check(config.architecture, options)
-    return build(config.architecture, dropout=config.dropout, **options)
+    _check_options(config.architecture, options)
+    seed_default_generator(config.seed, "initial weights")
+    return build(
+        config.architecture, dropout=config.dropout, backbone_file=backbone_file, **options
+    )
+
+
+def skeleton(name: str, options: Mapping[str, Option]) -> nn.Module:
+    """The network's shapes without its values, at the cost of none of its memory.
+
+    Raises ValueError as `build` does, but for weights, which it does not load.
+    """
+    _check_options(name, options)
+    with torch.device("meta"):
+        return CATALOGUE[name](**options)
 
 
 def check(name: str, options: Mapping[str, Option]) -> None:
     """Raise ValueError unless the catalogue has this network with these options."""
-    if name not in CATALOGUE:
-        near = get_close_matches(name, CATALOGUE, n=2) or sorted(CATALOGUE)
-        raise ValueError(f"architecture is {name!r}; did you mean {' or '.join(near)}?")
-    known = {
-        p.name: p.default
-        for p in inspect.signature(CATALOGUE[name]).parameters.values()
-        if p.name != "dropout"
-    }
-    for option, value in options.items():
-        if option not in known:
-            raise ValueError(
-                f"architecture_options has {option!r}; {name} has {', '.join(known) or 'none'}."
-            )
-        kind = type(known[option])
-        if type(value) is not kind or (kind is int and value < 1):  # type: ignore[operator]
-            raise ValueError(
-                f"architecture option {option} is {value!r}; allowed is "
-                f"{'a whole number from 1' if kind is int else kind.__name__}."
-            )
+    skeleton(name, options)
 
 
 def parameter_count(network: nn.Module) -> int:
     """All parameters, trainable or not."""
     return sum(p.numel() for p in network.parameters())
+
+
+def trainable_count(network: nn.Module) -> int:
+    """The parameters that are learned."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def _check_options(name: str, options: Mapping[str, Option]) -> None:
+    """Names and types; what values make a network, its builder says."""
+    if name not in CATALOGUE:
+        near = get_close_matches(name, CATALOGUE, n=2) or sorted(CATALOGUE)
+        raise ValueError(f"architecture is {name!r}; did you mean {' or '.join(near)}?")
+    known = {p.name: p for p in inspect.signature(CATALOGUE[name]).parameters.values()}
+    del known["dropout"]  # a field of the config
+    for option, value in options.items():
+        if option not in known:
+            raise ValueError(
+                f"architecture_options has {option!r}; {name} has {', '.join(known) or 'none'}."
+            )
+        if wanted := _refusal(known[option].annotation, value):
+            raise ValueError(f"architecture option {option} is {value!r}; {wanted}.")
+
+
+def _refusal(annotation: Any, value: Option) -> str:
+    """What is allowed instead of the value; empty if it is."""
+    if choices := get_args(annotation):
+        among = any(type(value) is type(choice) and value == choice for choice in choices)
+        return "" if among else f"choose one of {', '.join(map(str, choices))}"
+    if type(value) is not annotation:
+        return f"allowed is {KINDS[annotation]}"
+    return f"allowed is {KINDS[int]}" if annotation is int and value < 1 else ""
+
+
+KINDS = {int: "a whole number from 1", float: "a number with a point", str: "a text"}

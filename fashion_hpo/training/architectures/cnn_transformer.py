@@ -1,0 +1,30 @@
+"""A small hybrid of CNN and transformer: the survey in report R0 names such, without a shape.
+
+Ours, after Hassani et al. (2021): two convolutions with batch normalisation and pooling cut the
+image into 7x7 overlapping pieces, two encoder layers mix them, and a linear head reads their mean.
+89,866 parameters.  Dropout as in the other transformers.
+"""
+
+from torch import nn
+
+from fashion_hpo.training.architectures.pooled_vit import PooledTransformer
+from fashion_hpo.training.architectures.transformer import EncoderLayer, Tokens
+
+
+def cnn_transformer(
+    *,
+    dropout: float = 0.0,
+    channels: int = 32,
+    depth: int = 2,
+    heads: int = 4,
+    mlp_ratio: int = 2,
+) -> nn.Module:
+    """conv c, pool, conv 2c, pool; `depth` layers over 49 tokens of width 2c."""
+    width = 2 * channels
+    convolutions = nn.Sequential(
+        nn.Conv2d(1, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.MaxPool2d(2), nn.ReLU(),
+        Tokens(),
+    )  # fmt: skip
+    layers = [EncoderLayer(width, heads, mlp_ratio, dropout) for _ in range(depth)]
+    return PooledTransformer(convolutions, 7 * 7, width, layers, dropout)

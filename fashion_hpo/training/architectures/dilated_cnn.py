@@ -1,0 +1,16 @@
+"""The dilated CNN of report R0's code (R0.8; Yu and Koltun 2016): the plain `cnn`, spread out.
+
+The dilation is not stated; ours is 2 in both convolutions, and padding keeps the size, so that the
+parameters are the plain network's 421,642.
+"""
+
+from torch import nn
+
+from fashion_hpo.training.architectures.cnn import cnn
+
+
+def dilated_cnn(
+    *, dropout: float = 0.0, channels: int = 32, hidden: int = 128, dilation: int = 2
+) -> nn.Sequential:
+    """conv c, pool, conv 2c, pool, fc hidden, fc 10; taps of each 3x3 are `dilation` apart."""
+    return cnn(dropout=dropout, channels=channels, hidden=hidden, dilation=dilation)

@@ -1,0 +1,20 @@
+"""LeNet-5 (LeCun et al. 1998), a yardstick for claim R4.c: 61,706 parameters.
+
+Departures, the usual ones: averages pool without weights of their own, the second convolution sees
+all six channels, and the last layer is linear, for cross entropy, where the original has radial
+basis functions.  `dropout` comes before the last layer; the original has none.
+"""
+
+from torch import nn
+
+
+def lenet5(*, dropout: float = 0.0) -> nn.Sequential:
+    """conv 5x5 6, pool, conv 5x5 16, pool, fc 120, fc 84, fc 10; tanh."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16 * 5 * 5, 120), nn.Tanh(),
+        nn.Linear(120, 84), nn.Tanh(), nn.Dropout(dropout),
+        nn.Linear(84, 10),
+    )  # fmt: skip

@@ -1,0 +1,91 @@
+"""Report R3's MobileNetV2 (R3.1; Sandler et al. 2018), torchvision's, on images resized to 32x32.
+
+The first layer resizes and repeats the grey channel three times, so that an exported model has both
+inside.  Torchvision's features follow, then a dense head of ours, whose width the report leaves
+open: 1280 to 128, ReLU, dropout, 10.  2,389,130 parameters.  (The report's L2 penalty on the head
+is the trainer's.)
+
+`weights` "imagenet" begins with torchvision's, which it downloads once.  Departures: pixels are
+scaled as the config says and not by ImageNet's means; batch normalisation adapts.
+"""
+
+import math
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from fashion_hpo.training.architectures.pretrained import load_into
+
+
+def mobilenet_v2(
+    *,
+    dropout: float = 0.0,
+    weights: Literal["none", "imagenet"] = "none",
+    image_size: int = 32,
+    hidden: int = 128,
+    width_multiplier: float = 1.0,
+) -> nn.Sequential:
+    """Resize; features, their channels times `width_multiplier`; mean over the places; head."""
+    _check(image_size, width_multiplier)
+    published = _torchvisions().mobilenet_v2(width_mult=width_multiplier)
+    if weights == "imagenet" and not next(published.parameters()).is_meta:
+        load_into(published, _imagenet_weights(), "ImageNet's MobileNetV2")
+    return nn.Sequential(
+        Resize(image_size), published.features,
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(published.last_channel, hidden), nn.ReLU(), nn.Dropout(dropout),
+        nn.Linear(hidden, 10),
+    )  # fmt: skip
+
+
+class Resize(nn.Module):
+    """Grey images (N, 1, H, W) to (N, 3, side, side), bilinear, all three channels the same."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Resize, then repeat."""
+        resized = interpolate(images, (self.side, self.side), mode="bilinear", align_corners=False)
+        return resized.expand(-1, 3, -1, -1)
+
+
+def _check(image_size: int, width_multiplier: float) -> None:
+    if not 28 <= image_size <= 224:
+        raise ValueError(f"architecture option image_size is {image_size}; allowed is 28 to 224.")
+    if not 0 < width_multiplier < math.inf:
+        raise ValueError(
+            f"architecture option width_multiplier is {width_multiplier!r}; allowed is more than 0."
+        )
+
+
+def _torchvisions() -> Any:
+    try:
+        from torchvision import models
+    except (ImportError, RuntimeError) as error:  # absent, or built for another torch
+        raise ValueError(
+            "architecture is 'mobilenet_v2', which needs torchvision, and that cannot be loaded "
+            f"({error}); install the one that belongs to torch {torch.__version__}."
+        ) from None
+    return models
+
+
+def _imagenet_weights() -> dict[str, Tensor]:
+    """torchvision's file, from torch's cache or else downloaded into it."""
+    published = _torchvisions().MobileNet_V2_Weights.IMAGENET1K_V1
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(published.url).name
+    try:
+        found: dict[str, Tensor] = published.get_state_dict(
+            progress=False, check_hash=True, weights_only=True
+        )
+    except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
+        raise ValueError(
+            f"architecture option weights is 'imagenet', and {published.url} cannot be had "
+            f"({error}); put that file at {file}, or set weights to 'none'."
+        ) from None
+    return found

@@ -1,0 +1,111 @@
+"""Report R0's visual prompt tuning (R0.6, R0.7; Jia et al. 2022) of its vision transformer.
+
+The transformer is frozen; learned are prompts, tokens between the class token and the patches, and
+a new head.  Shallow: 50 prompts at the input go through all layers (11,530 trainable parameters).
+Deep: every layer has 20 of its own, in the place of the last layer's (24,970).
+
+What the report's backbone was trained on is not stated.  The option `backbone` says it here:
+"random", a frozen initialisation from the seed, the likely reading; or a trained `vit`, under a
+name that the caller resolves to a file of weights ("models:/NAME@champion", "trial:UID").
+
+Departures: dropout acts on the prompts and before the head; the frozen layers have none, so that
+the features which the prompts steer do not themselves vary.
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from fashion_hpo.training.architectures.pretrained import load_into
+from fashion_hpo.training.architectures.vit import VisionTransformer
+
+NAMES = ("models:/", "trial:")
+"""How the name of a trained backbone begins."""
+
+
+def vit_shallow_prompts(
+    *,
+    dropout: float = 0.0,
+    prompts: int = 50,
+    backbone: str = "random",
+    patch: int = 4,
+    width: int = 192,
+    depth: int = 6,
+    heads: int = 3,
+    mlp_ratio: int = 4,
+) -> nn.Module:
+    """`prompts` at the input; the other options are the backbone's, as `vit` has them."""
+    _check_name(backbone)
+    return PromptedTransformer(1, prompts, dropout, patch, width, depth, heads, mlp_ratio)
+
+
+def vit_deep_prompts(
+    *,
+    dropout: float = 0.0,
+    prompts: int = 20,
+    backbone: str = "random",
+    patch: int = 4,
+    width: int = 192,
+    depth: int = 6,
+    heads: int = 3,
+    mlp_ratio: int = 4,
+) -> nn.Module:
+    """`prompts` at every layer; the other options are the backbone's, as `vit` has them."""
+    _check_name(backbone)
+    return PromptedTransformer(depth, prompts, dropout, patch, width, depth, heads, mlp_ratio)
+
+
+class PromptedTransformer(VisionTransformer):
+    """A frozen `VisionTransformer` with a trainable head and trainable prompts.
+
+    Each of the first `places` layers gets `prompts` tokens; they stay until the next ones come.
+    """
+
+    def __init__(
+        self,
+        places: int,
+        prompts: int,
+        dropout: float,
+        patch: int,
+        width: int,
+        depth: int,
+        heads: int,
+        mlp_ratio: int,
+    ) -> None:
+        super().__init__(0.0, patch, width, depth, heads, mlp_ratio)
+        self.requires_grad_(False)
+        self.head.requires_grad_(True)
+        self.dropout = nn.Dropout(dropout)
+        self.prompts = nn.Parameter(torch.empty(places, prompts, width))
+        bound = math.sqrt(6 / (patch * patch + width))  # as of a layer from patches to tokens
+        nn.init.uniform_(self.prompts, -bound, bound)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed, encode beside the prompts, and read the class token."""
+        tokens = self.embed(images)
+        for place, layer in enumerate(self.layers):
+            if place < len(self.prompts):
+                tokens = self._prompted(tokens, self.prompts[place])
+            tokens = layer(tokens)
+        logits: Tensor = self.head(self.dropout(self.norm(tokens[:, 0])))
+        return logits
+
+    def load_backbone(self, weights: Mapping[str, Tensor], source: str) -> None:
+        """Take a trained `vit`'s weights but for its head; raises ValueError if they do not fit."""
+        load_into(self, weights, source, without=("head.", "prompts"))
+
+    def _prompted(self, tokens: Tensor, prompts: Tensor) -> Tensor:
+        """The class token, these prompts, the patches; prompts that stood there are dropped."""
+        each = self.dropout(prompts.expand(tokens.shape[0], -1, -1))
+        patches = self.embedding.grid**2
+        return torch.cat([tokens[:, :1], each, tokens[:, -patches:]], 1)
+
+
+def _check_name(backbone: str) -> None:
+    if backbone != "random" and not backbone.startswith(NAMES):
+        raise ValueError(
+            f"architecture option backbone is {backbone!r}; allowed is random, or the name of a "
+            f"trained vit that begins with {' or '.join(NAMES)}."
+        )

@@ -1,0 +1,96 @@
+"""Report R1's ResNet18 (R1.5 to R1.7), after He et al. (2016), for one grey channel.
+
+Four stages of two basic blocks with c, 2c, 4c and 8c channels.  The report adapts it "so that
+small images survive" and gives no strides; here the stem is an option.  "imagenet": 7x7 with
+stride 2 and max pooling, so that stages see 7, 4, 2 and 1 pixels a side (11,175,370 parameters at
+c = 64); "small": 3x3 with stride 1 and no pooling, as published for CIFAR, 28, 14, 7 and 4 pixels
+(11,172,810).
+
+Departures: the report's figure says fewer kernels and its text more, so that `resnet18_narrow` and
+`resnet18_wide` have half and twice as many; its dilation of 1 is an ordinary convolution, and
+`resnet18_dilated` has 2 by default, in every 3x3 convolution of the blocks, their strides kept.
+`dropout` comes before the last layer.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Stem = Literal["imagenet", "small"]
+
+
+def resnet18(*, dropout: float = 0.0, channels: int = 64, stem: Stem = "imagenet") -> nn.Sequential:
+    """Stem; two blocks each of c, 2c, 4c, 8c channels; mean over the places; fc 10."""
+    return _resnet18(dropout, channels, stem, dilation=1)
+
+
+def resnet18_narrow(
+    *, dropout: float = 0.0, channels: int = 32, stem: Stem = "imagenet"
+) -> nn.Sequential:
+    """`resnet18` with half the channels."""
+    return _resnet18(dropout, channels, stem, dilation=1)
+
+
+def resnet18_wide(
+    *, dropout: float = 0.0, channels: int = 128, stem: Stem = "imagenet"
+) -> nn.Sequential:
+    """`resnet18` with twice the channels."""
+    return _resnet18(dropout, channels, stem, dilation=1)
+
+
+def resnet18_dilated(
+    *,
+    dropout: float = 0.0,
+    channels: int = 64,
+    stem: Stem = "imagenet",
+    dilation: Literal[1, 2] = 2,
+) -> nn.Sequential:
+    """`resnet18` with dilated blocks; at dilation 1 it is `resnet18`."""
+    return _resnet18(dropout, channels, stem, dilation)
+
+
+class BasicBlock(nn.Module):
+    """x to relu(x + f(x)), f two 3x3 convolutions; x is projected where its shape changes."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, dilation: int) -> None:
+        super().__init__()
+        spaced = {"padding": dilation, "dilation": dilation, "bias": False}
+        self.residual = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, **spaced), nn.BatchNorm2d(outputs), nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, **spaced), nn.BatchNorm2d(outputs),
+        )  # fmt: skip
+        self.shortcut = nn.Sequential()
+        if stride > 1 or inputs != outputs:
+            self.shortcut.append(nn.Conv2d(inputs, outputs, 1, stride, bias=False))
+            self.shortcut.append(nn.BatchNorm2d(outputs))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C', H / stride, W / stride)."""
+        return torch.relu(self.residual(features) + self.shortcut(features))
+
+
+def _resnet18(dropout: float, channels: int, stem: Stem, dilation: int) -> nn.Sequential:
+    blocks: list[nn.Module] = []
+    inputs = channels
+    for stage in range(4):
+        outputs = channels * 2**stage
+        blocks.append(BasicBlock(inputs, outputs, 1 if stage == 0 else 2, dilation))
+        blocks.append(BasicBlock(outputs, outputs, 1, dilation))
+        inputs = outputs
+    network = nn.Sequential(
+        *_stem(stem, channels), *blocks,
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(inputs, 10),
+    )  # fmt: skip
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return network
+
+
+def _stem(stem: Stem, channels: int) -> list[nn.Module]:
+    norm = nn.BatchNorm2d(channels)
+    if stem == "small":
+        return [nn.Conv2d(1, channels, 3, padding=1, bias=False), norm, nn.ReLU()]
+    first = nn.Conv2d(1, channels, 7, stride=2, padding=3, bias=False)
+    return [first, norm, nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1)]

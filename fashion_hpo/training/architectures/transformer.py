@@ -1,0 +1,109 @@
+"""Parts of all vision transformers here (Dosovitskiy et al. 2021): layers, and cutting an image.
+
+The reports leave open where the layer norms stand.  Ours stand before attention and MLP, with one
+more at the end: with it the derived count of R0's network comes out exactly.  Dropout follows the
+embedding, attention's output and both layers of the MLP; attention weights are not dropped.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+SIDE = 28
+"""Pixels of an image's side."""
+
+
+class EncoderLayer(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x)): (N, tokens, width) to the same."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = nn.Sequential(
+            nn.LayerNorm(width), SelfAttention(width, heads), nn.Dropout(dropout)
+        )
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Dropout(dropout),
+            nn.Linear(mlp_ratio * width, width), nn.Dropout(dropout),
+        )  # fmt: skip
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """One layer of the encoder."""
+        tokens = tokens + self.attention(tokens)
+        return tokens + self.mlp(tokens)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention (Vaswani et al. 2017): (N, tokens, width) to the same.
+
+    Raises ValueError for heads that do not divide the width.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(
+                f"architecture option heads is {heads}, which does not divide the width, {width}; "
+                f"choose one of {', '.join(map(str, _divisors(width)))}."
+            )
+        self.heads = heads
+        self.queries_keys_values = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Mix the tokens, each head by its own shares."""
+        joint = self.queries_keys_values(tokens).unflatten(-1, (3, self.heads, -1))
+        queries, keys, values = joint.permute(2, 0, 3, 1, 4).unbind(0)  # (N, heads, tokens, ·)
+        mixed = scaled_dot_product_attention(queries, keys, values)
+        return self.output(mixed.transpose(1, 2).flatten(2))
+
+
+class PatchEmbedding(nn.Module):
+    """Images (N, 1, 28, 28) to tokens (N, (28 / patch)², width), row by row.
+
+    Raises ValueError for a patch that does not divide the image.
+    """
+
+    def __init__(self, patch: int, width: int) -> None:
+        super().__init__()
+        if SIDE % patch:
+            raise ValueError(
+                f"architecture option patch is {patch}, which does not divide the image's side, "
+                f"{SIDE}; choose one of {', '.join(map(str, _divisors(SIDE)))}."
+            )
+        self.grid = SIDE // patch
+        self.projection = nn.Conv2d(1, width, patch, stride=patch)
+
+        self.tokens = Tokens()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Project each patch."""
+        tokens: Tensor = self.tokens(self.projection(images))
+        return tokens
+
+
+class Tokens(nn.Module):
+    """Feature maps (N, width, H, W) to tokens (N, H · W, width), row by row."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Put the places in a row and the channels last."""
+        return features.flatten(2).transpose(1, 2)
+
+
+def position_embedding(tokens: int, width: int) -> nn.Parameter:
+    """A learned vector for each place, (1, tokens, width)."""
+    embedding = nn.Parameter(torch.empty(1, tokens, width))
+    nn.init.trunc_normal_(embedding, std=0.02)
+    return embedding
+
+
+def initialise(network: nn.Module) -> None:
+    """Linear layers from a normal distribution of 0.02, cut at two, as in Touvron et al. (2021)."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+
+
+def _divisors(number: int) -> list[int]:
+    return [small for small in range(1, number + 1) if number % small == 0]

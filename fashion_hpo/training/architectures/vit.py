@@ -1,0 +1,63 @@
+"""Report R0's vision transformer (R0.5; Dosovitskiy et al. 2021): 2,684,554 parameters.
+
+Patches of 4x4, a class token that starts at zero, a learned position for each of 50 tokens, width
+192, six layers, and a linear head on the class token.  The report's dropout is 0.1.  Left open
+there: three heads, as in other transformers of this width; the place of the norms, see
+`transformer`.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from fashion_hpo.training.architectures.transformer import (
+    EncoderLayer,
+    PatchEmbedding,
+    initialise,
+    position_embedding,
+)
+
+
+def vit(
+    *,
+    dropout: float = 0.0,
+    patch: int = 4,
+    width: int = 192,
+    depth: int = 6,
+    heads: int = 3,
+    mlp_ratio: int = 4,
+) -> nn.Module:
+    """`depth` layers over (28 / patch)² + 1 tokens."""
+    return VisionTransformer(dropout, patch, width, depth, heads, mlp_ratio)
+
+
+class VisionTransformer(nn.Module):
+    """Images (N, 1, 28, 28) to logits (N, 10), by way of a class token."""
+
+    def __init__(
+        self, dropout: float, patch: int, width: int, depth: int, heads: int, mlp_ratio: int
+    ) -> None:
+        super().__init__()
+        self.embedding = PatchEmbedding(patch, width)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.position = position_embedding(self.embedding.grid**2 + 1, width)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(
+            EncoderLayer(width, heads, mlp_ratio, dropout) for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, 10)
+        initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed, encode, and read the class token."""
+        tokens = self.dropout(self.embed(images))
+        for layer in self.layers:
+            tokens = layer(tokens)
+        logits: Tensor = self.head(self.norm(tokens[:, 0]))
+        return logits
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Images to tokens (N, 1 + patches, width), the class token first."""
+        patches = self.embedding(images)
+        first = self.class_token.expand(images.shape[0], -1, -1)
+        return torch.cat([first, patches], 1) + self.position

@@ -1,0 +1,162 @@
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, cross_entropy
+from torchvision.ops import deform_conv2d as torchvisions
+
+from fashion_hpo.training.architectures import build
+from fashion_hpo.training.architectures.deformable_cnn import DeformableConv2d, deform_conv2d
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+def inputs(reach: float, channels: int = 3) -> list[Tensor]:
+    """Images, offsets of `reach` pixels and more, modulators, weight, bias."""
+    shapes = [(2, channels, 6, 5), (2, 18, 6, 5), (2, 9, 6, 5), (4, channels, 3, 3), (4,)]
+    values = [torch.randn(shape) for shape in shapes]
+    values[1] *= reach
+    return [value.requires_grad_() for value in values]
+
+
+def result_and_gradients(outputs: Tensor, arguments: list[Tensor]) -> list[Tensor]:
+    weights = torch.linspace(-1, 1, outputs.numel()).view(outputs.shape)
+    return [outputs, *torch.autograd.grad((outputs * weights).sum(), arguments)]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("reach", [0.0, 0.3, 2.0, 20.0])  # 20: nearly all beyond the border
+def test_outputs_and_gradients_equal_torchvisions(reach: float, channels: int) -> None:
+    arguments = inputs(reach, channels)
+    images, offsets, modulators, weight, bias = arguments
+    ours = deform_conv2d(*arguments)
+    theirs = torchvisions(images, offsets, weight, bias, padding=1, mask=modulators)
+    for one, other in zip(
+        result_and_gradients(ours, arguments), result_and_gradients(theirs, arguments), strict=True
+    ):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("step", [-2, -1, 0, 1, 2])
+def test_whole_steps_to_and_over_the_border_equal_torchvisions(step: int) -> None:
+    """There the gradient depends on which side of a pixel is looked at."""
+    arguments = inputs(0.0)
+    images, offsets, modulators, weight, bias = arguments
+    offsets.data += step
+    ours = deform_conv2d(*arguments)
+    theirs = torchvisions(images, offsets, weight, bias, padding=1, mask=modulators)
+    for one, other in zip(
+        result_and_gradients(ours, arguments), result_and_gradients(theirs, arguments), strict=True
+    ):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+def test_a_shifted_tap_reads_the_shifted_image() -> None:
+    images, offsets, modulators, weight, bias = inputs(0.0)
+    offsets.data[:, 0::2] += 1  # down
+    moved = torch.zeros_like(images)
+    moved[:, :, :-1] = images[:, :, 1:]
+    inner = (..., slice(1, -2), slice(1, -1))
+    expected = conv2d(moved, weight, bias, padding=1)
+    found = deform_conv2d(images, offsets, torch.ones_like(modulators), weight, bias)
+    torch.testing.assert_close(found[inner], expected[inner])
+
+
+def test_at_first_it_is_the_plain_cnn() -> None:
+    images = torch.rand(7, 1, 28, 28)
+    torch.manual_seed(1)
+    plain = build("cnn")
+    torch.manual_seed(1)
+    deformable = build("deformable_cnn")
+    torch.testing.assert_close(deformable(images), plain(images))
+
+
+def deformed(offset_penalty: float = 0.0) -> nn.Module:
+    """A small network whose offsets are no longer zero."""
+    network = build("deformable_cnn", channels=4, hidden=16, offset_penalty=offset_penalty)
+    for layer in convolutions(network):
+        nn.init.normal_(layer.offsets.weight, std=0.3)
+        nn.init.normal_(layer.modulators.weight, std=0.3)
+    return network
+
+
+def convolutions(network: nn.Module) -> list[DeformableConv2d]:
+    return [layer for layer in network.modules() if isinstance(layer, DeformableConv2d)]
+
+
+def test_both_convolutions_are_deformable_and_begin_at_zero() -> None:
+    layers = convolutions(build("deformable_cnn"))
+    assert [(layer.offsets.out_channels, layer.modulators.out_channels) for layer in layers] == [
+        (18, 9), (18, 9)
+    ]  # fmt: skip
+    for layer in layers:
+        assert all(not p.any() for p in layer.offsets.parameters())
+        assert all(not p.any() for p in layer.modulators.parameters())
+
+
+def test_the_penalty_is_the_squared_length_of_an_images_offsets() -> None:
+    network = deformed(offset_penalty=0.5)
+    first = convolutions(network)[0]
+    images = torch.rand(6, 1, 28, 28)
+    network(images)
+    assert first.penalty is not None
+    lengths = [first.offsets(image.unsqueeze(0)).norm() ** 2 for image in images]
+    torch.testing.assert_close(first.penalty, 0.5 * torch.stack(lengths).mean())
+
+
+def test_the_penalty_alone_reaches_the_offset_convolutions() -> None:
+    network = deformed(offset_penalty=0.1)
+    network(torch.rand(6, 1, 28, 28))
+    for layer in convolutions(network):
+        assert layer.penalty is not None
+        layer.penalty.backward(retain_graph=True)
+        assert layer.offsets.weight.grad is not None
+        assert layer.offsets.weight.grad.abs().sum() > 0
+        assert layer.convolution.weight.grad is None or layer is not convolutions(network)[1]
+
+
+def test_a_penalised_loss_shortens_the_offsets() -> None:
+    def length(network: nn.Module) -> float:
+        network.eval()(images)
+        return sum(float(layer.offsets.weight.norm()) for layer in convolutions(network))
+
+    images, lengths = torch.rand(16, 1, 28, 28), []
+    for beta in (0.0, 1.0):
+        torch.manual_seed(0)
+        network = deformed(beta)
+        optimizer = torch.optim.SGD(network.parameters(), 1e-3)
+        for _ in range(5):
+            optimizer.zero_grad()
+            loss = cross_entropy(network(images), torch.arange(16) % 10)
+            penalties = [layer.penalty for layer in convolutions(network)]
+            sum((p for p in penalties if p is not None), start=loss).backward()
+            optimizer.step()
+        lengths.append(length(network))
+    assert lengths[1] < 0.9 * lengths[0]
+
+
+def test_there_is_no_penalty_but_in_training_and_when_asked_for() -> None:
+    images = torch.rand(2, 1, 28, 28)
+    network = deformed(offset_penalty=0.5)
+    network(images)
+    assert all(layer.penalty is not None for layer in convolutions(network))
+    assert all(layer.penalty is None for layer in convolutions(copy.deepcopy(network)))
+    network.eval()
+    network(images)
+    assert all(layer.penalty is None for layer in convolutions(network))
+    free = deformed(offset_penalty=0.0)
+    free(images)
+    assert all(layer.penalty is None for layer in convolutions(free))
+
+
+def test_offsets_that_are_no_numbers_give_logits_that_are_none() -> None:
+    """The trial is then said to have diverged, where an index out of range would fail it."""
+    network = deformed()
+    convolutions(network)[1].offsets.weight.data.fill_(float("nan"))
+    assert network(torch.rand(2, 1, 28, 28)).isnan().all()
+    convolutions(network)[1].offsets.weight.data.fill_(1e30)
+    assert network(torch.rand(2, 1, 28, 28)).shape == (2, 10)

@@ -1,0 +1,61 @@
+import torch
+from torch import nn
+
+from fashion_hpo.training.architectures import build
+from fashion_hpo.training.architectures.transformer import EncoderLayer, PatchEmbedding
+from fashion_hpo.training.architectures.vit import VisionTransformer
+
+
+def test_a_layer_equals_torchs() -> None:
+    torch.manual_seed(0)
+    ours = EncoderLayer(width=24, heads=3, mlp_ratio=2, dropout=0.0)
+    theirs = nn.TransformerEncoderLayer(
+        24, 3, 48, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    )
+    norm, attention = ours.attention[0], ours.attention[1]
+    theirs.norm1.load_state_dict(norm.state_dict())
+    theirs.self_attn.in_proj_weight.data = attention.queries_keys_values.weight.data
+    theirs.self_attn.in_proj_bias.data = attention.queries_keys_values.bias.data
+    theirs.self_attn.out_proj.load_state_dict(attention.output.state_dict())
+    theirs.norm2.load_state_dict(ours.mlp[0].state_dict())
+    theirs.linear1.load_state_dict(ours.mlp[1].state_dict())
+    theirs.linear2.load_state_dict(ours.mlp[4].state_dict())
+    tokens = torch.randn(2, 7, 24)
+    torch.testing.assert_close(ours(tokens), theirs(tokens))
+
+
+def test_patches_are_taken_row_by_row() -> None:
+    embedding = PatchEmbedding(patch=14, width=3)
+    nn.init.ones_(embedding.projection.weight)
+    nn.init.zeros_(embedding.projection.bias)
+    image = torch.zeros(1, 1, 28, 28)
+    image[..., :14, 14:] = 1  # the upper right quarter
+    assert embedding(image)[0, :, 0].tolist() == [0, 14 * 14, 0, 0]
+
+
+def test_the_class_token_starts_at_zero_and_every_place_has_its_position() -> None:
+    network = build("vit")
+    assert isinstance(network, VisionTransformer)
+    assert not network.class_token.any()
+    assert network.position.shape == (1, 50, 192)
+    assert len(set(network.position[0, :, 0].tolist())) == 50
+
+
+def test_the_head_reads_the_class_token_alone() -> None:
+    network = build("vit", width=24, depth=1).eval()
+    assert isinstance(network, VisionTransformer)
+    seen: list[torch.Size] = []
+    network.head.register_forward_pre_hook(lambda layer, given: seen.append(given[0].shape))
+    network(torch.rand(2, 1, 28, 28))
+    assert seen == [torch.Size([2, 24])]
+
+
+def test_its_options_are_shapes() -> None:
+    network = build("vit", patch=7, width=24, depth=3, heads=4, mlp_ratio=2)
+    assert isinstance(network, VisionTransformer)
+    assert network.position.shape == (1, 17, 24)
+    assert len(network.layers) == 3
+    first = network.layers[0]
+    assert isinstance(first, EncoderLayer)
+    assert first.attention[1].heads == 4
+    assert first.mlp[1].out_features == 48
