@@ -72,18 +72,20 @@ COUNTS = {
     "vit_depthwise": 270_986 + 4 * (2 * 64 + (9 + 1) * 64),
     # ours
     "simple_cnn": 105_866,
-    "optimized_cnn": 538_826,
-    "three_block_cnn": 669_450,
-    "vgg8_wide": 68_490_122,
-    "resnet18_narrow": 2_797_898,
-    "resnet18_wide": 44_669_066,
+    "optimized_cnn": 538_858,
+    "three_block_cnn": 667_146,
+    "vgg8_wide": 68_762_058,
+    "resnet18_narrow": 2_798_314,
+    "resnet18_wide": 44_665_738,
     "vit_patch_free": 279_946,
     "cnn_transformer": 89_866,
 }
 TRAINABLE = {"vit_shallow_prompts": 11_530, "vit_deep_prompts": 24_970}
 
-# Prompts steer a random backbone only so far: more steps, and far below the 1.95 of guessing.
-LEARNT = {"vit_shallow_prompts": (300, 1.0), "vit_deep_prompts": (300, 1.0)}
+LEARNT = {name: (180, 2e-3, 0.05) for name in CATALOGUE if name.startswith("vit")}
+"""Transformers need more steps.  Prompts steer a random backbone only so far: large steps, and a
+loss that is only far below the 1.95 nats of guessing among seven."""
+LEARNT |= dict.fromkeys(("vit_shallow_prompts", "vit_deep_prompts"), (300, 3e-2, 0.3))
 
 
 def small(name: str, dropout: float = 0.0) -> nn.Module:
@@ -149,8 +151,8 @@ def test_gradients_reach_what_is_trainable_and_nothing_else(name: str, images: T
 @over_catalogue
 def test_one_batch_is_learnt_by_heart(name: str, images: Tensor) -> None:
     network, labels = small(name), torch.arange(7)
-    steps, enough = LEARNT.get(name, (60, 0.05))
-    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], 2e-3)
+    steps, rate, enough = LEARNT.get(name, (60, 2e-3, 0.05))
+    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], rate)
     for _ in range(steps):
         optimizer.zero_grad()
         loss = cross_entropy(network(images), labels)
@@ -267,6 +269,12 @@ def test_a_check_costs_no_memory_and_draws_no_number() -> None:
     check("vgg12", {"hidden": 1_000_000})
     assert torch.equal(torch.get_rng_state(), state)
     assert all(p.is_meta for p in skeleton("vgg12", {"hidden": 1_000_000}).parameters())
+
+
+@pytest.mark.parametrize("channels", [10**12, 10**30])
+def test_sizes_that_no_tensor_has_are_refused(channels: int) -> None:
+    with pytest.raises(ValueError, match=rf"architecture_options {{'channels': {channels}}} make"):
+        check("cnn", {"channels": channels})
 
 
 def test_options_change_the_network() -> None:

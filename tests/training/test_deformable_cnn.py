@@ -120,23 +120,20 @@ def test_the_penalty_alone_reaches_the_offset_convolutions() -> None:
 
 
 def test_a_penalised_loss_shortens_the_offsets() -> None:
-    def length(network: nn.Module) -> float:
-        network.eval()(images)
-        return sum(float(layer.offsets.weight.norm()) for layer in convolutions(network))
-
-    images, lengths = torch.rand(16, 1, 28, 28), []
-    for beta in (0.0, 1.0):
+    images, labels, lengths = torch.rand(16, 1, 28, 28), torch.arange(16) % 10, []
+    for beta in (0.0, 0.1):
         torch.manual_seed(0)
         network = deformed(beta)
         optimizer = torch.optim.SGD(network.parameters(), 1e-3)
-        for _ in range(5):
+        for _ in range(10):
             optimizer.zero_grad()
-            loss = cross_entropy(network(images), torch.arange(16) % 10)
+            loss = cross_entropy(network(images), labels)
             penalties = [layer.penalty for layer in convolutions(network)]
             sum((p for p in penalties if p is not None), start=loss).backward()
             optimizer.step()
-        lengths.append(length(network))
-    assert lengths[1] < 0.9 * lengths[0]
+        first = convolutions(network)[0]
+        lengths.append(first.offsets(images).detach().norm())
+    assert lengths[1] < 0.7 * lengths[0]
 
 
 def test_there_is_no_penalty_but_in_training_and_when_asked_for() -> None:
@@ -160,3 +157,15 @@ def test_offsets_that_are_no_numbers_give_logits_that_are_none() -> None:
     assert network(torch.rand(2, 1, 28, 28)).isnan().all()
     convolutions(network)[1].offsets.weight.data.fill_(1e30)
     assert network(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_the_exported_network_reads_the_same_places() -> None:
+    """It reads them in another way, which the catalogue's suite sees at offsets of zero alone."""
+    network = deformed().eval()
+    images = torch.rand(64, 1, 28, 28)
+    assert convolutions(network)[1].offsets(torch.rand(1, 4, 14, 14)).abs().max() > 1
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(network, (images[:2],), dynamic_shapes=({0: batch},))
+    for size in (1, 7, 64):
+        found = program.module()(images[:size])
+        torch.testing.assert_close(found, network(images[:size]), atol=1e-5, rtol=1e-4)

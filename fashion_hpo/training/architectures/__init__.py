@@ -102,8 +102,13 @@ def skeleton(name: str, options: Mapping[str, Option]) -> nn.Module:
     Raises ValueError as `build` does, but for weights, which it does not load.
     """
     _check_options(name, options)
-    with torch.device("meta"):
-        return CATALOGUE[name](**options)
+    try:
+        with torch.device("meta"):
+            return CATALOGUE[name](**options)
+    except (RuntimeError, TypeError) as error:  # torch's, for sizes beyond 64 bits
+        raise ValueError(
+            f"architecture_options {dict(options)} make no network ({error}); lower them."
+        ) from None
 
 
 def check(name: str, options: Mapping[str, Option]) -> None:
@@ -142,9 +147,8 @@ def _refusal(annotation: Any, value: Option) -> str:
     if choices := get_args(annotation):
         among = any(type(value) is type(choice) and value == choice for choice in choices)
         return "" if among else f"choose one of {', '.join(map(str, choices))}"
-    if type(value) is not annotation:
-        return f"allowed is {KINDS[annotation]}"
-    return f"allowed is {KINDS[int]}" if annotation is int and value < 1 else ""
+    fits = type(value) is annotation and not (isinstance(value, int) and value < 1)
+    return "" if fits else f"allowed is {KINDS[annotation]}"
 
 
 KINDS = {int: "a whole number from 1", float: "a number with a point", str: "a text"}

@@ -12,10 +12,11 @@ def cnn(
     *, dropout: float = 0.0, channels: int = 32, hidden: int = 128, dilation: int = 1
 ) -> nn.Sequential:
     """conv c, pool, conv 2c, pool, fc hidden, fc 10; all convolutions 3x3, the size kept."""
-    spaced = {"padding": dilation, "dilation": dilation}
     return nn.Sequential(
-        nn.Conv2d(1, channels, 3, **spaced), nn.MaxPool2d(2), nn.ReLU(),
-        nn.Conv2d(channels, 2 * channels, 3, **spaced), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(1, channels, 3, padding=dilation, dilation=dilation),
+        nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(channels, 2 * channels, 3, padding=dilation, dilation=dilation),
+        nn.MaxPool2d(2), nn.ReLU(),
         nn.Flatten(),
         nn.Linear(2 * channels * 7 * 7, hidden), nn.ReLU(), nn.Dropout(dropout),
         nn.Linear(hidden, 10),

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, linear, pad
 
 from fashion_hpo.training.architectures.cnn import cnn
 
@@ -84,41 +84,56 @@ def deform_conv2d(
     gradients, to `torchvision.ops.deform_conv2d`.  On the CPU it is the faster of the two, and it
     can be exported to a file that needs no torchvision.
     """
-    count, channels, height, width = images.shape
-    index, share = _neighbours(offsets, height, width)
-    share = share * modulators.permute(0, 2, 3, 1).unsqueeze(-1)
-    first = torch.arange(count, device=images.device) * (height * width)
-    index = index + first.view(-1, 1, 1, 1, 1)
-    pixels = images.float().permute(0, 2, 3, 1).reshape(-1, channels)
-    read = embedding_bag(  # one sum over the four neighbours of each place
-        index.reshape(-1, 4), pixels, per_sample_weights=share.reshape(-1, 4), mode="sum"
-    )
-    columns = read.view(-1, 9 * channels)
-    kernel = weight.permute(2, 3, 1, 0).reshape(9 * channels, -1)
-    outputs = torch.addmm(bias, columns, kernel)
-    return outputs.view(count, height, width, -1).permute(0, 3, 1, 2)
+    height, width = images.shape[2:]
+    index, share = _neighbours(offsets, modulators, height, width)
+    framed = pad(images.float(), (2, 2, 2, 2))  # what lies outside is zero
+    read = _read(framed, index, share)
+    return linear(read, weight.permute(0, 2, 3, 1).flatten(1), bias).permute(0, 3, 1, 2)
 
 
-def _neighbours(offsets: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """The four pixels around each place, as numbers in the image, and their bilinear shares.
+def _neighbours(
+    offsets: Tensor, modulators: Tensor, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """The four pixels around each place, as numbers in the framed image, and their shares.
 
-    Both (N, H, W, 9, 4).  A pixel outside the image has no share.
+    Both (N, H, W, 9, 4).  The frame is two pixels wide: places are clamped so that their four
+    neighbours are in it, and all that are clamped read zeros before and after.
     """
     there = offsets.device
     down, right = offsets.permute(0, 2, 3, 1).unflatten(-1, (9, 2)).unbind(-1)
     tap = torch.arange(-1, 2, device=there)
     y = down + torch.arange(height, device=there).view(-1, 1, 1) + tap.repeat_interleave(3)
     x = right + torch.arange(width, device=there).view(-1, 1) + tap.repeat(3)
+    y, x = y.clamp(-2, height), x.clamp(-2, width)
     top, left = y.floor(), x.floor()
-    numbers, shares = [], []
-    for row, of_row in ((top, top + 1 - y), (top + 1, y - top)):
-        for column, of_column in ((left, left + 1 - x), (left + 1, x - left)):
-            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            shares.append(of_row * of_column * inside)
-            # whole numbers first: a diverging network's offsets are none, and must not fail here
-            rows, columns = row.long().clamp(0, height - 1), column.long().clamp(0, width - 1)
-            numbers.append(rows * width + columns)
-    return torch.stack(numbers, -1), torch.stack(shares, -1)
+    line = width + 4
+    corner = ((top + 2) * line + left + 2).long()
+    # a diverging network's offsets are no numbers, and must not fail here
+    corner = corner.clamp(0, (height + 2) * line + width + 2)
+    lower, righter = y - top, x - left
+    rows = torch.stack((1 - lower, lower), -1) * modulators.permute(0, 2, 3, 1).unsqueeze(-1)
+    columns = torch.stack((1 - righter, righter), -1)
+    pair = torch.arange(2, device=there)
+    share = (rows.unsqueeze(-1) * columns.unsqueeze(-2)).flatten(-2)
+    return corner.unsqueeze(-1) + (pair.view(-1, 1) * line + pair).flatten(), share
+
+
+def _read(framed: Tensor, index: Tensor, share: Tensor) -> Tensor:
+    """What the taps read, (N, H, W, 9 · C): of (N, C, H + 4, W + 4), by `_neighbours`."""
+    if framed.shape[1] == 1:  # rows of one number are not worth a lookup
+        grey = framed.flatten(1).gather(1, index.flatten(1)).view_as(share)
+        return (grey * share).sum(-1)
+    pixels = framed.permute(0, 2, 3, 1).flatten(1, 2)
+    image = torch.arange(share.shape[0], device=index.device).view(-1, 1, 1, 1)
+    if torch.compiler.is_exporting():  # slower, but no size or stride is images times pixels
+        parts = [pixels[image, index[..., k]] * share[..., k].unsqueeze(-1) for k in range(4)]
+        return (parts[0] + parts[1] + parts[2] + parts[3]).flatten(3)
+    rows = index + (image * pixels.shape[1]).unsqueeze(-1)
+    read = embedding_bag(
+        rows.reshape(-1, 4), pixels.flatten(0, 1),
+        per_sample_weights=share.reshape(-1, 4), mode="sum",
+    )  # fmt: skip
+    return read.view(*share.shape[:3], -1)
 
 
 def _from_zero(inputs: int, outputs: int) -> nn.Conv2d:

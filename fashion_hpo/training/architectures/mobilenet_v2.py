@@ -11,7 +11,6 @@ scaled as the config says and not by ImageNet's means; batch normalisation adapt
 
 import math
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Literal
 
 import torch
@@ -83,9 +82,10 @@ def _imagenet_weights() -> dict[str, Tensor]:
         found: dict[str, Tensor] = published.get_state_dict(
             progress=False, check_hash=True, weights_only=True
         )
-    except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
+    except Exception as error:  # networks and damaged files fail in every way there is
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"architecture option weights is 'imagenet', and {published.url} cannot be had "
-            f"({error}); put that file at {file}, or set weights to 'none'."
+            f"({reason}); put that file at {file}, or set weights to 'none'."
         ) from None
     return found

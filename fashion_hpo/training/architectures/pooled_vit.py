@@ -10,7 +10,7 @@ does not depend on the batch.  274,058 parameters, 1.1 % more.
 
 `vit_patch_free`: one token for each pixel, through a linear layer of its value (784 tokens, 317,066
 parameters), as the report has it; or, by default, what its code has, a 3x3 convolution with stride
-2 (196 tokens, 279,946 parameters), which trains some ten times faster.
+2 (196 tokens, 279,946 parameters), whose attention costs a sixteenth.
 """
 
 from collections.abc import Iterable
@@ -70,8 +70,8 @@ def vit_patch_free(
     mlp_ratio: int = 6,
 ) -> nn.Module:
     """`vit_pooled` on pixels (784 tokens) or on a convolution of stride 2 (196)."""
-    pixels = {784: {"kernel_size": 1}, 196: {"kernel_size": 3, "stride": 2, "padding": 1}}
-    embedding = nn.Sequential(nn.Conv2d(1, width, **pixels[tokens]), Tokens())
+    kernel, stride, padding = (1, 1, 0) if tokens == 784 else (3, 2, 1)
+    embedding = nn.Sequential(nn.Conv2d(1, width, kernel, stride, padding), Tokens())
     layers = [EncoderLayer(width, heads, mlp_ratio, dropout) for _ in range(depth)]
     return PooledTransformer(embedding, tokens, width, layers, dropout)
 
@@ -118,5 +118,5 @@ class DepthwiseLayer(EncoderLayer):
     def forward(self, tokens: Tensor) -> Tensor:
         """One layer of the encoder, and the convolution beside it."""
         planes = gelu(self.norm(tokens)).transpose(1, 2).unflatten(2, (self.grid, self.grid))
-        beside = self.depthwise(planes).flatten(2).transpose(1, 2)
+        beside: Tensor = self.depthwise(planes).flatten(2).transpose(1, 2)
         return super().forward(tokens) + beside

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,9 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         weights = torch.load(file, weights_only=True, map_location="cpu")
     except FileNotFoundError:
         raise ValueError(f"the weights {file} do not exist; give a file that does.") from None
-    except (RuntimeError, UnpicklingError, EOFError, ValueError) as error:
+    except OSError:
+        raise  # the disk's fault, not the file's
+    except Exception as error:  # damaged files fail in every way there is
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"the weights {file} cannot be read ({reason}); "

@@ -55,10 +55,11 @@ class BasicBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, dilation: int) -> None:
         super().__init__()
-        spaced = {"padding": dilation, "dilation": dilation, "bias": False}
         self.residual = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride, **spaced), nn.BatchNorm2d(outputs), nn.ReLU(),
-            nn.Conv2d(outputs, outputs, 3, **spaced), nn.BatchNorm2d(outputs),
+            nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False),
+            nn.BatchNorm2d(outputs), nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, dilation, dilation, bias=False),
+            nn.BatchNorm2d(outputs),
         )  # fmt: skip
         self.shortcut = nn.Sequential()
         if stride > 1 or inputs != outputs:

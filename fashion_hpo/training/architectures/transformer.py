@@ -29,8 +29,9 @@ class EncoderLayer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """One layer of the encoder."""
-        tokens = tokens + self.attention(tokens)
-        return tokens + self.mlp(tokens)
+        attended: Tensor = tokens + self.attention(tokens)
+        encoded: Tensor = attended + self.mlp(attended)
+        return encoded
 
 
 class SelfAttention(nn.Module):
@@ -55,7 +56,8 @@ class SelfAttention(nn.Module):
         joint = self.queries_keys_values(tokens).unflatten(-1, (3, self.heads, -1))
         queries, keys, values = joint.permute(2, 0, 3, 1, 4).unbind(0)  # (N, heads, tokens, ·)
         mixed = scaled_dot_product_attention(queries, keys, values)
-        return self.output(mixed.transpose(1, 2).flatten(2))
+        joined: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        return joined
 
 
 class PatchEmbedding(nn.Module):
