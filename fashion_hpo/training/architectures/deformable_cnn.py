@@ -145,7 +145,7 @@ def _from_zero(inputs: int, outputs: int) -> nn.Conv2d:
 
 @cache
 def _torchvisions() -> Any:
-    """torchvision's operator, whose kernel is the faster on a GPU; None where there is none."""
+    """torchvision's operator, for GPUs; None where there is none."""
     try:
         from torchvision.ops import deform_conv2d as operator
     except (ImportError, RuntimeError):  # absent, or built for another torch
