@@ -12,6 +12,7 @@ COMMANDS = {
     "predict": "classify an image with the champion",
     "serve": "serve the champion over HTTP, for this machine alone",
     "train": "train one config, without a study",
+    "augment": "draw what each augmentation does to training images",
     "doctor": "check, and mend, all that the store holds",
     "ui": "open the MLflow UI on the store",
     "bench": "measure the trainer's speed and the logging's cost",

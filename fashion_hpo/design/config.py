@@ -14,9 +14,21 @@ TRAIN_IMAGES = 50_000
 
 Option = bool | int | float | str
 Optimizer = Literal["adam", "adamw", "sgd"]
-Schedule = Literal["constant", "cosine", "cyclical"]
+Schedule = Literal["constant", "cosine", "cyclical", "step"]
 PixelRange = Literal["unit", "symmetric"]
 Precision = Literal["auto", "fp32", "bf16"]
+
+FALL_TO_FINAL = ("cosine", "cyclical")
+"""Schedules whose low end is `final_learning_rate`."""
+
+FIRST_FIELDS = frozenset((
+    "architecture", "architecture_options", "dropout", "train_images", "pixel_range", "epochs",
+    "batch_size", "accumulation", "optimizer", "learning_rate", "momentum", "weight_decay",
+    "schedule", "final_learning_rate", "cycle_epochs", "label_smoothing", "mixup_alpha",
+    "early_stopping_patience", "early_stopping_delta", "precision", "seed",
+))  # fmt: skip
+"""The fields that every id counts.  Never add to them, and never change a default of the others:
+see `TrainConfig.identity`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +53,22 @@ class TrainConfig:
     schedule: Schedule = "cosine"
     final_learning_rate: float = 1e-5  # where cosine ends and the low end of a cycle
     cycle_epochs: float = 4.0  # one rise and fall of the cyclical schedule
+    step_epochs: float = 5.0  # between the falls of the step schedule
+    step_factor: float = 0.1  # what each of them leaves of the rate
+    warmup_epochs: float = 0.0  # of linear rise, before any schedule
     label_smoothing: float = 0.0
+    head_l2: float = 0.0  # λ of λ·‖W‖², W the last linear layer's weights, added to the loss
     mixup_alpha: float = 0.0  # 0: no MixUp
+    mixup_per_image: bool = False  # a λ for each image, not one for the batch
+    cutmix_alpha: float = 0.0  # 0: no CutMix; beside MixUp, each batch has the one or the other
+    rotation: float = 0.0  # up to so many degrees, either way
+    shift: float = 0.0  # up to this share of the side, along both axes
+    zoom: float = 0.0  # the size is multiplied by 1 - zoom to 1 + zoom
+    shear: float = 0.0  # up to so many degrees, either way
+    flip: float = 0.0  # probability of mirroring left to right
+    randaugment_operations: int = 0  # N operations on each image; 0: no RandAugment
+    randaugment_magnitude: int = 9  # M, of 31 steps
+    erasing: float = 0.0  # probability that a rectangle is erased
     early_stopping_patience: int = 0  # epochs without a better validation loss; 0: off
     early_stopping_delta: float = 0.0  # how much lower counts as better
     precision: Precision = "auto"
@@ -59,10 +85,15 @@ class TrainConfig:
             if value not in choices:
                 raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
         object.__setattr__(self, "architecture_options", dict(self.architecture_options))
-        if self.schedule != "constant" and self.final_learning_rate > self.learning_rate:
+        if self.schedule in FALL_TO_FINAL and self.final_learning_rate > self.learning_rate:
             raise ValueError(
                 f"final_learning_rate is {self.final_learning_rate}, above learning_rate, "
                 f"{self.learning_rate}; a {self.schedule} schedule falls to it, so lower it."
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs is {self.warmup_epochs}, and epochs is {self.epochs}; leave the "
+                "schedule some epochs after the warm-up."
             )
         if self.batch_size > self.train_images:
             raise ValueError(
@@ -85,6 +116,18 @@ class TrainConfig:
         """Plain values, ready for JSON."""
         return {name: _plain(getattr(self, name)) for name in field_names()}
 
+    def identity(self) -> dict[str, Any]:
+        """`to_dict` without the fields that were added later and are at their default.
+
+        Ids, hashes and checkpoints are compared by it: a new field leaves those of old configs as
+        they were, so that their studies go on.
+        """
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if name in FIRST_FIELDS or value != getattr(TrainConfig, name)
+        }
+
     def replace(self, **changes: Any) -> "TrainConfig":
         """The same config with some fields changed; a field it lacks is refused by name."""
         return TrainConfig.from_dict({**self.to_dict(), **changes})
@@ -95,7 +138,7 @@ class Epoch:
     """One pass over the training images; losses are mean cross entropies in nats."""
 
     epoch: int  # from 1
-    train_loss: float  # as trained: dropout, MixUp and label smoothing included
+    train_loss: float  # as trained: dropout, augmentation and label smoothing in, penalties not
     train_eval_loss: float  # evaluation mode, clean images, a fixed sample of the training split
     train_eval_accuracy: float  # a share, 0 to 1
     val_loss: float
@@ -140,6 +183,10 @@ def parse_field(name: str, text: str) -> Any:
             raise ValueError(
                 f"{name} is {text!r}; allowed is a number ({kind.__name__})."
             ) from None
+    if types[name] is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(f"{name} is {text!r}; allowed is true or false.")
+        return text.lower() == "true"
     if name == "architecture_options":
         raise ValueError("architecture_options cannot be set here; write them in a study file.")
     return text
@@ -154,9 +201,8 @@ def _check_types(config: TrainConfig) -> None:
         value = getattr(config, f.name)
         if f.type is float and isinstance(value, int) and not isinstance(value, bool):
             object.__setattr__(config, f.name, float(value))  # 0 and 0.0 are one config
-        elif f.type in (int, float) and type(value) is not f.type:
-            kind = "whole number" if f.type is int else "number"
-            raise ValueError(f"{f.name} is {value!r}; allowed is a {kind}.")
+        elif f.type in _KINDS and type(value) is not f.type:
+            raise ValueError(f"{f.name} is {value!r}; allowed is {_KINDS[f.type]}.")
     if not isinstance(config.architecture, str):
         raise ValueError(f"architecture is {config.architecture!r}; allowed is a name.")
     if not isinstance(config.architecture_options, Mapping):
@@ -164,6 +210,8 @@ def _check_types(config: TrainConfig) -> None:
             f"architecture_options is {config.architecture_options!r}; allowed is a dict."
         )
 
+
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "True or False"}
 
 _CHOICES = {
     "pixel_range": get_args(PixelRange),
@@ -186,8 +234,21 @@ _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "weight_decay": ("0 to 1", lambda v: 0 <= v <= 1),
     "final_learning_rate": ("0 to 10", lambda v: 0 <= v <= 10),
     "cycle_epochs": ("more than 0, up to 10000", lambda v: 0 < v <= 10_000),
+    "step_epochs": ("more than 0, up to 10000", lambda v: 0 < v <= 10_000),
+    "step_factor": ("more than 0, up to 1", lambda v: 0 < v <= 1),
+    "warmup_epochs": ("0 (off) to 10000", lambda v: 0 <= v <= 10_000),
     "label_smoothing": ("0 up to, not including, 1", lambda v: 0 <= v < 1),
+    "head_l2": ("0 (off) to 100", lambda v: 0 <= v <= 100),
     "mixup_alpha": ("0 (off) to 100", lambda v: 0 <= v <= 100),
+    "cutmix_alpha": ("0 (off) to 100", lambda v: 0 <= v <= 100),
+    "rotation": ("0 (off) to 180 degrees", lambda v: 0 <= v <= 180),
+    "shift": ("0 (off) to 0.5 of the side", lambda v: 0 <= v <= 0.5),
+    "zoom": ("0 (off) to 0.5", lambda v: 0 <= v <= 0.5),
+    "shear": ("0 (off) to 45 degrees", lambda v: 0 <= v <= 45),
+    "flip": ("0 (off) to 1", lambda v: 0 <= v <= 1),
+    "randaugment_operations": ("0 (off) to 14", lambda v: 0 <= v <= 14),
+    "randaugment_magnitude": ("0 to 30", lambda v: 0 <= v <= 30),
+    "erasing": ("0 (off) to 1", lambda v: 0 <= v <= 1),
     "early_stopping_patience": ("0 (off) to 10000", lambda v: 0 <= v <= 10_000),
     "early_stopping_delta": ("0 to 100", lambda v: 0 <= v <= 100),
     "seed": ("0 to 2**63 - 1", lambda v: 0 <= v < 2**63),

@@ -71,7 +71,7 @@ class Plan:
         """What must not change while results are gathered; counts and levels may grow."""
         return {
             "kind": self.spec.kind,
-            "base": self.base.to_dict(),
+            "base": self.base.identity(),
             "scientific": sorted(self.scientific),
             "ranges": {
                 name: json.loads(distribution_to_json(d)) for name, d in self.ranges.items()
@@ -163,7 +163,7 @@ def make_point(
 
 def point_id(config: TrainConfig) -> str:
     """16 hexadecimal digits that the full config decides."""
-    return digest(config.to_dict())[:16]
+    return digest(config.identity())[:16]
 
 
 def training_seed(study_seed: int, seed_index: int) -> int:

@@ -207,8 +207,11 @@ def _told(seen: Evidence, run: Run, result: Result) -> Iterator[str]:
 
 
 def _described(seen: Evidence, run: Run, entry: Entry) -> Iterator[str]:
-    expected = {name: _text(value) for name, value in entry.attempt.config.to_dict().items()}
-    if differing := expected.items() ^ run.data.params.items():
+    config = entry.attempt.config
+    expected = {name: _text(value) for name, value in config.to_dict().items()}
+    younger = expected.keys() - config.identity().keys()  # than the run, perhaps
+    logged = {name: expected[name] for name in younger} | run.data.params
+    if differing := expected.items() ^ logged.items():
         yield f"another {min(name for name, _ in differing)} than its config's"
     digests = [each.dataset.digest for each in (run.inputs.dataset_inputs if run.inputs else [])]
     if digests != [seen.ledger.data_hash[:36]]:

@@ -151,4 +151,4 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def _canonical(config: TrainConfig) -> str:
-    return json.dumps(config.to_dict(), sort_keys=True)
+    return json.dumps(config.identity(), sort_keys=True)

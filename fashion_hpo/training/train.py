@@ -1,13 +1,15 @@
 """The trainer: one config, one network, a generator of epochs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
 from fashion_hpo.design.config import Epoch, TrainConfig
-from fashion_hpo.training import augment
+from fashion_hpo.training import augment, penalties
+from fashion_hpo.training.augment import Batch
 from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.evaluate import logits_of, normalise, score
@@ -71,9 +73,9 @@ def _one_pass(
     """One epoch of optimizer steps; the mean training loss and the last learning rate."""
     state.model.train()
     seed_default_generator(config.seed, "dropout", number)
-    batches = _batches(config, len(images), hardware, number)
-    lambdas = augment.mixup_lambdas(config.mixup_alpha, len(batches), config.seed, number)
-    steps = -(-len(batches) // config.accumulation)
+    orders = _orders(config, len(images), number)
+    batches = _batches(config, images, orders, hardware, number)
+    steps = -(-len(orders) // config.accumulation)
     total = torch.zeros((), device=hardware.device)
     rate = config.learning_rate
     for step in range(steps):
@@ -82,54 +84,60 @@ def _one_pass(
             group["lr"] = rate
         state.optimizer.zero_grad(set_to_none=True)
         first = step * config.accumulation
-        parts = range(first, min(first + config.accumulation, len(batches)))
-        in_step = sum(len(batches[part]) for part in parts)
-        for part in parts:
-            total += _backward(
-                config, state, images, batches[part], lambdas[part], hardware, in_step
-            )
+        in_step = sum(map(len, orders[first : first + config.accumulation]))
+        for batch in islice(batches, config.accumulation):
+            total += _backward(config, state, batch, hardware, in_step)
         state.optimizer.step()
-    seen = sum(map(len, batches))
+    seen = sum(map(len, orders))
     return float(total) / seen, rate  # the one wait for the device in a pass
 
 
-def _batches(
-    config: TrainConfig, images: int, hardware: Hardware, number: int
-) -> tuple[Tensor, ...]:
+def _orders(config: TrainConfig, images: int, number: int) -> tuple[Tensor, ...]:
     """This epoch's order, cut into batches; a last batch of one image is left out.
 
     Batch normalisation cannot be taken over one image; the next epoch's order has it again.
     """
     order = torch.randperm(images, generator=torch_generator(config.seed, "order", number))
-    batches: tuple[Tensor, ...] = order.to(hardware.device).split(config.batch_size)
-    return batches if len(batches[-1]) > 1 else batches[:-1]
+    orders: tuple[Tensor, ...] = order.split(config.batch_size)
+    return orders if len(orders[-1]) > 1 else orders[:-1]
+
+
+def _batches(
+    config: TrainConfig,
+    images: Split,
+    orders: Sequence[Tensor],
+    hardware: Hardware,
+    number: int,
+) -> Iterator[Batch]:
+    """The epoch's batches, one after the other: augmented, normalised, mixed."""
+    steps = augment.steps(config, len(images), number)
+    mixing = augment.Mixing(config, len(images), len(orders), number)
+    for at, order in enumerate(orders):
+        chosen, rows = order.to(hardware.device), order.numpy()
+        raw = images.images[chosen]
+        for step in steps:
+            raw = step(raw, rows)
+        pixels = normalise(raw, config.pixel_range, hardware)
+        yield mixing(pixels, images.labels[chosen], rows, at)
 
 
 def _backward(
-    config: TrainConfig,
-    state: TrainingState,
-    images: Split,
-    batch: Tensor,
-    lam: float,
-    hardware: Hardware,
-    in_step: int,
+    config: TrainConfig, state: TrainingState, batch: Batch, hardware: Hardware, in_step: int
 ) -> Tensor:
-    """Add a batch's gradients, every image of the step counting the same; its summed loss.
+    """Add a batch's gradients, every image of the step counting the same; its summed loss, without
+    penalties.
 
     A batch passes whole, or in even pieces of at most `micro_batch` images where memory is short.
+    A penalty is weighted as the loss is, by the piece's share of the step.
     """
-    pixels = normalise(images.images[batch], config.pixel_range, hardware)
-    labels = images.labels[batch]
-    if config.mixup_alpha:
-        pixels = augment.mix(pixels, lam)
-    partners = augment.partners(labels)
     total = torch.zeros((), device=hardware.device)
     count = -(-len(batch) // (hardware.micro_batch or len(batch)))
-    pieces = (whole.tensor_split(count) for whole in (pixels, labels, partners))
-    for part, targets, others in zip(*pieces, strict=True):
+    for piece in batch.pieces(count):
         with hardware.autocast():
-            logits = state.model(part).float()
-        loss = augment.mixup_loss(logits, targets, others, lam, config.label_smoothing)
-        (loss * (len(part) / in_step)).backward()
-        total += loss.detach() * len(part)
+            logits = state.model(piece.pixels).float()
+        loss = piece.loss(logits, config.label_smoothing)
+        penalty = penalties.take(state.model, config.head_l2)
+        whole = loss if penalty is None else loss + penalty
+        (whole * (len(piece) / in_step)).backward()
+        total += loss.detach() * len(piece)
     return total

@@ -42,7 +42,10 @@ CHANGED: dict[str, Any] = {
     "accumulation": 2, "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.8,
     "weight_decay": 0.1, "schedule": "cosine", "final_learning_rate": 1e-6, "cycle_epochs": 3.0,
     "label_smoothing": 0.1, "mixup_alpha": 0.2, "early_stopping_patience": 3,
-    "early_stopping_delta": 0.1, "precision": "fp32", "seed": 5,
+    "early_stopping_delta": 0.1, "precision": "fp32", "seed": 5, "step_epochs": 3.0,
+    "step_factor": 0.5, "warmup_epochs": 1.0, "head_l2": 0.1, "mixup_per_image": True,
+    "cutmix_alpha": 0.2, "rotation": 10.0, "shift": 0.1, "zoom": 0.1, "shear": 10.0, "flip": 0.5,
+    "randaugment_operations": 2, "randaugment_magnitude": 5, "erasing": 0.5,
 }  # fmt: skip
 
 
@@ -133,6 +136,20 @@ def test_every_field_decides_the_points_id() -> None:
     found = {point_id(BASE), *(point_id(BASE.replace(**{n: v})) for n, v in CHANGED.items())}
     assert len(found) == 1 + len(CHANGED)
     assert all(len(each) == 16 and int(each, 16) >= 0 for each in found)
+
+
+def test_ids_are_the_same_in_every_version() -> None:
+    """Others would let every study that was begun start over."""
+    assert point_id(TrainConfig()) == "099c6417b4d53141"
+    used = TrainConfig(
+        architecture="optimized_cnn", architecture_options={"channels": 8}, mixup_alpha=0.3, seed=5
+    )
+    assert point_id(used) == "ff54eb03338c02cf"
+    base = plan().identity()["base"]
+    assert digest(base) == digest(BASE.identity())
+    assert "flip" not in base
+    flipped = plan(changes={"flip": 0.5}).identity()
+    assert differences(plan().identity(), flipped) == ["base.flip: None → 0.5"]
 
 
 def test_the_order_of_keys_decides_no_id() -> None:

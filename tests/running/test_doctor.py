@@ -455,6 +455,19 @@ def test_a_checkpoint_of_another_point_is_named(extended: Finished) -> None:
     assert found.what == f"is of point {extended.entry().attempt.point}"
 
 
+@pytest.mark.parametrize(("field", "names"), [("flip", []), ("dropout", ["run"])])
+def test_a_run_may_lack_the_fields_that_came_after_it(
+    done: Finished, field: str, names: list[str]
+) -> None:
+    """Those at their default: a store of an earlier version is whole."""
+    with closing(sqlite3.connect(done.store.root / "mlflow.db")) as connection:
+        connection.execute(
+            "DELETE FROM params WHERE run_uuid = ? AND key = ?", (done.run_id(), field)
+        )
+        connection.commit()
+    assert [violation.invariant for violation in done.examine()] == names
+
+
 @pytest.mark.parametrize("name", ["mlflow.db", "optuna.db"])
 @pytest.mark.parametrize("damage", ["missing", "cut", "no database"])
 def test_a_missing_or_damaged_database_is_named(copy: Store, name: str, damage: str) -> None:

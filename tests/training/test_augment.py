@@ -1,47 +1,99 @@
+"""What holds for every augmentation."""
+
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import cross_entropy, one_hot
+from torch import Tensor
 
-from fashion_hpo.training.augment import mix, mixup_lambdas, mixup_loss, partners
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.training.augment import steps
+from fashion_hpo.training.augment.examples import AMOUNTS, EPOCHS, examples
+from fashion_hpo.training.augment.randaugment import OPERATIONS
+from fashion_hpo.training.data import SearchSplits
 
+OPTIONS: list[dict[str, Any]] = [
+    {"rotation": 30}, {"shift": 0.2}, {"zoom": 0.3}, {"shear": 20}, {"flip": 0.5},
+    {"randaugment_operations": 3, "randaugment_magnitude": 30}, {"erasing": 0.5},
+    {"rotation": 10, "shift": 0.1, "zoom": 0.1, "flip": 0.5, "randaugment_operations": 2,
+     "erasing": 0.3},
+]  # fmt: skip
 
-def test_lambdas_are_a_function_of_seed_and_epoch() -> None:
-    first = mixup_lambdas(0.4, 50, seed=3, epoch=1)
-    assert np.array_equal(first, mixup_lambdas(0.4, 50, seed=3, epoch=1))
-    assert np.array_equal(first[:20], mixup_lambdas(0.4, 20, seed=3, epoch=1))
-    assert not np.array_equal(first, mixup_lambdas(0.4, 50, seed=3, epoch=2))
-    assert not np.array_equal(first, mixup_lambdas(0.4, 50, seed=4, epoch=1))
-
-
-@pytest.mark.parametrize("alpha", [0.2, 1.0, 8.0])
-def test_lambdas_have_the_moments_of_the_beta_distribution(alpha: float) -> None:
-    drawn = mixup_lambdas(alpha, 20_000, seed=0, epoch=1)
-    assert drawn.mean() == pytest.approx(0.5, abs=0.01)
-    assert drawn.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.05)
+each_option = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: " ".join(option))
 
 
-def test_alpha_0_mixes_nothing() -> None:
-    assert mixup_lambdas(0, 3, seed=0, epoch=1).tolist() == [1, 1, 1]
+def augmented(
+    images: Tensor, rows: np.ndarray, *, of: int = 400, epoch: int = 1, **option: Any
+) -> Tensor:
+    found = images[torch.from_numpy(rows)]
+    for step in steps(TrainConfig(**option), of, epoch):
+        found = step(found, rows)
+    return found
 
 
-@pytest.mark.parametrize(
-    ("lam", "expected"), [(1.0, [10, 20, 40]), (0.0, [40, 20, 10]), (0.75, [17.5, 20, 32.5])]
-)
-def test_each_image_is_mixed_with_its_mirror_in_the_batch(
-    lam: float, expected: list[float]
-) -> None:
-    assert mix(torch.tensor([10.0, 20.0, 40.0]), lam).tolist() == expected
+@each_option
+def test_images_are_changed_and_stay_bytes(option: dict[str, Any], splits: SearchSplits) -> None:
+    before = splits.train.images.clone()
+    found = augmented(before, np.arange(400), **option)
+    assert (found.dtype, found.shape) == (torch.uint8, before.shape)
+    assert (found != before).any(2).any(1).float().mean() > 0.3
+    assert torch.equal(before, splits.train.images)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])
-def test_the_loss_is_that_of_mixed_labels(lam: float, smoothing: float) -> None:
-    logits = torch.randn(6, 10, generator=torch.Generator().manual_seed(0))
-    labels = torch.tensor([3, 1, 4, 1, 5, 9])
-    targets = one_hot(labels, 10).float()
-    mixed = lam * targets + (1 - lam) * targets.flip(0)
-    expected = cross_entropy(logits, mixed, label_smoothing=smoothing)
-    assert mixup_loss(logits, labels, partners(labels), lam, smoothing).item() == pytest.approx(
-        expected.item()
-    )
+@each_option
+def test_an_image_is_the_same_in_every_batch(option: dict[str, Any], splits: SearchSplits) -> None:
+    images = splits.train.images
+    whole = augmented(images, np.arange(400), **option)
+    shuffled = np.random.default_rng(0).permutation(400)
+    for rows in np.array_split(shuffled, 7):
+        assert torch.equal(augmented(images, rows, **option), whole[torch.from_numpy(rows)])
+
+
+@each_option
+def test_draws_depend_on_seed_and_epoch_alone(option: dict[str, Any], splits: SearchSplits) -> None:
+    images, rows = splits.train.images, np.arange(100)
+    first = augmented(images, rows, **option)
+    torch.rand(3)
+    np.random.default_rng().random()
+    assert torch.equal(first, augmented(images, rows, **option))
+    assert torch.equal(first, augmented(images, rows, of=100, **option))  # a subset of the images
+    assert not torch.equal(first, augmented(images, rows, epoch=2, **option))
+    assert not torch.equal(first, augmented(images, rows, seed=1, **option))
+
+
+def test_one_option_does_not_change_the_draws_of_another(splits: SearchSplits) -> None:
+    images, rows = splits.train.images, np.arange(100)
+    flipped = augmented(images, rows, flip=0.5)
+    erased = augmented(flipped, rows, erasing=0.5)
+    assert torch.equal(augmented(images, rows, flip=0.5, erasing=0.5), erased)
+
+
+def test_nothing_is_done_where_nothing_is_asked_for() -> None:
+    assert steps(TrainConfig(), 100, epoch=1) == []
+    assert steps(TrainConfig(randaugment_magnitude=30), 100, epoch=1) == []
+    assert len(steps(TrainConfig(rotation=1, shear=1, flip=1), 100, epoch=1)) == 2
+
+
+def test_examples_show_each_option_that_is_on(splits: SearchSplits) -> None:
+    images = splits.train.first(4)
+    shown = dict(examples(TrainConfig(**{**AMOUNTS, "zoom": 0.0}), images))
+    names = {title.partition(" ")[0].rstrip(",") for title in shown}
+    assert names == {"as", "all", *AMOUNTS, *OPERATIONS} - {"zoom"}
+    plain = shown.pop("as they are")
+    assert (plain == images.images.numpy()).all()
+    for title, pictures in shown.items():
+        assert (pictures.dtype, pictures.shape) == (np.uint8, (EPOCHS, 4, 28, 28))
+        same = title.startswith(("Identity", "Color"))
+        assert (pictures == plain).all() == same
+        assert (
+            same
+            or title.startswith(("AutoContrast", "Equalize", "Solarize", "Posterize"))
+            or (len(np.unique(pictures, axis=0)) > 1)
+        )  # signs and draws differ between epochs
+
+
+def test_examples_of_nothing_are_the_images(splits: SearchSplits) -> None:
+    shown = dict(examples(TrainConfig(), splits.train.first(4)))
+    assert set(shown) == {"as they are", "all of these"}
+    assert (shown["all of these"] == shown["as they are"]).all()

@@ -40,3 +40,45 @@ def test_a_cycle_may_be_a_part_of_an_epoch() -> None:
         schedule="cyclical", learning_rate=1, final_learning_rate=0, cycle_epochs=0.5, epochs=1
     )
     assert rates(config, 8) == pytest.approx([0, 0.5, 1, 0.5] * 2)
+
+
+def test_step_falls_by_its_factor_after_so_many_epochs() -> None:
+    config = TrainConfig(
+        schedule="step", learning_rate=1, step_epochs=1.5, step_factor=0.5, epochs=4
+    )
+    assert rates(config, 4) == [1.0] * 6 + [0.5] * 6 + [0.25] * 4
+
+
+def test_a_step_is_at_least_one_optimizer_step() -> None:
+    config = TrainConfig(
+        schedule="step", learning_rate=1, step_epochs=0.01, step_factor=0.5, epochs=1
+    )
+    assert rates(config, 4) == [1, 0.5, 0.25, 0.125]
+
+
+def test_a_warm_up_rises_in_a_line_to_the_constant_rate() -> None:
+    config = TrainConfig(schedule="constant", learning_rate=1, warmup_epochs=0.75, epochs=2)
+    assert rates(config, 4) == pytest.approx([0.25, 0.5, 0.75, *[1.0] * 5])
+
+
+def test_cosine_after_a_warm_up_still_ends_with_the_last_step() -> None:
+    config = TrainConfig(learning_rate=0.5, final_learning_rate=0.1, epochs=5, warmup_epochs=2)
+    found = rates(config, 10)
+    assert found[:20] == sorted(found[:20])
+    assert found[0] == pytest.approx(0.5 / 21)
+    assert found[20] == max(found) == 0.5
+    assert found[20:] == sorted(found[20:], reverse=True)
+    assert found[-1] == pytest.approx(0.1)
+    shorter = rates(config.replace(epochs=3, warmup_epochs=0), 10)
+    assert found[20:] == shorter
+
+
+@pytest.mark.parametrize("schedule", ["step", "cyclical"])
+def test_a_schedule_begins_after_its_warm_up(schedule: str) -> None:
+    config = TrainConfig(
+        schedule=schedule, learning_rate=0.8, final_learning_rate=0.2, cycle_epochs=2,  # type: ignore[arg-type]
+        step_epochs=2, epochs=5, warmup_epochs=1,
+    )  # fmt: skip
+    found = rates(config, 3)
+    assert found[3:] == rates(config.replace(epochs=4, warmup_epochs=0), 3)
+    assert found[:3] == pytest.approx([found[3] / 4, found[3] / 2, found[3] * 3 / 4])

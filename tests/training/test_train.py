@@ -25,7 +25,18 @@ WAYS_TO_TRAIN: list[dict[str, Any]] = [
     {"early_stopping_patience": 2, "early_stopping_delta": 0.05, "epochs": 4},
     {"accumulation": 3, "pixel_range": "symmetric"},
     {"train_images": 129, "batch_size": 64},  # the last batch is one image
+    {"mixup_alpha": 0.4, "mixup_per_image": True},
+    {"cutmix_alpha": 1.0, "head_l2": 0.01},
+    {"mixup_alpha": 0.4, "cutmix_alpha": 1.0},
+    {"rotation": 10, "shift": 0.1, "zoom": 0.1, "shear": 10, "pixel_range": "symmetric"},
+    {"randaugment_operations": 2},
+    {"flip": 0.5, "erasing": 0.5},
+    {"schedule": "step", "step_epochs": 0.5, "step_factor": 0.5, "warmup_epochs": 0.5},
 ]
+ALL_AUGMENTATIONS: dict[str, Any] = {
+    "mixup_alpha": 0.4, "mixup_per_image": True, "cutmix_alpha": 1.0, "rotation": 10, "shift": 0.1,
+    "zoom": 0.1, "shear": 10, "flip": 0.5, "randaugment_operations": 2, "erasing": 0.5,
+}  # fmt: skip
 CONFIGS = {
     **{name: tiny_config(name) for name in CATALOGUE},
     **{" ".join(map(str, way)): tiny_config(**way) for way in WAYS_TO_TRAIN},
@@ -75,6 +86,9 @@ def test_two_runs_are_equal_and_another_seed_is_not(
         {"dropout": 0.0}, {"mixup_alpha": 0.5}, {"label_smoothing": 0.2}, {"weight_decay": 0.5},
         {"schedule": "constant"}, {"pixel_range": "symmetric"}, {"optimizer": "adamw"},
         {"batch_size": 32}, {"accumulation": 2}, {"train_images": 300}, {"learning_rate": 0.01},
+        {"schedule": "step", "step_epochs": 0.5}, {"warmup_epochs": 0.5}, {"head_l2": 0.1},
+        {"cutmix_alpha": 1.0}, {"rotation": 10}, {"shift": 0.1}, {"zoom": 0.1}, {"shear": 10},
+        {"flip": 0.5}, {"randaugment_operations": 1}, {"erasing": 0.5},
     ],
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
@@ -82,6 +96,25 @@ def test_every_field_changes_the_training(
     change: dict[str, Any], splits: SearchSplits, hardware: Hardware
 ) -> None:
     config = tiny_config(epochs=1, weight_decay=0.1)
+    before = trained(config, splits, hardware)
+    after = trained(config.replace(**change), splits, hardware)
+    assert weights(before.model) != weights(after.model)
+
+
+@pytest.mark.parametrize(
+    ("options", "change"),
+    [
+        ({"mixup_alpha": 0.4}, {"mixup_per_image": True}),
+        ({"mixup_alpha": 0.4}, {"cutmix_alpha": 1.0}),
+        ({"randaugment_operations": 2}, {"randaugment_magnitude": 20}),
+        ({"schedule": "step", "step_epochs": 0.5}, {"step_factor": 0.5}),
+        ({"schedule": "step", "step_epochs": 0.5}, {"step_epochs": 0.25}),
+    ],
+)
+def test_every_field_of_an_option_changes_the_training(
+    options: dict[str, Any], change: dict[str, Any], splits: SearchSplits, hardware: Hardware
+) -> None:
+    config = tiny_config(epochs=1, train_images=200, **options)
     before = trained(config, splits, hardware)
     after = trained(config.replace(**change), splits, hardware)
     assert weights(before.model) != weights(after.model)
@@ -248,5 +281,57 @@ def test_the_loop_can_be_left_and_the_model_has_what_was_trained(
 def test_nothing_of_the_splits_is_changed(splits: SearchSplits, hardware: Hardware) -> None:
     before = splits.train.images.clone(), splits.train.labels.clone()
     trained(tiny_config(mixup_alpha=1.0, pixel_range="symmetric", epochs=1), splits, hardware)
+    trained(tiny_config(**ALL_AUGMENTATIONS, epochs=1), splits, hardware)
     assert torch.equal(splits.train.images, before[0])
     assert torch.equal(splits.train.labels, before[1])
+
+
+@pytest.mark.parametrize(("pixel_range", "low"), [("unit", 0), ("symmetric", -1)])
+def test_augmented_pixels_stay_in_their_range(
+    pixel_range: str, low: int, splits: SearchSplits, hardware: Hardware
+) -> None:
+    config = tiny_config(
+        **{**ALL_AUGMENTATIONS, "randaugment_magnitude": 30}, pixel_range=pixel_range, epochs=2
+    )
+    seen: list[Tensor] = []
+    model = build_for(config)
+    model.register_forward_pre_hook(
+        lambda module, given: seen.append(given[0]) if module.training else None
+    )
+    for _ in train(config, model, splits, hardware):
+        pass
+    pixels = torch.cat(seen)
+    assert pixels.shape == (800, 1, 28, 28)
+    assert (pixels.min(), pixels.max()) == (low, 1)
+
+
+def test_images_keep_their_labels(numbered: SearchSplits, hardware: Hardware) -> None:
+    """Whatever happens to an image, the loss is taken against its own label."""
+    config = tiny_config(train_images=200, epochs=1, flip=1.0, optimizer="sgd", schedule="constant")
+    images = numbered.train.images.flip(-1)
+    mirrored = replace(numbered, train=Split(images, numbered.train.labels))
+    flipped = trained(config, mirrored, hardware)
+    plain = trained(config.replace(flip=0.0), numbered, hardware)
+    assert weights(flipped.model) == weights(plain.model)
+
+
+PIECES: list[dict[str, Any]] = [
+    {"mixup_alpha": 0.4, "mixup_per_image": True},
+    {"cutmix_alpha": 1.0, "label_smoothing": 0.1},
+    {"mixup_alpha": 0.4, "cutmix_alpha": 1.0, "accumulation": 3},
+    {"head_l2": 0.01},
+    {"head_l2": 0.01, "accumulation": 3, "randaugment_operations": 2, "erasing": 0.5},
+]
+
+
+@pytest.mark.parametrize("micro_batch", [16, 13, 1])
+@pytest.mark.parametrize("way", PIECES, ids=lambda way: " ".join(way))
+def test_what_is_mixed_or_penalised_passes_in_pieces_as_well(
+    way: dict[str, Any], micro_batch: int, splits: SearchSplits, hardware: Hardware
+) -> None:
+    config = tiny_config("cnn", dropout=0.0, epochs=1, optimizer="sgd", learning_rate=0.1, **way)
+    whole = trained(config, splits, hardware)
+    pieces = trained(config, splits, replace(hardware, micro_batch=micro_batch))
+    for one, other in zip(whole.model.parameters(), pieces.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    assert whole.history[0].train_loss == pytest.approx(pieces.history[0].train_loss, rel=1e-4)

@@ -1,0 +1,49 @@
+"""Random erasing (Zhong et al. 2020, algorithm 1): a rectangle of the image becomes noise."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.training.augment.geometry import inside
+from fashion_hpo.training.randomness import numpy_generator
+
+AREA = (0.02, 0.4)  # least and greatest share of the image
+ASPECT = (0.3, 1 / 0.3)  # of height to width
+SIDE = 28
+NOISES = 256  # pictures of noise an epoch; an image takes its rectangle of one of them
+
+
+class Erasing:
+    """With probability `erasing`, each image's own rectangle and noise.
+
+    Departure: a side longer than the image is made as long as it, where the paper draws again.
+    """
+
+    def __init__(self, config: TrainConfig, images: int, epoch: int) -> None:
+        drawn = numpy_generator(config.seed, "erasing", epoch).random((images, 6))
+        self.boxes = torch.from_numpy(boxes(drawn, config.erasing))
+        self.chosen = torch.from_numpy((drawn[:, 5] * NOISES).astype(np.int64))
+        noise = numpy_generator(config.seed, "erasing noise", epoch)
+        self.noise = torch.from_numpy(
+            noise.integers(256, size=(NOISES, SIDE, SIDE), dtype=np.uint8)
+        )
+
+    def __call__(self, images: Tensor, rows: np.ndarray) -> Tensor:
+        """Fill each image's rectangle with noise; uint8 (n, 28, 28)."""
+        erased = inside(self.boxes[rows].to(images.device), SIDE)
+        return torch.where(erased, self.noise[self.chosen[rows]].to(images.device), images)
+
+
+def boxes(drawn: np.ndarray, probability: float) -> np.ndarray:
+    """Top, left, bottom and right of each rectangle, int64 (n, 4); empty where none is erased.
+
+    drawn: uniform in [0, 1), (n, 5 or more): whether, area, aspect, row and column.
+    """
+    area = SIDE**2 * (AREA[0] + (AREA[1] - AREA[0]) * drawn[:, 1])
+    aspect = ASPECT[0] + (ASPECT[1] - ASPECT[0]) * drawn[:, 2]
+    size = np.sqrt(np.stack((area * aspect, area / aspect), axis=1))
+    size = np.minimum(np.rint(size), SIDE) * (drawn[:, :1] < probability)
+    corner = np.floor(drawn[:, 3:5] * (SIDE - size + 1))
+    found: np.ndarray = np.concatenate((corner, corner + size), axis=1).astype(np.int64)
+    return found

@@ -1,0 +1,64 @@
+"""What each augmentation does to the same few images: the content of a sheet to look at."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.training.augment import Mixing, steps
+from fashion_hpo.training.augment.geometry import as_bytes
+from fashion_hpo.training.augment.randaugment import OPERATIONS, RandAugment, apply
+from fashion_hpo.training.data import Split
+
+EPOCHS = 3  # draws of each image
+AMOUNTS: Mapping[str, float] = {
+    "rotation": 10.0, "shift": 0.1, "zoom": 0.1, "shear": 10.0, "flip": 0.5,
+    "randaugment_operations": 2, "erasing": 0.5, "mixup_alpha": 1.0, "cutmix_alpha": 1.0,
+}  # fmt: skip
+"""How much of each is shown where nothing is said: the reports' amounts, and enough to be seen."""
+
+Draw = Callable[[int], Tensor]  # an epoch to uint8 (n, 28, 28)
+
+
+def examples(config: TrainConfig, split: Split) -> Iterator[tuple[str, np.ndarray]]:
+    """For each option that is on in the config, its title and uint8 (EPOCHS, n, 28, 28).
+
+    `split` has the images to show, on the CPU; they are one batch.
+    """
+    yield "as they are", _drawn(lambda epoch: split.images)
+    off = config.replace(**dict.fromkeys(AMOUNTS, 0))
+    for name in AMOUNTS:
+        value = getattr(config, name)
+        if not value:
+            continue
+        alone = off.replace(**{name: value})
+        if name == "randaugment_operations":
+            for operation in OPERATIONS:
+                title = f"{operation}, M = {config.randaugment_magnitude}"
+                yield title, _drawn(partial(operated, alone, split, operation))
+        yield f"{name} = {value:g}", _drawn(partial(augmented, alone, split))
+    yield "all of these", _drawn(partial(augmented, config, split))
+
+
+def augmented(config: TrainConfig, split: Split, epoch: int) -> Tensor:
+    """The images as a network would meet them in an epoch, as uint8 (n, 28, 28)."""
+    images, rows = split.images, np.arange(len(split))
+    for step in steps(config, len(split), epoch):
+        images = step(images, rows)
+    mixing = Mixing(config, len(split), batches=1, epoch=epoch)
+    pixels = images.unsqueeze(1).float()
+    return as_bytes(mixing(pixels, split.labels, rows, 0).pixels.squeeze(1))
+
+
+def operated(config: TrainConfig, split: Split, operation: str, epoch: int) -> Tensor:
+    """The images after one operation of RandAugment, with signs as drawn."""
+    strengths = RandAugment(config, len(split), epoch).strengths[:, 0]
+    position = [*OPERATIONS].index(operation)
+    return apply(split.images, np.full(len(split), position), strengths)
+
+
+def _drawn(draw: Draw) -> np.ndarray:
+    return torch.stack([draw(epoch) for epoch in range(1, EPOCHS + 1)]).numpy()

@@ -1,0 +1,90 @@
+"""Where pixels go: affine maps, mirror images, and which pixels lie in a box."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.training.randomness import numpy_generator
+
+
+class Affine:
+    """Rotation, shift, zoom and shear as one map, so that an image is resampled only once.
+
+    Each is uniform over its range, either way; zoom keeps the aspect.
+    """
+
+    def __init__(self, config: TrainConfig, images: int, epoch: int) -> None:
+        drawn = numpy_generator(config.seed, "affine", epoch).uniform(-1, 1, (images, 5))
+        angle, shear, zoom, right, down = torch.from_numpy(drawn.astype(np.float32)).unbind(1)
+        self.maps = centred_maps(
+            torch.deg2rad(config.rotation * angle),
+            torch.deg2rad(config.shear * shear),
+            1 + config.zoom * zoom,
+            config.shift * right,
+            config.shift * down,
+        )
+
+    def __call__(self, images: Tensor, rows: np.ndarray) -> Tensor:
+        """Warp each image by its own map."""
+        return warp(images, self.maps[rows].to(images.device))
+
+
+class Flip:
+    """Mirrors an image left to right, with probability `flip`."""
+
+    def __init__(self, config: TrainConfig, images: int, epoch: int) -> None:
+        drawn = numpy_generator(config.seed, "flip", epoch).random(images)
+        self.chosen = torch.from_numpy(drawn < config.flip)
+
+    def __call__(self, images: Tensor, rows: np.ndarray) -> Tensor:
+        """Mirror the chosen ones."""
+        chosen = self.chosen[rows].to(images.device)
+        return torch.where(chosen[:, None, None], images.flip(-1), images)
+
+
+def warp(images: Tensor, maps: Tensor) -> Tensor:
+    """Resample uint8 (n, S, S) bilinearly, black where nothing comes from.
+
+    maps: (n, 2, 3), each from a place (x, y) of the result to the place in the image that its pixel
+    is taken from; the image spans [-1, 1], edge to edge, with y downwards.
+    """
+    pixels = images.unsqueeze(1).float()
+    grid = affine_grid(maps, list(pixels.shape), align_corners=False)
+    return as_bytes(grid_sample(pixels, grid, align_corners=False).squeeze(1))
+
+
+def centred_maps(angle: Tensor, shear: Tensor, zoom: Tensor, right: Tensor, down: Tensor) -> Tensor:
+    """The maps of `warp`, (n, 2, 3), that zoom, then shear along x, then rotate counter-clockwise
+    about the centre, then shift; angles in radians, shifts as shares of the side, each (n,).
+
+    The result is p' = R·H·z·p + t, so a pixel is taken from p = z⁻¹·H⁻¹·R⁻¹·(p' − t).
+    """
+    cos, sin, tan = torch.cos(angle), torch.sin(angle), torch.tan(shear)
+    xx, xy = (cos - tan * sin) / zoom, (-sin - tan * cos) / zoom
+    yx, yy = sin / zoom, cos / zoom
+    x, y = 2 * right, 2 * down  # the image is 2 wide
+    return maps(xx, xy, -(xx * x + xy * y), yx, yy, -(yx * x + yy * y))
+
+
+def maps(*entries: Tensor) -> Tensor:
+    """(n, 2, 3) from the six entries of a row-major 2x3 matrix, each (n,)."""
+    return torch.stack(entries, dim=1).view(-1, 2, 3)
+
+
+def inside(boxes: Tensor, side: int) -> Tensor:
+    """Which pixels lie in each image's box: bool (n, side, side).
+
+    boxes: (n, 4), top, left, bottom and right in pixels; the latter two are outside.
+    """
+    place = torch.arange(side, device=boxes.device)
+    top, left, bottom, right = boxes[:, :, None].unbind(1)
+    vertical = (place >= top) & (place < bottom)
+    horizontal = (place >= left) & (place < right)
+    return vertical[:, :, None] & horizontal[:, None, :]
+
+
+def as_bytes(pixels: Tensor) -> Tensor:
+    """Float pixels, 0 to 255, to the nearest uint8."""
+    return pixels.round().clamp(0, 255).to(torch.uint8)

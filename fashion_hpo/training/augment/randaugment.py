@@ -1,0 +1,173 @@
+"""RandAugment (Cubuk et al. 2020): N operations on each image, drawn with equal chance from
+fourteen, all at magnitude M.
+
+The operations and their strengths at M = 0 to 30 are torchvision's `RandAugment`.  Departures: a
+warp is bilinear, since the nearest pixel tears edges of 28 pixels; values are rounded, not cut off.
+Color leaves a grey image as it is, which is so in torchvision too.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, pad
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.training.augment.geometry import as_bytes, maps, warp
+from fashion_hpo.training.randomness import numpy_generator
+
+STRONGEST = 30  # the magnitude of strength 1
+
+
+class RandAugment:
+    """Each image has its own operations and signs."""
+
+    def __init__(self, config: TrainConfig, images: int, epoch: int) -> None:
+        shape = (images, config.randaugment_operations, 2)
+        drawn = numpy_generator(config.seed, "randaugment", epoch).random(shape)
+        self.operations = (drawn[..., 0] * len(OPERATIONS)).astype(np.int64)
+        strength = config.randaugment_magnitude / STRONGEST
+        self.strengths = np.where(drawn[..., 1] < 0.5, -strength, strength).astype(np.float32)
+
+    def __call__(self, images: Tensor, rows: np.ndarray) -> Tensor:
+        """One operation after another."""
+        for operations, strengths in zip(
+            self.operations[rows].T, self.strengths[rows].T, strict=True
+        ):
+            images = apply(images, operations, strengths)
+        return images
+
+
+def apply(images: Tensor, operations: np.ndarray, strengths: np.ndarray) -> Tensor:
+    """One operation on each of uint8 (n, S, S), the images of one operation together.
+
+    operations: positions in OPERATIONS, (n,); strengths: −1 to 1, (n,).  Both are on the CPU, so
+    that the sizes of the groups are known there and no device is waited for.
+    """
+    sizes = np.bincount(operations, minlength=len(OPERATIONS)).tolist()
+    grouped = np.argsort(operations, kind="stable")
+    order = torch.from_numpy(grouped).to(images.device)
+    groups = images[order].split(sizes)
+    strong = torch.from_numpy(strengths[grouped]).to(images.device).split(sizes)
+    operate = OPERATIONS.values()
+    done = [f(group, m) for f, group, m in zip(operate, groups, strong, strict=True) if len(group)]
+    result = torch.empty_like(images)
+    result[order] = torch.cat(done)
+    return result
+
+
+def _identity(images: Tensor, m: Tensor) -> Tensor:
+    return images
+
+
+def _auto_contrast(images: Tensor, m: Tensor) -> Tensor:
+    """Stretch the levels so that they reach from 0 to 255; an even image has nothing to stretch."""
+    pixels = images.float()
+    low, high = pixels.amin((1, 2), keepdim=True), pixels.amax((1, 2), keepdim=True)
+    stretched = (pixels - low) * (255 / (high - low).clamp(min=1))
+    return torch.where(high > low, as_bytes(stretched), images)
+
+
+def _equalize(images: Tensor, m: Tensor) -> Tensor:
+    """Make the histogram as flat as a map of levels can, by Pillow's formula, in whole numbers."""
+    levels = images.flatten(1).long()
+    counts = levels.new_zeros(len(images), 256).scatter_add_(1, levels, torch.ones_like(levels))
+    brightest = counts.gather(1, levels.amax(1, keepdim=True))
+    step = (levels.shape[1] - brightest) // 255
+    below = counts.cumsum(1) - counts  # pixels that are darker than each level
+    table = ((below + step // 2) // step.clamp(min=1)).clamp(max=255)
+    return torch.where(step > 0, table.gather(1, levels), levels).to(torch.uint8).view_as(images)
+
+
+def _solarize(images: Tensor, m: Tensor) -> Tensor:
+    """Invert the pixels from a threshold on."""
+    threshold = 255 * (1 - m.abs())
+    return torch.where(images >= threshold[:, None, None], 255 - images, images)
+
+
+def _posterize(images: Tensor, m: Tensor) -> Tensor:
+    """Keep the upper 8 to 4 bits."""
+    kept = 256 - 2 ** (4 * m.abs()).round()
+    return images & kept.to(torch.uint8)[:, None, None]
+
+
+def _brightness(images: Tensor, m: Tensor) -> Tensor:
+    return _blend(torch.zeros(()), images.float(), m)
+
+
+def _contrast(images: Tensor, m: Tensor) -> Tensor:
+    pixels = images.float()
+    return _blend(pixels.mean((1, 2), keepdim=True), pixels, m)
+
+
+def _sharpness(images: Tensor, m: Tensor) -> Tensor:
+    """Against a smoothed image, the outermost pixels of which are not smoothed."""
+    pixels = images.float()
+    kernel = torch.ones(1, 1, 3, 3, device=images.device)
+    kernel[..., 1, 1] = 5
+    smooth = conv2d(pixels[:, None], kernel / 13)[:, 0]
+    inner = pad(torch.ones_like(smooth, dtype=torch.bool), (1, 1, 1, 1))
+    return _blend(torch.where(inner, pad(smooth, (1, 1, 1, 1)), pixels), pixels, m)
+
+
+def _blend(dull: Tensor, pixels: Tensor, m: Tensor) -> Tensor:
+    """Away from the dull image, or towards it, by a factor of 0.1 to 1.9 (m = −1 to 1)."""
+    factor = (1 + 0.9 * m)[:, None, None]
+    return as_bytes(dull + factor * (pixels - dull))
+
+
+def _rotate(images: Tensor, m: Tensor) -> Tensor:
+    """About the centre, counter-clockwise, up to 30 degrees."""
+    cos, sin, zero = torch.cos(m * torch.pi / 6), torch.sin(m * torch.pi / 6), torch.zeros_like(m)
+    return warp(images, maps(cos, -sin, zero, sin, cos, zero))
+
+
+def _shear_x(images: Tensor, m: Tensor) -> Tensor:
+    """The upper edge stays; each row moves to the right by up to 0.3 of its distance from it."""
+    slope, zero, one = 0.3 * m, torch.zeros_like(m), torch.ones_like(m)
+    return warp(images, maps(one, -slope, -slope, zero, one, zero))
+
+
+def _shear_y(images: Tensor, m: Tensor) -> Tensor:
+    """The left edge stays; each column moves down."""
+    slope, zero, one = 0.3 * m, torch.zeros_like(m), torch.ones_like(m)
+    return warp(images, maps(one, zero, zero, -slope, one, -slope))
+
+
+def _translate_x(images: Tensor, m: Tensor) -> Tensor:
+    """To the right by whole pixels, up to 150 of 331."""
+    zero, one = torch.zeros_like(m), torch.ones_like(m)
+    return warp(images, maps(one, zero, _share_of_side(images, m), zero, one, zero))
+
+
+def _translate_y(images: Tensor, m: Tensor) -> Tensor:
+    """Downwards."""
+    zero, one = torch.zeros_like(m), torch.ones_like(m)
+    return warp(images, maps(one, zero, zero, zero, one, _share_of_side(images, m)))
+
+
+def _share_of_side(images: Tensor, m: Tensor) -> Tensor:
+    side = images.shape[-1]
+    return -2 / side * (150 / 331 * side * m).trunc()
+
+
+Operation = Callable[[Tensor, Tensor], Tensor]
+"""uint8 (n, S, S) and signed strengths (n,), −1 to 1, to uint8 (n, S, S)."""
+
+OPERATIONS: dict[str, Operation] = {
+    "Identity": _identity,
+    "AutoContrast": _auto_contrast,
+    "Equalize": _equalize,
+    "Rotate": _rotate,
+    "Solarize": _solarize,
+    "Color": _identity,
+    "Posterize": _posterize,
+    "Contrast": _contrast,
+    "Brightness": _brightness,
+    "Sharpness": _sharpness,
+    "ShearX": _shear_x,
+    "ShearY": _shear_y,
+    "TranslateX": _translate_x,
+    "TranslateY": _translate_y,
+}

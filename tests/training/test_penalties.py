@@ -1,0 +1,134 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from fashion_hpo.training.architectures import CATALOGUE, build
+from fashion_hpo.training.data import SearchSplits
+from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.penalties import head, take
+from fashion_hpo.training.train import train
+from tests.training.tiny import tiny_config
+
+WEIGHT = 0.5  # of the penalty
+
+
+class Penalised(nn.Module):
+    """Penalises its hidden values, as a network may its offsets."""
+
+    penalty: Tensor | None = None
+
+    def __init__(self, weight: float = WEIGHT) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.hidden, self.head = nn.Linear(784, 8), nn.Linear(8, 10)
+        self.weight = weight
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        hidden = self.hidden(pixels.flatten(1))
+        if self.training and self.weight:
+            self.penalty = self.weight * hidden.square().sum(1).mean()
+        logits: Tensor = self.head(hidden)
+        return logits
+
+
+def trained(
+    splits: SearchSplits,
+    hardware: Hardware,
+    *,
+    weight: float = WEIGHT,
+    micro_batch: int | None = None,
+    **fields: Any,
+) -> tuple[list[Tensor], float]:
+    """Parameters after an epoch of 64 images, and its training loss."""
+    config = tiny_config(
+        **{
+            "dropout": 0.0, "epochs": 1, "train_images": 64, "optimizer": "sgd", "momentum": 0.0,
+            "learning_rate": 0.01, "schedule": "constant", **fields,
+        }
+    )  # fmt: skip
+    model = Penalised(weight)
+    (epoch,) = train(config, model, splits, replace(hardware, micro_batch=micro_batch))
+    assert model.penalty is None
+    return [p.detach() for p in model.parameters()], epoch.train_loss
+
+
+def by_hand(splits: SearchSplits, head_l2: float) -> list[Tensor]:
+    """One step of gradient descent on loss and penalties, written out."""
+    model = Penalised()
+    pixels, labels = splits.train.images[:64].float() / 255, splits.train.labels[:64]
+    loss = cross_entropy(model(pixels), labels)
+    assert model.penalty is not None
+    (loss + model.penalty + head_l2 * (model.head.weight**2).sum()).backward()
+    return [(p - 0.01 * p.grad).detach() for p in model.parameters() if p.grad is not None]
+
+
+def close(found: list[Tensor], expected: list[Tensor]) -> bool:
+    return all(
+        torch.allclose(one, other, rtol=1e-5, atol=1e-7)
+        for one, other in zip(found, expected, strict=True)
+    )
+
+
+WAYS: list[dict[str, Any]] = [
+    {"batch_size": 64},
+    {"batch_size": 16, "accumulation": 4},
+    {"batch_size": 24, "accumulation": 3},  # the last of 16 images
+    {"batch_size": 64, "micro_batch": 16},
+    {"batch_size": 64, "micro_batch": 13},
+    {"batch_size": 64, "micro_batch": 1},
+    {"batch_size": 24, "accumulation": 3, "micro_batch": 7},
+]
+
+
+@pytest.mark.parametrize("head_l2", [0.0, 0.3])
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: " ".join(f"{k}={v}" for k, v in way.items()))
+def test_the_step_is_that_of_loss_and_penalties_whatever_the_pieces(
+    way: dict[str, Any], head_l2: float, splits: SearchSplits, hardware: Hardware
+) -> None:
+    found, _ = trained(splits, hardware, head_l2=head_l2, **way)
+    assert close(found, by_hand(splits, head_l2))
+
+
+def test_the_training_loss_leaves_penalties_out(splits: SearchSplits, hardware: Hardware) -> None:
+    penalised, loss = trained(splits, hardware, head_l2=0.3)
+    plain, plain_loss = trained(splits, hardware, weight=0.0)
+    assert loss == plain_loss  # of the one batch, before its step
+    assert not close(penalised, plain)
+
+
+def test_penalties_are_summed_and_taken_away() -> None:
+    model = nn.Sequential(Penalised(), nn.ReLU(), Penalised())
+    first, _, last = model
+    first.penalty, last.penalty = torch.tensor(1.5), torch.tensor(2.0)
+    assert take(model, 0.0) == 3.5
+    assert (first.penalty, last.penalty) == (None, None)
+    assert take(model, 0.0) is None
+
+
+def test_the_heads_penalty_is_of_its_weights_alone() -> None:
+    model = Penalised()
+    with torch.no_grad():
+        model.head.weight.fill_(2.0)
+        model.head.bias.fill_(100.0)
+    found = take(model, 0.5)
+    assert found is not None
+    assert found.item() == pytest.approx(0.5 * 80 * 4)
+    found.backward()
+    assert model.head.weight.grad is not None
+    assert (model.head.weight.grad == 2.0).all()
+    assert model.head.bias.grad is None
+    assert model.hidden.weight.grad is None
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_network_has_a_head_of_ten_classes(name: str) -> None:
+    assert head(build(name)).out_features == 10
+
+
+def test_a_network_without_a_linear_layer_is_refused() -> None:
+    with pytest.raises(ValueError, match="head_l2 is set, and Conv2d has no linear layer; leave"):
+        take(nn.Conv2d(1, 10, 28), 0.1)
