@@ -51,7 +51,8 @@ def _run(args: argparse.Namespace) -> int:
     rows = [train.labels.tolist().index(CLASSES.index(name)) for name in SHOWN]
     notes = (
         f"Four training images as {EPOCHS} epochs would show them to a network, seed "
-        f"{config.seed}; every image has its own draw.",
+        f"{config.seed}; every image has its own draw (but for MixUp's λ, which is the batch's "
+        "unless mixup_per_image is set).",
         "Color is the identity, because the images are grey.  MixUp and CutMix mix an image with "
         "its mirror in the batch, which here is these four.",
     )

@@ -12,6 +12,8 @@ from fashion_hpo.reporting.page import PAGE
 from fashion_hpo.reporting.page_style import POLICY, STYLE
 
 SHEET_STYLE = """
+.scroll.whole { max-height: none; }
+.sheet tbody th { position: static; box-shadow: none; border-bottom: 1px solid var(--line); }
 .sheet th, .sheet td { padding: .3rem 1.25rem .3rem 0; vertical-align: middle; }
 .sheet td { font-size: 0; }
 .sheet img { width: 56px; height: 56px; margin-right: 3px; image-rendering: pixelated; }

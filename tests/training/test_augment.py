@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.training.augment import steps
+from fashion_hpo.training.augment import Mixing, steps
+from fashion_hpo.training.augment.erasing import Erasing
 from fashion_hpo.training.augment.examples import AMOUNTS, EPOCHS, examples
-from fashion_hpo.training.augment.randaugment import OPERATIONS
+from fashion_hpo.training.augment.geometry import Affine, Flip
+from fashion_hpo.training.augment.randaugment import OPERATIONS, RandAugment
 from fashion_hpo.training.data import SearchSplits
 
 OPTIONS: list[dict[str, Any]] = [
@@ -97,3 +99,27 @@ def test_examples_of_nothing_are_the_images(splits: SearchSplits) -> None:
     shown = dict(examples(TrainConfig(), splits.train.first(4)))
     assert set(shown) == {"as they are", "all of these"}
     assert (shown["all of these"] == shown["as they are"]).all()
+
+
+def test_draws_are_pinned() -> None:
+    """Others would change every augmented result that was ever logged."""
+    config = TrainConfig(
+        rotation=10, shift=0.1, zoom=0.1, shear=10, flip=0.5, randaugment_operations=2, erasing=1,
+        cutmix_alpha=1, mixup_alpha=0.4, mixup_per_image=True, seed=3,
+    )  # fmt: skip
+    (affine,) = Affine(config, 1, epoch=2).maps.tolist()
+    assert affine[0] == pytest.approx([0.9166, 0.0784, 0.1188], abs=1e-4)
+    assert affine[1] == pytest.approx([0.0097, 0.9157, 0.0081], abs=1e-4)
+    assert Flip(config, 8, epoch=2).chosen.nonzero().flatten().tolist() == [0, 5]
+    operations = RandAugment(config, 4, epoch=2)
+    assert operations.operations.tolist() == [[12, 13], [9, 12], [3, 0], [11, 1]]
+    assert (operations.strengths > 0).tolist() == [
+        [True, False], [True, True], [False, False], [True, False]
+    ]  # fmt: skip
+    erasing = Erasing(config, 2, epoch=2)
+    assert erasing.boxes.tolist() == [[13, 11, 22, 16], [19, 13, 24, 17]]
+    assert erasing.noise[0, 0, :4].tolist() == [135, 53, 149, 190]
+    mixing = Mixing(config, 3, 8, epoch=2)
+    assert mixing.lambdas == pytest.approx([0.76058775, 0.11245822, 0.00636147])
+    assert mixing.boxes[:2].tolist() == [[16, 14, 28, 28], [1, 0, 7, 3]]
+    assert mixing.cuts.nonzero()[0].tolist() == [0, 3, 5]

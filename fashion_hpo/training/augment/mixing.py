@@ -134,12 +134,12 @@ def mixed_loss(
 
     Equal to the cross entropy with the soft labels λ·y_i + (1−λ)·y_j, which it is linear in.
     """
-    if not isinstance(share, Tensor):
-        own = cross_entropy(logits, labels, label_smoothing=label_smoothing)
-        if share == 1:
-            return own
-        other = cross_entropy(logits, partners, label_smoothing=label_smoothing)
-        return share * own + (1 - share) * other
-    each = {"label_smoothing": label_smoothing, "reduction": "none"}
-    own, other = cross_entropy(logits, labels, **each), cross_entropy(logits, partners, **each)
-    return (share * own + (1 - share) * other).mean()
+    if isinstance(share, Tensor):
+        own = cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
+        other = cross_entropy(logits, partners, reduction="none", label_smoothing=label_smoothing)
+        return (share * own + (1 - share) * other).mean()
+    own = cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    if share == 1:
+        return own
+    other = cross_entropy(logits, partners, label_smoothing=label_smoothing)
+    return share * own + (1 - share) * other

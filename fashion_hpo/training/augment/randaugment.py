@@ -124,15 +124,15 @@ def _rotate(images: Tensor, m: Tensor) -> Tensor:
 
 
 def _shear_x(images: Tensor, m: Tensor) -> Tensor:
-    """The upper edge stays; each row moves to the right by up to 0.3 of its distance from it."""
+    """The upper edge stays; each row moves to the left by up to 0.3 of its distance from it."""
     slope, zero, one = 0.3 * m, torch.zeros_like(m), torch.ones_like(m)
-    return warp(images, maps(one, -slope, -slope, zero, one, zero))
+    return warp(images, maps(one, slope, slope, zero, one, zero))
 
 
 def _shear_y(images: Tensor, m: Tensor) -> Tensor:
-    """The left edge stays; each column moves down."""
+    """The left edge stays; each column moves up."""
     slope, zero, one = 0.3 * m, torch.zeros_like(m), torch.ones_like(m)
-    return warp(images, maps(one, zero, zero, -slope, one, -slope))
+    return warp(images, maps(one, zero, zero, slope, one, slope))
 
 
 def _translate_x(images: Tensor, m: Tensor) -> Tensor:
