@@ -115,6 +115,9 @@ def test_mixup_has_one_share_a_batch_or_one_an_image() -> None:
     assert each.shape == (20,)
     assert len(set(each.tolist())) == 20
     assert whole.share != mixed(1, mixup_alpha=1.0).share
+    expected = mixup_lambdas(1.0, 400, seed=0, epoch=2)[20:40]
+    later = mixed(1, mixup_alpha=1.0, mixup_per_image=True).share
+    assert torch.as_tensor(later).tolist() == pytest.approx(expected.tolist())
 
 
 @pytest.mark.parametrize("options", [

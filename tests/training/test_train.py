@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fashion_hpo.design.config import FIRST_FIELDS, Epoch, TrainConfig
 from fashion_hpo.training.architectures import CATALOGUE, build_for
+from fashion_hpo.training.augment.geometry import Flip
 from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.evaluate import logits_of, score
@@ -332,6 +333,28 @@ def test_images_keep_their_labels(numbered: SearchSplits, hardware: Hardware) ->
     flipped = trained(config, mirrored, hardware)
     plain = trained(config.replace(flip=0.0), numbered, hardware)
     assert weights(flipped.model) == weights(plain.model)
+
+
+def test_an_image_meets_its_own_draw_of_each_epoch(
+    numbered: SearchSplits, hardware: Hardware
+) -> None:
+    config = tiny_config(train_images=200, epochs=2, flip=0.5)
+    images = numbered.train.images.clone()
+    images[:, 0, -1] = images[:, 0, 0]  # the number, mirrored or not
+    seen: list[Tensor] = []
+    model = SeenImages()
+    model.register_forward_pre_hook(
+        lambda module, given: seen.append(given[0]) if module.training else None
+    )
+    given = replace(numbered, train=Split(images, numbered.train.labels))
+    for _ in train(config, model, given, hardware):
+        pass
+    pixels = (torch.cat(seen)[:, 0] * 255).round().to(torch.uint8)
+    for epoch, passed in enumerate(pixels.split(200), start=1):
+        rows = passed[:, 0, 0].long()
+        assert sorted(rows.tolist()) == list(range(200))
+        expected = Flip(config, 200, epoch)(images[rows], rows.numpy())
+        assert torch.equal(passed, expected)
 
 
 PIECES: list[dict[str, Any]] = [
