@@ -8,6 +8,7 @@ COMMANDS = {
     "study": "run a study, or go on with it",
     "status": "how far a study is",
     "report": "rebuild a study's report page",
+    "claims": "the reports' claims and their verdicts",
     "register": "test and register a study's best model",
     "predict": "classify an image with the champion",
     "serve": "serve the champion over HTTP, for this machine alone",

@@ -7,7 +7,7 @@ report, so a larger batch also means fewer steps.
 """
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.spec import Budget, Claim, StudySpec, levels
+from fashion_hpo.design.spec import Budget, Claim, Part, StudySpec, levels
 
 STUDY = StudySpec(
     base=TrainConfig(architecture="optimized_cnn", dropout=0.1, schedule="constant", epochs=20),
@@ -15,10 +15,11 @@ STUDY = StudySpec(
     claims=[
         Claim(
             id="R2.c",
-            text="A large batch gives smooth curves, a small one jagged curves.",
-            measure="roughness",
-            contrast=("batch_size", 32, 512),
-            direction="lower",
+            parts=[
+                Part(measure="roughness", contrast=("batch_size", 32, 512), direction="lower"),
+                Part(measure="val_loss", contrast=("batch_size", 32, 512), direction="lower"),
+                Part(measure="val_accuracy", contrast=("batch_size", 32, 512), direction="higher"),
+            ],
         )
     ],
     captions={32: "low batch size", 512: "high batch size"},

@@ -17,7 +17,6 @@ STUDY = StudySpec(
     claims=[
         Claim(
             id="R2.a",
-            text="Without dropout the losses part early; with dropout they fall together.",
             measure="generalization_gap",
             contrast=("dropout", 0.0, 0.25),
             direction="lower",

@@ -17,7 +17,6 @@ STUDY = StudySpec(
     claims=[
         Claim(
             id="R2.d",
-            text="A high learning rate makes the accuracy jump; a low one is smooth.",
             measure="roughness",
             contrast=("learning_rate", 1e-2, 1e-4),
             direction="lower",

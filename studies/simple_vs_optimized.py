@@ -14,7 +14,6 @@ STUDY = StudySpec(
     claims=[
         Claim(
             id="R2.e",
-            text="The optimized CNN beats the simple CNN clearly.",
             measure="val_accuracy",
             contrast=("architecture", "simple_cnn", "optimized_cnn"),
             direction="higher",

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from fashion_hpo.analysis.tuning import tuned
 from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.design.plan import Plan, make_plan
+from fashion_hpo.design.spec import StudySpec
 from fashion_hpo.design.study_file import load_study
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
@@ -41,6 +43,11 @@ class Records:
         return self.trials[(self.trials["outcome"] == "complete") & ~self._another_experiment]
 
     @property
+    def tuned(self) -> pd.DataFrame:
+        """The complete trials that are compared: of nuisance values, each level's best."""
+        return tuned(self.complete, list(self.plan.scientific), list(self.plan.spec.nuisance))
+
+    @property
     def not_comparable(self) -> int:
         """How many ran to their end in pieces, for want of memory, and differ by that."""
         ended = self.trials["outcome"] == "complete"
@@ -59,16 +66,25 @@ def find_ledger(store: Store, name: str, budget: str | None = None) -> Ledger:
     Raises ValueError if the store has no results of the study.
     """
     question, spec = load_study(name)
-    budgets = [budget] if budget else [name for name in reversed(BUDGETS) if name in spec.budgets]
-    plans = [make_plan(name, question, spec, budget) for budget in budgets]
-    found = [ledger for plan in plans if (ledger := read_ledger(store, plan)) is not None]
-    if not found:
+    found = look_up_ledger(store, name, question, spec, budget)
+    if found is None:
         wanted = f"study {name} under budget {budget}" if budget else f"study {name}"
         raise ValueError(
             f"{wanted} has no results in {store.root}; run `python -m fashion_hpo.study {name}` "
             "first, or name another --store."
         )
-    return next((ledger for ledger in found if ledger.remaining() == 0), found[0])
+    return found
+
+
+def look_up_ledger(
+    store: Store, name: str, question: str, spec: StudySpec, budget: str | None = None
+) -> Ledger | None:
+    """The same, or None if the store has no results of the study."""
+    budgets = [budget] if budget else [name for name in reversed(BUDGETS) if name in spec.budgets]
+    plans = [make_plan(name, question, spec, budget) for budget in budgets]
+    found = [ledger for plan in plans if (ledger := read_ledger(store, plan)) is not None]
+    complete = (ledger for ledger in found if ledger.remaining() == 0)
+    return next(complete, found[0] if found else None)
 
 
 def of_ledger(ledger: Ledger) -> Records:

@@ -1,14 +1,11 @@
-"""Intervals over seeds, and paired differences between levels."""
+"""Intervals over seeds, and what an interval says of a margin."""
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from scipy.stats import t as student_t
-
-from fashion_hpo.design.spec import Level
 
 LARGEST_SEED_COUNT = 1_000  # beyond this, more seeds are no answer
 
@@ -40,20 +37,6 @@ def half_width(deviation: float, count: int, confidence: float = 0.95) -> float:
     """Of the t interval of a mean of `count` values with this standard deviation."""
     quantile = float(student_t.ppf(0.5 + confidence / 2, count - 1))
     return quantile * deviation / math.sqrt(count)
-
-
-def paired_differences(
-    trials: pd.DataFrame, measure: str, field: str, first: Level, second: Level
-) -> np.ndarray:
-    """measure(second) − measure(first), one value for each seed that has both; shape (seeds,).
-
-    Points that differ in nuisance values are averaged within a seed and level first.
-    """
-    chosen = trials[trials[field].isin([first, second])].dropna(subset=[measure])
-    by_seed = chosen.pivot_table(index="seed_index", columns=field, values=measure)
-    if first not in by_seed or second not in by_seed:
-        return np.empty(0)
-    return (by_seed[second] - by_seed[first]).dropna().to_numpy(dtype=float)
 
 
 def seeds_to_decide(effects: np.ndarray, margin: float) -> int | None:

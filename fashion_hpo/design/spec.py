@@ -5,7 +5,6 @@ scientific (the question), nuisance (tuned away, with the same points for every 
 the base config).
 """
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,41 +18,22 @@ from optuna.distributions import (
 )
 
 from fashion_hpo.design.budgets import BUDGETS
-from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig, field_names
+from fashion_hpo.design.checks import check_choice, check_count, check_mapping
+from fashion_hpo.design.claims import Claim as Claim  # a study file has all it needs from here
+from fashion_hpo.design.claims import Level as Level
+from fashion_hpo.design.claims import Part as Part
+from fashion_hpo.design.claims import check_claims
+from fashion_hpo.design.config import TrainConfig, field_names
 
-Level = bool | int | float | str
-Direction = Literal["lower", "higher"]
 Sampler = Literal["tpe", "random"]
 Pruner = Literal["none", "hyperband", "successive_halving", "median"]
-MEASURES = (
-    *EPOCH_METRICS,  # at the last epoch
-    "value", "best_val_accuracy", "best_epoch", "generalization_gap", "parting_epoch", "roughness",
-    "ece", "model_val_accuracy", "model_val_loss", "parameters", "flops", "kept_epoch",
-    "export_seconds",
-)  # fmt: skip
-"""What a claim may be about: all that a trial logs."""
+Models = Literal["all", "best"]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def levels(*values: Level) -> tuple[Level, ...]:
     """The values of a scientific hyperparameter, in the order in which they are shown."""
     return values
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """What a report says, in a form that measurements can bear out or not.
-
-    The claim holds if `measure` at the second level of `contrast` is lower (or higher) than at the
-    first by more than `margin`.
-    """
-
-    id: str
-    text: str
-    measure: str
-    contrast: tuple[str, Level, Level]
-    direction: Direction
-    margin: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +74,7 @@ class StudySpec:
     claims: tuple[Claim, ...] | list[Claim] = ()
     captions: Mapping[Level, str] = field(default_factory=dict)  # levels shown on their own
     budgets: Mapping[str, Budget] = field(default_factory=dict)
+    models: Models = "all"  # kept: every trial's, or that of each level's best
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -101,7 +82,7 @@ class StudySpec:
         _check_counts(self)
         _check_roles(self)
         _check_budgets(self)
-        _check_claims(self)
+        check_claims(self.claims, self.scientific, _most_epochs(self))
 
     @property
     def kind(self) -> str:
@@ -125,9 +106,9 @@ def _check_types(spec: StudySpec) -> None:
     if spec.search is not None and not isinstance(spec.search, Search):
         raise ValueError(f"search is {spec.search!r}; allowed is a Search.")
     for name in ("scientific", "nuisance", "captions", "budgets"):
-        _check_mapping(name, getattr(spec, name))
+        check_mapping(name, getattr(spec, name))
     if spec.search is not None:
-        _check_mapping("search.space", spec.search.space)
+        check_mapping("search.space", spec.search.space)
     if not isinstance(spec.claims, tuple | list):
         raise ValueError(f"claims is {spec.claims!r}; allowed is a list of Claims.")
     if type(spec.seed) is not int or spec.seed < 0:
@@ -135,12 +116,13 @@ def _check_types(spec: StudySpec) -> None:
 
 
 def _check_counts(spec: StudySpec) -> None:
+    check_choice("models", spec.models, get_args(Models))
     for name in ("seeds", "nuisance_points"):
-        _check_count(name, getattr(spec, name))
+        check_count(name, getattr(spec, name))
     if spec.search is not None:
-        _check_count("search.trials", spec.search.trials)
-        _check_choice("search.sampler", spec.search.sampler, get_args(Sampler))
-        _check_choice("search.pruner", spec.search.pruner, get_args(Pruner))
+        check_count("search.trials", spec.search.trials)
+        check_choice("search.sampler", spec.search.sampler, get_args(Sampler))
+        check_choice("search.pruner", spec.search.pruner, get_args(Pruner))
 
 
 def _check_roles(spec: StudySpec) -> None:
@@ -195,12 +177,12 @@ def _check_field(role: str, name: str) -> None:
 
 def _check_budgets(spec: StudySpec) -> None:
     for name, budget in spec.budgets.items():
-        _check_choice("budgets", name, BUDGETS)
+        check_choice("budgets", name, BUDGETS)
         if not isinstance(budget, Budget):
             raise ValueError(f"budgets[{name!r}] is {budget!r}; allowed is a Budget.")
         for count in ("epochs", "seeds", "nuisance_points", "trials", "train_images"):
             if (value := getattr(budget, count)) is not None:
-                _check_count(f"budgets[{name!r}].{count}", value)
+                check_count(f"budgets[{name!r}].{count}", value)
         if budget.trials is not None and spec.search is None:
             raise ValueError(
                 f"budgets[{name!r}].trials is {budget.trials}, and the study is no search; give "
@@ -208,50 +190,12 @@ def _check_budgets(spec: StudySpec) -> None:
             )
         role = f"budgets[{name!r}].scientific"
         fewer = {} if budget.scientific is None else budget.scientific
-        _check_mapping(role, fewer)
+        check_mapping(role, fewer)
         for varied in fewer:
-            _check_choice(role, varied, tuple(spec.scientific))
+            check_choice(role, varied, tuple(spec.scientific))
         check_levels(spec.base, fewer, role)
 
 
-def _check_claims(spec: StudySpec) -> None:
-    for claim in spec.claims:
-        if not isinstance(claim, Claim):
-            raise ValueError(f"claims has {claim!r}; allowed is a Claim.")
-        _check_choice(f"claim {claim.id}: measure", claim.measure, MEASURES)
-        _check_choice(f"claim {claim.id}: direction", claim.direction, get_args(Direction))
-        number = isinstance(claim.margin, int | float) and math.isfinite(claim.margin)
-        if not number or claim.margin < 0:
-            raise ValueError(f"claim {claim.id}: margin is {claim.margin!r}; allowed is 0 or more.")
-        _check_contrast(spec, claim)
-    ids = [claim.id for claim in spec.claims]
-    if twice := [name for name in ids if ids.count(name) > 1]:
-        raise ValueError(f"claims has {twice[0]!r} twice; give each claim an id of its own.")
-
-
-def _check_contrast(spec: StudySpec, claim: Claim) -> None:
-    contrast = claim.contrast
-    if not isinstance(contrast, tuple | list) or len(contrast) != 3 or contrast[1] == contrast[2]:
-        raise ValueError(
-            f"claim {claim.id}: contrast is {contrast!r}; allowed is a field and two levels of it."
-        )
-    name, *compared = contrast
-    _check_choice(f"claim {claim.id}: contrast", name, tuple(spec.scientific))
-    for level in compared:
-        _check_choice(f"claim {claim.id}: level of {name}", level, spec.scientific[name])
-
-
-def _check_mapping(name: str, value: object) -> None:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{name} is {value!r}; allowed is a dict.")
-
-
-def _check_count(name: str, value: object) -> None:
-    if type(value) is not int or value < 1:
-        raise ValueError(f"{name} is {value!r}; allowed is a whole number from 1.")
-
-
-def _check_choice(name: str, value: object, choices: tuple[Any, ...]) -> None:
-    if value not in choices:
-        shown = ", ".join(map(str, choices)) or "none"
-        raise ValueError(f"{name} is {value!r}; choose one of {shown}.")
+def _most_epochs(spec: StudySpec) -> int:
+    sizes = [budget.epochs for budget in spec.budgets.values()]
+    return max((epochs or spec.base.epochs for epochs in sizes), default=spec.base.epochs)

@@ -18,7 +18,7 @@ LEVEL_LABEL = 22  # where several stand side by side
 
 @dataclass(frozen=True)
 class LevelRows:
-    """The complete trials at one level, and the epochs of these trials."""
+    """The trials that are compared at one level, and the epochs of these trials."""
 
     label: str
     values: tuple[Level, ...]
@@ -36,7 +36,7 @@ def by_level(records: Records) -> list[LevelRows]:
 def level_rows(records: Records, values: tuple[Level, ...]) -> LevelRows:
     """The rows at these values of the first scientific fields; later fields are left open."""
     names = list(records.plan.scientific)[: len(values)]
-    trials = records.complete
+    trials = records.tuned
     for name, value in zip(names, values, strict=True):
         trials = trials[trials[name] == value] if name in trials else trials.head(0)
     epochs = records.epochs[records.epochs["trial"].isin(trials["trial"])]

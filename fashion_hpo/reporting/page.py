@@ -1,11 +1,9 @@
 """The report: one HTML page that needs no network, and the figures beside it as plotly JSON."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from html import escape, unescape
 from pathlib import Path
-from string import Template
 from typing import Any
 from urllib.parse import quote
 
@@ -14,32 +12,14 @@ from plotly.offline import get_plotlyjs
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.verdicts import Verdict
+from fashion_hpo.reporting.document import document, replace, section
 from fashion_hpo.reporting.levels import numbers, shown
-from fashion_hpo.reporting.page_style import POLICY, SCRIPT, STYLE
+from fashion_hpo.reporting.page_style import SCRIPT
 from fashion_hpo.reporting.sections import Section, sections
 from fashion_hpo.reporting.tables import claims_table, levels_table, measures_list, trials_table
 
 WIDE = ("parallel",)  # figures that scroll in their own box rather than shrink
 QUICK = "This budget proves the wiring; it is no evidence."
-
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="$policy">
-<title>$title</title>
-<style>$style</style>
-</head>
-<body>
-<main>
-$body
-</main>
-<script>$plotly</script>
-<script>$script</script>
-</body>
-</html>
-""")
 
 
 def write(
@@ -54,14 +34,14 @@ def write(
     drawn = {name: figure for part in shown_sections.values() for name, figure in part.items()}
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
-        _replace(folder / "figures" / f"{name}.json", figure.to_json())
+        replace(folder / "figures" / f"{name}.json", figure.to_json())
     for old in (folder / "figures").glob("*.json"):
         if old.stem not in drawn:  # of an earlier report
             old.unlink()
     beside = [path.name for path in sorted(folder.glob("*.csv"))]
     exports = [*beside, *(f"figures/{name}.json" for name in drawn)]
     page = _page(records, verdicts, answer, exports, shown_sections)
-    _replace(folder / "report.html", page)
+    replace(folder / "report.html", page)
     return folder / "report.html"
 
 
@@ -84,21 +64,15 @@ def _page(
 ) -> str:
     parts = [
         _head(records, answer),
-        _part("Claims", claims_table(verdicts)) if verdicts else "",
-        *(_part(heading, _figures(section)) for heading, section in drawn.items()),
+        section("Claims", claims_table(verdicts)) if verdicts else "",
+        *(section(heading, _figures(figures)) for heading, figures in drawn.items()),
         _levels(records),
-        _part("Trials", trials_table(records)) if len(records.trials) else "",
-        _part("How it was made", _making(records)),
-        _part("Files beside this page", _links(exports)) if exports else "",
+        section("Trials", trials_table(records)) if len(records.trials) else "",
+        section("How it was made", _making(records)),
+        section("Files beside this page", _links(exports)) if exports else "",
     ]
-    return PAGE.substitute(
-        title=escape(records.plan.name),
-        policy=escape(POLICY),
-        style=STYLE,
-        body="\n".join(part for part in parts if part),
-        plotly=get_plotlyjs() if drawn else "",
-        script=SCRIPT if drawn else "",
-    )
+    scripts = [get_plotlyjs(), SCRIPT] if drawn else []
+    return document(records.plan.name, [part for part in parts if part], scripts)
 
 
 def _head(records: Records, answer: Sequence[str]) -> str:
@@ -134,21 +108,17 @@ def warnings_of(records: Records) -> list[str]:
     return found
 
 
-def _part(heading: str, content: str) -> str:
-    return f"<section>\n<h2>{escape(heading)}</h2>\n{content}\n</section>"
-
-
 def _levels(records: Records) -> str:
     if records.plan.search is not None or not len(records.complete):
         return ""
     explained = f"<details><summary>What is measured</summary>{measures_list()}</details>"
-    return _part("Levels", levels_table(records) + explained)
+    return section("Levels", levels_table(records) + explained)
 
 
-def _figures(section: Section) -> str:
+def _figures(figures: Section) -> str:
     noscript = "<noscript><p>The figures need JavaScript; the tables do not.</p></noscript>"
     return (
-        f'<div class="grid">{"".join(_figure(*item) for item in section.items())}</div>{noscript}'
+        f'<div class="grid">{"".join(_figure(*item) for item in figures.items())}</div>{noscript}'
     )
 
 
@@ -211,9 +181,3 @@ def _facts(facts: Mapping[str, object]) -> str:
 def _links(exports: Sequence[str]) -> str:
     items = (f'<li><a href="./{escape(quote(path))}">{escape(path)}</a></li>' for path in exports)
     return f"<ul>{''.join(items)}</ul>"
-
-
-def _replace(path: Path, text: str) -> None:
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)

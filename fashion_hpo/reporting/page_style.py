@@ -56,10 +56,13 @@ th { font-weight: 600; box-shadow: inset 0 -2px var(--line); border: 0; position
   background: var(--page); }
 td { font-variant-numeric: tabular-nums; }
 td.text { white-space: normal; min-width: 15rem; }
+td.figure { white-space: pre-line; min-width: 10rem; max-width: 16rem; }
+td.soft { color: var(--soft); white-space: normal; min-width: 8rem; }
 td.word { font-weight: 600; }
 td.reproduced { color: var(--good); }
 td.not-reproduced { color: var(--bad); }
-td.undecided { color: var(--open); }
+td.undecided, td.not-testable-here, td.not-run-here, td.no-study-yet { color: var(--open); }
+td.not-run-here, td.no-study-yet { font-weight: 400; }
 details { margin-top: 1rem; }
 summary { cursor: pointer; color: var(--accent); }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) minmax(0, 1fr);

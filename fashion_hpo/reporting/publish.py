@@ -1,30 +1,55 @@
-"""Write a study's report into the store and its study run."""
+"""Write reports into the store and into MLflow."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_hpo.analysis import records, verdicts
-from fashion_hpo.reporting import page
-from fashion_hpo.running.mirror import Mirror
+from fashion_hpo.analysis import answers, records, verdicts
+from fashion_hpo.analysis.findings import Finding
+from fashion_hpo.reporting import claims_page, page
+from fashion_hpo.reporting.document import replace
+from fashion_hpo.running.mirror import Mirror, log_page
+from fashion_hpo.stores.layout import Store
+
+ALL_CLAIMS = "all-claims"  # no study can have this name
 
 
 @dataclass(frozen=True)
 class Published:
-    """The answer's sentences, the page's place, and whether it is in MLflow too."""
+    """The answer's sentences, the page's place, and why it is not in MLflow ("": it is)."""
 
     answer: list[str]
     page: Path
-    mirrored: bool
+    away: str
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether MLflow has it too."""
+        return not self.away
 
 
 def publish(mirror: Mirror) -> Published:
-    """Rebuild the page and its figures from the ledger and log them to the study run."""
+    """Rebuild a study's page and its figures from the ledger and log them to the study run."""
     folder = mirror.store.report(mirror.ledger.name)
     with mirror.store.lock("report"):  # workers that end together
         found = records.of_ledger(mirror.ledger)
-        answer, judged = verdicts.answer(found), verdicts.judge(found)
+        answer, judged = answers.answer(found), verdicts.judge(found)
         path = page.write(found, judged, answer, folder)
         tags = {f"verdict.{verdict.claim_id}": verdict.word for verdict in judged}
         tags["answer"] = " ".join(answer)
         mirrored = mirror.publish(folder, tags, finished=not found.remaining)
-    return Published(answer, path, mirrored)
+    return Published(answer, path, "" if mirrored else mirror.away)
+
+
+def publish_claims(
+    store: Store, findings: Sequence[Finding], unreadable: Sequence[str]
+) -> Published:
+    """Write the page of all claims and log it to a run of its own."""
+    folder, summary = store.report(ALL_CLAIMS), claims_page.summary(findings)
+    with store.lock("report"):
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "claims.html"
+        replace(path, claims_page.page(findings, unreadable))
+        tags = {f"verdict.{found.verdict.claim_id}": found.verdict.word for found in findings}
+        away = log_page(store, ALL_CLAIMS, folder, {**tags, "answer": summary})
+    return Published([summary], path, away)

@@ -60,14 +60,20 @@ def claims_table(verdicts: Sequence[Verdict]) -> str:
         [
             v.claim_id,
             (v.text, "text"),
-            (v.word, f"word {v.word.replace(' ', '-')}"),
+            *([(v.reported, "figure")] if any(each.reported for each in verdicts) else []),
+            verdict_cell(v.word),
             (v.sentence, "text"),
         ]
         for v in verdicts
     ]
-    return table(
-        "Declared before the study ran", ["claim", "what it says", "verdict", "measured"], rows
-    )
+    reported = ["it reports"] if any(each.reported for each in verdicts) else []
+    headings = ["claim", "what it says", *reported, "verdict", "measured"]
+    return table("Declared before the study ran", headings, rows)
+
+
+def verdict_cell(word: str) -> Cell:
+    """A verdict's word in its colour."""
+    return word, f"word {word.replace(' ', '-')}"
 
 
 def levels_table(records: Records) -> str:

@@ -1,6 +1,7 @@
 """The files that tell what a trained model does with the validation images."""
 
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,10 @@ from fashion_hpo.training.evaluate import (
     confusion_matrix,
     expected_calibration_error,
 )
+from fashion_hpo.training.summaries import finite
+
+CONFIDENT = 0.9  # a prediction with at least this probability
+LOOK_ALIKE = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")  # worn on the upper body
 
 
 def write_documents(
@@ -41,11 +46,24 @@ def write_documents(
     ]
     _write_csv(folder / "class_scores.csv", ["class", "precision", "recall", "f1", "images"], rows)
     picked = probabilities[np.arange(len(labels)), labels]
-    return {
+    summaries = {
         "model_val_accuracy": float((probabilities.argmax(1) == labels).mean()),
         "model_val_loss": float(-np.log(np.maximum(picked, np.finfo(np.float32).tiny)).mean()),
         "ece": expected_calibration_error(probabilities, labels),
+        "confident_share": float((probabilities.max(1) >= CONFIDENT).mean()),
+        "look_alike_errors": look_alike_errors(confusion),
     }
+    return finite(summaries)
+
+
+def look_alike_errors(confusion: np.ndarray) -> float:
+    """The share of all errors that are between classes worn on the upper body; NaN for no error.
+
+    confusion: counts (10, 10).  By chance alone it would be 20 of 90, 22 %.
+    """
+    errors = confusion - np.diag(np.diag(confusion))
+    alike = [CLASSES.index(name) for name in LOOK_ALIKE]
+    return float(errors[np.ix_(alike, alike)].sum() / errors.sum()) if errors.any() else math.nan
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[object]]) -> None:

@@ -160,6 +160,23 @@ class Mirror:
         self.away = _one_line(error)
 
 
+def log_page(store: Store, name: str, folder: Path, tags: Mapping[str, str]) -> str:
+    """Log a page that belongs to no ledger to the one run of an experiment of its own.
+
+    May be done again.  Returns why tracking could not be reached; nothing if it could.
+    """
+    try:
+        tracker = Tracker(store, name)
+        run = tracker.page_run(name)
+        tracker.log_files(run, folder, "report")
+        tracker.end_run(run, "FINISHED", tags)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        if not is_away(error):
+            raise
+        return _one_line(error)
+    return ""
+
+
 def _one_line(error: Exception) -> str:
     return without_password(" ".join(str(error).split()))[:300]
 

@@ -111,6 +111,13 @@ class Tracker:
             sys.audit("fashion_hpo.write", "study run described")
         return run_id
 
+    def page_run(self, uid: str) -> str:
+        """The id of the run of a page that belongs to no ledger, made at first use."""
+        run = self._find(uid)
+        if run is None:
+            run = self._create_run(uid, {f"{TAG}.kind": "page", f"{TAG}.uid": uid})
+        return str(run.info.run_id)
+
     def trial_run(
         self,
         uid: str,

@@ -2,22 +2,15 @@ import math
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
 from fashion_hpo.analysis.statistics import (
     LARGEST_SEED_COUNT,
     half_width,
-    paired_differences,
     seeds_to_decide,
     t_interval,
 )
-
-
-def trials(*rows: tuple[float, int, float]) -> pd.DataFrame:
-    """Rows of (dropout, seed index, loss)."""
-    return pd.DataFrame(rows, columns=["dropout", "seed_index", "loss"])
 
 
 @pytest.mark.parametrize("values", [[0.1, 0.4], [3.0, 1.0, 2.0], [0.9, 0.91, 0.89, 0.905, 0.9]])
@@ -53,60 +46,6 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(count: int) -> None:
     intervals = [t_interval(sample.tolist()) for sample in samples]
     covered = np.mean([low <= 0.9 <= high for _, low, high in intervals])
     assert 0.94 <= covered <= 0.96  # 0.95, give or take three standard errors
-
-
-def test_differences_are_paired_by_seed() -> None:
-    found = paired_differences(
-        trials((0.5, 1, 1.5), (0.0, 0, 2.0), (0.0, 1, 1.0), (0.5, 0, 2.25)),
-        "loss",
-        "dropout",
-        0,
-        0.5,
-    )
-    assert found.tolist() == [0.25, 0.5]
-
-
-def test_the_difference_is_second_minus_first() -> None:
-    table = trials((0.0, 0, 1.0), (0.5, 0, 3.0))
-    assert paired_differences(table, "loss", "dropout", 0.0, 0.5).tolist() == [2.0]
-    assert paired_differences(table, "loss", "dropout", 0.5, 0.0).tolist() == [-2.0]
-
-
-@pytest.mark.parametrize("gap", [[], [(0.5, 1, math.nan)]])
-def test_a_seed_without_both_levels_is_left_out(gap: list[tuple[float, int, float]]) -> None:
-    table = trials((0.0, 0, 1.0), (0.5, 0, 1.5), (0.0, 1, 9.0), (0.5, 2, 9.0), *gap)
-    assert paired_differences(table, "loss", "dropout", 0.0, 0.5).tolist() == [0.5]
-
-
-def test_other_levels_do_not_matter() -> None:
-    table = trials((0.0, 0, 1.0), (0.25, 0, 7.0), (0.5, 0, 1.5), (0.25, 1, 7.0))
-    assert paired_differences(table, "loss", "dropout", 0.0, 0.5).tolist() == [0.5]
-
-
-def test_nuisance_points_are_averaged_within_a_seed() -> None:
-    table = trials(
-        (0.0, 0, 1.0), (0.0, 0, 3.0), (0.5, 0, 5.0), (0.5, 0, 6.0), (0.0, 1, 1.0), (0.5, 1, 1.0)
-    )
-    assert paired_differences(table, "loss", "dropout", 0.0, 0.5).tolist() == [3.5, 0.0]
-
-
-@pytest.mark.parametrize(
-    "table",
-    [
-        trials(),
-        trials((0.0, 0, 1.0)),
-        trials((0.5, 0, 1.0), (0.25, 0, 1.0)),
-        trials((0.0, 0, 1.0), (0.5, 0, math.nan)),
-        trials((0.0, 0, 1.0), (0.5, 1, 1.0)),
-    ],
-)
-def test_without_a_pair_there_is_no_difference(table: pd.DataFrame) -> None:
-    assert paired_differences(table, "loss", "dropout", 0.0, 0.5).tolist() == []
-
-
-def test_levels_may_be_words() -> None:
-    table = pd.DataFrame({"architecture": ["a", "b"], "seed_index": [0, 0], "value": [0.5, 0.75]})
-    assert paired_differences(table, "value", "architecture", "a", "b").tolist() == [0.25]
 
 
 def test_enough_seeds_make_the_interval_clear_the_margin() -> None:

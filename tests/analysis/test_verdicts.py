@@ -1,63 +1,16 @@
 """Hand-made records: each level has one value a seed."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.verdicts import answer, judge, level_column
-from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.plan import Plan, make_plan
-from fashion_hpo.design.spec import Budget, Claim, Level, Search, StudySpec, levels
+from fashion_hpo.analysis.cells import column_of
+from fashion_hpo.analysis.verdicts import decide, judge
+from fashion_hpo.design.claims import Direction, Part
+from tests.analysis.made import CLEAR, Table, claim, factorial, measured, plan, records
 
-Table = Mapping[Level, Sequence[float]]
-CLEAR: Table = {0.0: [0.30, 0.31, 0.29], 0.5: [0.20, 0.22, 0.19]}  # lower by 0.097 +- 0.014
 NOISY: Table = {0.0: [0.30, 0.31, 0.29], 0.5: [0.20, 0.35, 0.31]}
-
-
-def claim(**changes: Any) -> Claim:
-    values: dict[str, Any] = {
-        "id": "T.a",
-        "text": "Dropout narrows the gap.",
-        "measure": "generalization_gap",
-        "contrast": ("dropout", 0.0, 0.5),
-        "direction": "lower",
-    }
-    return Claim(**{**values, **changes})
-
-
-def plan(*claims: Claim, budget: str = "standard", field: str = "dropout") -> Plan:
-    scientific = {
-        "dropout": levels(0.0, 0.25, 0.5),
-        "architecture": levels("cnn", "simple_cnn"),
-    }
-    spec = StudySpec(
-        base=TrainConfig(),
-        scientific={field: scientific[field]},
-        claims=claims,
-        budgets={"quick": Budget(), "standard": Budget()},
-    )
-    return make_plan("tiny", "Does it?", spec, budget)
-
-
-def records(of: Plan, rows: Sequence[Mapping[str, Any]]) -> Records:
-    table = pd.DataFrame(rows, columns=None if rows else ["trial", "outcome", "value"])
-    return Records(of, "tiny/standard/r1", "uid", "hash", table, pd.DataFrame(), remaining=0)
-
-
-def measured(
-    table: Table, *claims: Claim, column: str = "generalization_gap", budget: str = "standard"
-) -> Records:
-    """Complete trials that differ in one column, for dropout's levels."""
-    rows = [
-        {"outcome": "complete", "value": 0.9, "dropout": level, "seed_index": seed, column: value}
-        for level, values in table.items()
-        for seed, value in enumerate(values)
-    ]
-    return records(plan(*claims, budget=budget), rows)
 
 
 def verdict(table: Table, **changes: Any) -> tuple[str, str]:
@@ -71,7 +24,7 @@ def test_a_clear_effect_is_reproduced_and_its_figures_are_named() -> None:
     assert word == "reproduced"
     assert sentence == (
         "generalization_gap with dropout 0.5 against 0: -0.0967 (95 % interval -0.111 to "
-        "-0.0823), 3 seeds; claimed lower by 0."
+        "-0.0823), 3 seeds; claimed lower."
     )
 
 
@@ -89,14 +42,14 @@ def test_an_effect_the_other_way_is_not_reproduced() -> None:
     word, sentence = verdict(CLEAR, direction="higher")
     assert word == "not reproduced"
     assert "-0.0967 (95 % interval -0.111 to -0.0823)" in sentence
-    assert sentence.endswith("claimed higher by 0.")
+    assert sentence.endswith("claimed higher.")
     assert verdict(CLEAR, contrast=("dropout", 0.5, 0.0))[0] == "not reproduced"
 
 
 def test_a_noisy_effect_is_undecided_and_says_how_many_seeds_would_do() -> None:
     word, sentence = verdict(NOISY)
     assert word == "undecided"
-    assert sentence.endswith("3 seeds; claimed lower by 0; about 124 more seeds would decide.")
+    assert sentence.endswith("3 seeds; claimed lower; about 124 more seeds would decide.")
     assert verdict(NOISY, direction="higher")[0] == "undecided"
 
 
@@ -110,7 +63,7 @@ def test_an_effect_at_the_margin_would_need_too_many_seeds() -> None:
 def test_fewer_than_two_seeds_decide_nothing(count: int, seeds: str) -> None:
     word, sentence = verdict({0.0: [0.3, 0.31, 0.29], 0.5: [0.1] * count})
     assert word == "undecided"
-    assert sentence.endswith(f"against 0: {seeds} with both levels; two are the least.")
+    assert sentence.endswith(f"against 0: {seeds} with all that it compares; two are the least.")
 
 
 def test_the_quick_budget_decides_nothing() -> None:
@@ -151,103 +104,137 @@ def test_shares_are_shown_in_points_and_curves_taken_at_the_last_epoch(measure: 
     assert found.word == "reproduced"
     assert found.sentence == (
         f"{measure} with dropout 0.5 against 0: +1.03 points (95 % interval 0.89 points to "
-        "1.18 points), 3 seeds; claimed higher by 0.50 points."
+        "1.18 points), 3 seeds; claimed higher by more than 0.50 points."
     )
 
 
 def test_summaries_have_columns_of_their_own_name() -> None:
-    assert level_column("val_loss") == "last_val_loss"
-    assert level_column("train_eval_loss") == "last_train_eval_loss"
+    assert column_of("val_loss") == "last_val_loss"
+    assert column_of("images_per_second") == "last_images_per_second"
     for name in ("roughness", "best_val_accuracy", "ece"):
-        assert level_column(name) == name
-
-
-def test_the_answer_is_the_first_claims_verdict_and_the_best_level() -> None:
-    made = measured(CLEAR, claim(), claim(id="T.b", direction="higher"))
-    made.trials["value"] = [0.90, 0.91, 0.92, 0.93, 0.95, 0.94]
-    first, second = answer(made)
-    assert first == f"T.a is reproduced: {judge(made)[0].sentence}"
-    assert second == (
-        "Best mean validation accuracy: 94.00% (95 % interval 91.52% to 96.48%) with dropout 0.5, "
-        "3 seeds."
-    )
+        assert column_of(name) == name
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("effects", "word"),
     [
-        ([[0.90, 0.91, 0.90], [0.94, 0.95, 0.94]], "is better than"),
-        ([[0.90, 0.94, 0.92], [0.94, 0.91, 0.93]], "cannot be told from"),
+        ([0.001, 0.002, 0.0015], "reproduced"),
+        ([-0.001, -0.002, -0.0015], "reproduced"),
+        ([0.02, 0.021, 0.0205], "not reproduced"),
+        ([-0.02, -0.021, -0.0205], "not reproduced"),
+        ([-0.02, 0.001, 0.02], "undecided"),
+        ([0.004, 0.0051, 0.0055], "undecided"),
     ],
 )
-def test_without_claims_the_best_level_is_compared_with_the_worst(
-    values: list[list[float]], words: str
+def test_the_same_is_what_differs_by_less_than_the_margin(effects: list[float], word: str) -> None:
+    part = Part(measure="value", contrast=("dropout", 0, 0.5), direction="same", margin=0.005)
+    found, rest = decide(np.array(effects), part)
+    assert found == word
+    assert (rest != "") is (word == "undecided")
+
+
+def test_the_same_needs_the_same_number_of_seeds_on_either_side() -> None:
+    part = Part(measure="value", contrast=("dropout", 0, 0.5), direction="same", margin=0.5)
+    effects = np.array([0.1, 0.2, 0.5])
+    _, rest = decide(effects, part)
+    assert rest.startswith("; about ")
+    assert decide(-effects, part)[1] == rest
+
+
+def test_what_is_said_of_the_same_names_the_margin() -> None:
+    word, sentence = verdict(CLEAR, direction="same", margin=0.2)
+    assert word == "reproduced"
+    assert sentence.endswith("3 seeds; claimed the same within 0.2.")
+
+
+@pytest.mark.parametrize(
+    ("values", "direction", "word"),
+    [
+        ([0.934, 0.935, 0.936], "higher", "reproduced"),
+        ([0.921, 0.922, 0.923], "higher", "not reproduced"),
+        ([0.921, 0.922, 0.923], "lower", "reproduced"),
+        ([0.91, 0.93, 0.95], "higher", "undecided"),
+    ],
+)
+def test_a_figure_is_held_against_the_measure_itself(
+    values: list[float], direction: Direction, word: str
 ) -> None:
-    table: Table = {0.0: values[0], 0.25: [0.92, 0.93, 0.925], 0.5: values[1]}
-    first, second = answer(measured(table, column="value"))
-    assert first.startswith(f"dropout 0.5 {words} 0 by validation accuracy: +")
-    assert "points (95 % interval" in first
-    assert first.endswith("points), 3 seeds.")
-    assert second.startswith("Best mean validation accuracy: 9")
+    wanted = claim(measure="value", contrast=None, figure=0.93, at={"dropout": 0.5},
+                   direction=direction)  # fmt: skip
+    (found,) = judge(measured({0.5: values, 0.0: [0.1, 0.2, 0.3]}, wanted, column="value"))
+    assert found.word == word
+    mean = f"value at dropout 0.5: {100 * np.mean(values):.2f} % (95 % interval "
+    assert found.sentence.startswith(mean)
+    assert f" %), 3 seeds; claimed {direction} than 93.00 %" in found.sentence
 
 
-def test_nuisance_points_do_not_count_as_seeds() -> None:
-    made = measured({0.0: [0.8, 0.9], 0.5: [0.7, 0.8]}, column="value")
-    doubled = pd.concat([made.trials, made.trials.assign(value=made.trials["value"] - 0.01)])
-    rows: list[Any] = doubled.to_dict("records")
-    _, second = answer(records(made.plan, rows))
-    assert second.startswith("Best mean validation accuracy: 84.50% (95 % interval 20.97% to ")
-    assert second.endswith("2 seeds.")
+@pytest.mark.parametrize(
+    ("epochs", "word"),
+    [([5, 7, 6], "reproduced"), ([21, 21, 21], "not reproduced"), ([15, 21, 21], "undecided")],
+)
+def test_a_figure_may_be_the_budgets_epochs(epochs: list[float], word: str) -> None:
+    wanted = claim(measure="parting_epoch", contrast=None, figure="epochs", at={"dropout": 0.5})
+    (found,) = judge(measured({0.5: epochs}, wanted, column="parting_epoch"))
+    assert (found.word, "claimed lower than 20" in found.sentence) == (word, True)
 
 
-def test_one_seed_cannot_tell_levels_apart() -> None:
-    first, second = answer(measured({0.0: [0.9], 0.5: [0.95]}, column="value"))
-    assert first == "One seed alone cannot tell the levels of dropout apart."
-    assert second == "Best mean validation accuracy: 95.00% with dropout 0.5, 1 seed."
+PARTS = {
+    "holds": Part(measure="value", contrast=("dropout", 0.0, 0.5), direction="higher"),
+    "fails": Part(measure="value", contrast=("dropout", 0.0, 0.5), direction="lower"),
+    "open": Part(measure="value", contrast=("dropout", 0.0, 0.5), direction="higher", margin=0.01),
+}
 
 
-def test_one_level_is_not_compared_with_itself() -> None:
-    first, _ = answer(measured({0.5: [0.9, 0.91]}, column="value"))
-    assert first == "Only dropout 0.5 has complete trials yet: nothing to compare."
+@pytest.mark.parametrize(
+    ("names", "word"),
+    [
+        (["holds", "holds"], "reproduced"),
+        (["holds", "open"], "undecided"),
+        (["open", "fails"], "not reproduced"),
+        (["fails", "holds"], "not reproduced"),
+    ],
+)
+def test_a_claim_of_several_parts_is_as_good_as_the_weakest(names: list[str], word: str) -> None:
+    wanted = claim(measure="", contrast=None, direction=None, parts=[PARTS[name] for name in names])
+    made = measured({0.0: [0.90, 0.91, 0.92], 0.5: [0.91, 0.922, 0.928]}, wanted, column="value")
+    (found,) = judge(made)
+    assert found.word == word
+    assert found.sentence.startswith("(1) ")
+    assert " (2) " in found.sentence
+    assert len(found.ours) == 2
 
 
-def test_levels_may_be_words() -> None:
-    rows = [
-        {"outcome": "complete", "value": value, "architecture": name, "seed_index": seed}
-        for name, values in {"cnn": [0.91, 0.92], "simple_cnn": [0.81, 0.82]}.items()
-        for seed, value in enumerate(values)
-    ]
-    first, second = answer(records(plan(field="architecture"), rows))
-    assert first.startswith("architecture cnn is better than simple_cnn by validation accuracy")
-    assert "with architecture cnn, 2 seeds." in second
+def test_what_cannot_be_tested_says_why_whatever_was_measured() -> None:
+    wanted = claim(measure="", contrast=None, direction=None, untestable="No weights are here")
+    (found,) = judge(measured(CLEAR, wanted))
+    assert (found.word, found.sentence) == ("not testable here", "No weights are here.")
 
 
-@pytest.mark.parametrize("rows", [[], [{"trial": 0, "outcome": "failed", "value": None}]])
-def test_without_a_complete_trial_there_is_no_answer(rows: list[dict[str, Any]]) -> None:
-    assert answer(records(plan(claim()), rows)) == [
-        "No trial is complete yet.",
-        "Run the study to get an answer.",
-    ]
+def test_our_figures_have_means_interval_and_seeds() -> None:
+    rising: Table = {0.0: [0.900, 0.902, 0.901], 0.5: [0.910, 0.913, 0.911]}
+    wanted = claim(id="R2.e", measure="val_accuracy", direction="higher")
+    (found,) = judge(measured(rising, wanted, column="last_val_accuracy"))
+    assert found.ours == ("90.10 % → 91.13 %: +1.03 points (0.89 points to 1.18 points), 3 seeds",)
+    assert found.reported == "92 to 93 %"
 
 
-def test_a_searchs_answer_is_its_best_trial_with_a_warning() -> None:
-    space = {
-        "learning_rate": FloatDistribution(1e-4, 1e-1, log=True),
-        "batch_size": CategoricalDistribution([64, 128]),
-    }
-    spec = StudySpec(
-        base=TrainConfig(), search=Search(space=space, trials=3), budgets={"standard": Budget()}
+def test_a_relative_difference_is_in_percent() -> None:
+    table: Table = {0.0: [1000.0, 1010.0, 990.0], 0.5: [1101.0, 1110.0, 1090.0]}
+    wanted = claim(measure="parameters", direction="higher", relative=True, margin=0.09)
+    (found,) = judge(measured(table, wanted, column="parameters"))
+    assert found.word == "reproduced"
+    assert found.sentence.endswith("3 seeds; claimed higher by more than 9.00 %.")
+    assert found.ours[0].startswith("1,000 → 1,100: +10.03 % (9.")
+
+
+def test_influence_is_in_points_of_the_variance() -> None:
+    made = factorial(
+        lambda dropout, batch, seed: 0.9 + 0.04 * dropout + 1e-5 * batch + 0.001 * seed
     )
-    rows = [
-        ("complete", 0.91, 0.0012345, 64),
-        ("complete", 0.93, 0.0054321, 128),
-        ("pruned", 0.99, 0.05, 64),
-        ("diverged", None, 0.09, 64),
-    ]
-    columns = ("outcome", "value", "learning_rate", "batch_size")
-    made = make_plan("tiny", "Which?", spec, "standard")
-    assert answer(records(made, [dict(zip(columns, row, strict=True)) for row in rows])) == [
-        "Best of 4 trials (1 pruned): 93.00% validation accuracy with learning_rate 0.00543, "
-        "batch_size 128.",
-        "It is the luckiest of them: on fresh seeds expect less than the search's own figure.",
-    ]
+    part = Part(measure="value", influence="dropout", direction="higher")
+    wanted = claim(measure="", contrast=None, direction=None, parts=[part])
+    (found,) = judge(made(wanted))
+    assert found.word == "reproduced"
+    assert found.ours[0].startswith("dropout 94.6 %, batch_size 5.4 %: +89.")
+    name = "dropout's share of the variance of value less the largest other: +89."
+    assert found.sentence.startswith(name)

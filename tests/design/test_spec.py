@@ -52,7 +52,7 @@ def refusal(**changes: Any) -> str:
         {"claims": (claim(contrast=["dropout", 0.5, 0.0]),)},
         {"budgets": {"quick": Budget(epochs=1, scientific={"dropout": levels(0.0)})}},
         {"budgets": {"quick": Budget(), "standard": Budget(seeds=5), "full": Budget()}},
-        {"captions": {0.0: "without"}, "seed": 7},
+        {"captions": {0.0: "without"}, "seed": 7, "models": "best"},
         search(),
         search(sampler="random", pruner="none"),
     ],
@@ -74,6 +74,7 @@ def test_a_good_spec_is_taken(changes: dict[str, Any]) -> None:
         ({"claims": claim()}, "claims is Claim("),
         ({"claims": [claim(measure="gap")]}, "claim T.a: measure is 'gap'; choose one of"),
         ({"budgets": {"quick": Budget(trials=3)}}, "budgets['quick'].trials is 3, and the study"),
+        ({"models": "one"}, "models is 'one'; choose one of all, best."),
         ({"seed": -1}, "seed is -1; allowed is a whole number from 0"),
         ({"seed": 0.5}, "seed is 0.5; allowed is a whole number from 0"),
     ],
@@ -202,26 +203,6 @@ def test_a_budget_that_does_not_fit_the_study_is_refused(
 def test_a_search_has_no_levels_that_a_budget_could_leave_out() -> None:
     budgets = {"quick": Budget(scientific={"dropout": (0.0,)})}
     assert refusal(**search(), budgets=budgets).endswith("is 'dropout'; choose one of none.")
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"direction": "smaller"}, "direction is 'smaller'; choose one of lower, higher."),
-        ({"margin": -0.1}, "margin is -0.1; allowed is 0 or more."),
-        ({"margin": math.nan}, "margin is nan; allowed is 0 or more."),
-        ({"margin": math.inf}, "margin is inf; allowed is 0 or more."),
-        ({"margin": "0.1"}, "margin is '0.1'; allowed is 0 or more."),
-        ({"contrast": ("epochs", 1, 2)}, "contrast is 'epochs'; choose one of dropout."),
-        ({"contrast": ("dropout", 0.0, 0.4)}, "level of dropout is 0.4; choose one of 0.0, 0.5."),
-        ({"contrast": ("dropout", 0.0)}, "contrast is ('dropout', 0.0); allowed is a field and"),
-        ({"contrast": ("dropout", 0.0, 0.5, 0.5)}, "contrast is ('dropout', 0.0, 0.5, 0.5); "),
-        ({"contrast": ("dropout", 0.5, 0.5)}, "contrast is ('dropout', 0.5, 0.5); allowed is "),
-        ({"contrast": "dropout"}, "contrast is 'dropout'; allowed is a field and two levels"),
-    ],
-)
-def test_a_claim_that_cannot_be_judged_is_refused(changes: dict[str, Any], words: str) -> None:
-    assert refusal(claims=[claim(**changes)]).startswith(f"claim T.a: {words}")
 
 
 def test_claims_are_claims_with_ids_of_their_own() -> None:

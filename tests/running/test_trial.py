@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 
+from fashion_hpo.design.claims import MEASURES
 from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.design.spec import MEASURES
 from fashion_hpo.running import workers
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores import models, registry
@@ -19,6 +19,7 @@ from tests.running.conftest import OpenSession
 SUMMARIES = {
     "best_val_accuracy", "best_epoch", "generalization_gap", "parting_epoch", "ece",
     "parameters", "flops", "model_val_accuracy", "model_val_loss", "kept_epoch", "value",
+    "confident_share", "look_alike_errors",
 }  # fmt: skip
 
 

@@ -1,0 +1,78 @@
+"""What a study found, in two or three sentences."""
+
+import math
+
+import numpy as np
+
+from fashion_hpo.analysis.cells import cells_of
+from fashion_hpo.analysis.effects import effect_of
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics import t_interval
+from fashion_hpo.analysis.verdicts import QUICK, judge
+from fashion_hpo.analysis.wording import Units, seeds, shown
+from fashion_hpo.design.claims import Part
+
+
+def answer(records: Records) -> list[str]:
+    """The study's answer: what became of its claims, and the best it has."""
+    if records.complete.empty:
+        return ["No trial is complete yet.", "Run the study to get an answer."]
+    if records.plan.search is not None:
+        return _answer_of_search(records)
+    verdicts = judge(records)
+    if not verdicts:
+        return [_comparison(records), _best_level(records)]
+    first, *others = verdicts
+    found = [f"{first.claim_id} is {first.word}: {first.sentence}"]
+    if others:
+        found.append(", ".join(f"{each.claim_id} is {each.word}" for each in others) + ".")
+    return [*found, _best_level(records)]
+
+
+def _comparison(records: Records) -> str:
+    """Best against worst level of the first scientific field, paired by seed."""
+    field = next(iter(records.plan.scientific))
+    means = records.tuned.groupby(field)["value"].mean().sort_values()
+    worst, best = means.index[0], means.index[-1]
+    if len(means) < 2:
+        return f"Only {field} {shown(best)} has complete trials yet: nothing to compare."
+    part = Part(measure="value", contrast=(field, worst, best), direction="higher")
+    cells = cells_of(records, part)
+    assert cells is not None  # both levels have values
+    found = effect_of(cells, part).values
+    if len(found) < 2:
+        return f"One seed alone cannot tell the levels of {field} apart."
+    interval = t_interval(found.tolist())
+    verb = "is better than" if interval.low > 0 else "cannot be told from"
+    evidence = f"; {QUICK}" if records.plan.budget == "quick" else ""
+    return (
+        f"{field} {shown(best)} {verb} {shown(worst)} by validation accuracy: "
+        f"{Units(part).interval(interval)}, {seeds(len(found))}{evidence}."
+    )
+
+
+def _best_level(records: Records) -> str:
+    names = list(records.plan.scientific)
+    groups = {
+        level: part.groupby("seed_index")["value"].mean().tolist()
+        for level, part in records.tuned.groupby(names)
+    }
+    level, values = max(groups.items(), key=lambda item: float(np.mean(item[1])))
+    assert isinstance(level, tuple)  # what grouping by a list gives
+    where = ", ".join(f"{name} {shown(value)}" for name, value in zip(names, level, strict=True))
+    mean, low, high = t_interval(values)
+    spread = "" if math.isnan(low) else f" (95 % interval {low:.2%} to {high:.2%})"
+    return f"Best mean validation accuracy: {mean:.2%}{spread} with {where}, {seeds(len(values))}."
+
+
+def _answer_of_search(records: Records) -> list[str]:
+    trials = records.complete
+    best = trials.iloc[int(trials["value"].to_numpy().argmax())]
+    values = ", ".join(f"{name} {shown(best[name])}" for name in records.varied)
+    total = len(records.trials)
+    pruned = int((records.trials["outcome"] == "pruned").sum())
+    return [
+        f"Best of {total} trials ({pruned} pruned): {best['value']:.2%} validation accuracy "
+        f"with {values}.",
+        "It is the luckiest of them: on fresh seeds expect less than the search's own figure.",
+    ]

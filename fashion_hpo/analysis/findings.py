@@ -1,0 +1,84 @@
+"""All claims, in order, with what the stores have on each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fashion_hpo.analysis.records import look_up_ledger, of_ledger
+from fashion_hpo.analysis.verdicts import UNTESTABLE, Verdict, untestable, verdict_of
+from fashion_hpo.design.claims import Claim
+from fashion_hpo.design.reports import CLAIMS
+from fashion_hpo.design.spec import StudySpec
+from fashion_hpo.design.study_file import list_studies, load_study
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.ledger import Ledger
+
+NOT_RUN, NO_STUDY = "not run here", "no study yet"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One claim, the study that asks about it ("": none), its verdict, and what that rests on."""
+
+    verdict: Verdict
+    study: str = ""
+    basis: str = ""
+
+
+def gather(store: Store, budget: str | None = None) -> tuple[list[Finding], list[str]]:
+    """Every claim of the reports, then those of other studies; and what studies cannot be read.
+
+    Of each study the largest complete budget counts, or the one named.
+    """
+    found: dict[str, list[Finding]] = {claim_id: [] for claim_id in CLAIMS}
+    unreadable = []
+    for name in list_studies():
+        try:
+            question, spec = load_study(name)
+        except ValueError as error:
+            unreadable.append(str(error))
+            continue
+        for finding in _of_study(store, name, question, spec, budget):
+            found.setdefault(finding.verdict.claim_id, []).append(finding)
+    for claim_id, known in CLAIMS.items():
+        if not found[claim_id]:
+            sentence = "no study here asks about it."
+            verdict = Verdict(claim_id, known.text, NO_STUDY, sentence, known.figure)
+            found[claim_id] = [Finding(verdict)]
+    return [finding for findings in found.values() for finding in findings], unreadable
+
+
+def _of_study(
+    store: Store, name: str, question: str, spec: StudySpec, budget: str | None
+) -> Iterator[Finding]:
+    testable = any(not claim.untestable for claim in spec.claims)
+    there = budget is None or budget in spec.budgets
+    ledger = look_up_ledger(store, name, question, spec, budget) if testable and there else None
+    records = None if ledger is None else of_ledger(ledger)
+    for claim in spec.claims:
+        if claim.untestable:
+            yield Finding(untestable(claim), name)
+        elif ledger is None or records is None:
+            yield Finding(_not_run(claim, name, budget), name)
+        else:
+            yield Finding(verdict_of(claim, records), name, _basis(ledger))
+
+
+def _not_run(claim: Claim, study: str, budget: str | None) -> Verdict:
+    command = f"python -m fashion_hpo.study {study}" + (f" --budget {budget}" if budget else "")
+    return Verdict(claim.id, claim.text, NOT_RUN, f"{command} would tell.", claim.reported)
+
+
+def _basis(ledger: Ledger) -> str:
+    """The budget, and how much was trained for it."""
+    plan, remaining = ledger.plan, ledger.remaining()
+    size = f"{plan.base.train_images:,} images × {plan.base.epochs} epochs"
+    tuned = f", best of {plan.nuisance_points} settings" if plan.nuisance_points > 1 else ""
+    part = f", {plan.trials - remaining} of {plan.trials} trials" if remaining else ""
+    return f"{plan.budget}: {size}{tuned}{part}"
+
+
+def tally(findings: list[Finding]) -> dict[str, int]:
+    """How many claims have each word, in the order in which readers care."""
+    order = ("reproduced", "not reproduced", "undecided", UNTESTABLE, NOT_RUN, NO_STUDY)
+    counts = {word: sum(each.verdict.word == word for each in findings) for word in order}
+    return {word: count for word, count in counts.items() if count}

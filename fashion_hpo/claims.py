@@ -1,0 +1,45 @@
+"""The reports' claims and what the stores say of each: `python -m fashion_hpo.claims`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fashion_hpo.reporting import command_line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0, whatever the verdicts are, or 2 for a store that cannot be read."""
+    made = command_line.parser("claims", "Hold every claim of the reports against the stores.")
+    command_line.add_budget(made, None, "default: of each study the largest complete one")
+    command_line.add_store(made)
+    made.add_argument("--html", type=Path, metavar="FILE", help="write the page there as well")
+    made.add_argument("--markdown", action="store_true", help="print one Markdown table")
+    return command_line.run(_run, made, argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from fashion_hpo.analysis.findings import gather
+    from fashion_hpo.reporting import claims_page
+    from fashion_hpo.reporting.document import replace
+    from fashion_hpo.reporting.publish import publish_claims
+    from fashion_hpo.stores.layout import Store
+
+    store = Store.at(args.store, args.storage)
+    findings, unreadable = gather(store, args.budget)
+    if args.html is not None:
+        replace(args.html, claims_page.page(findings, unreadable))
+    if args.markdown:
+        print(claims_page.markdown(findings))
+        return 0
+    print(claims_page.text(findings, unreadable))
+    if store.has_ledgers:  # a store without any is left without a page
+        published = publish_claims(store, findings, unreadable)
+        print(f"report    {published.page}")
+        if not published.mirrored:
+            print(f"not in MLflow ({published.away}); the same command logs it.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

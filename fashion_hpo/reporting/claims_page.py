@@ -1,0 +1,116 @@
+"""All claims in one table: for the terminal, as Markdown and as one HTML page."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from itertools import groupby
+from textwrap import indent
+
+from fashion_hpo.analysis.findings import Finding, tally
+from fashion_hpo.design.reports import REPORTS
+from fashion_hpo.reporting.document import document, section
+from fashion_hpo.reporting.tables import NONE, Cell, table, verdict_cell
+
+TITLE = "The reports' claims"
+HOW = (
+    "Every verdict rests on a 95 % interval of its own over seeds, on validation images. The "
+    "intervals are not widened for the number of claims, each of which was declared before its "
+    "study ran: where the truth lies just at a margin, one verdict in 40 is wrong."
+)
+OWN = "Other studies' claims"
+HEADINGS = ["claim", "what it says", "it reports", "measured here", "rests on", "verdict", "why"]
+
+
+def text(findings: Sequence[Finding], unreadable: Sequence[str]) -> str:
+    """A few lines for each claim, and how many have which verdict."""
+    blocks = []
+    for finding in findings:
+        verdict = finding.verdict
+        told = {
+            "reported": verdict.reported,
+            "measured": "\n          ".join(verdict.ours),
+            "rests on": _basis(finding),
+            "why": verdict.sentence,
+        }
+        lines = [f"{name:9} {what}" for name, what in told.items() if what]
+        head = f"{verdict.claim_id}  {verdict.word.upper()}  {verdict.text}"
+        blocks.append(f"{head}\n{indent(chr(10).join(lines), '      ')}")
+    return "\n".join([*blocks, "", *_unreadable(unreadable), summary(findings)])
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """`30 claims: 4 reproduced, 1 not reproduced, …`."""
+    counts = ", ".join(f"{count} {word}" for word, count in tally(list(findings)).items())
+    return f"{len(findings)} claims: {counts}"
+
+
+def markdown(findings: Sequence[Finding]) -> str:
+    """A table for a document; what is measured is in the cells, why in the page."""
+    columns = ["claim", "what it says", "it reports", "measured here", "rests on", "verdict"]
+    rows = [
+        [
+            finding.verdict.claim_id,
+            finding.verdict.text,
+            finding.verdict.reported or NONE,
+            "<br>".join(finding.verdict.ours) or NONE,
+            _basis(finding) or NONE,
+            finding.verdict.word,
+        ]
+        for finding in findings
+    ]
+    lines = [_row(columns), _row(["---"] * len(columns)), *map(_row, rows)]
+    return "\n".join([*lines, "", f"{summary(findings)}."])
+
+
+def page(findings: Sequence[Finding], unreadable: Sequence[str]) -> str:
+    """The whole page, a table for each report."""
+    head = (
+        f'<header><h1>{escape(TITLE)}</h1><p class="budget">{escape(summary(findings))}</p>'
+        f'<p class="question">{escape(HOW)}</p>'
+    )
+    if unreadable:
+        warnings = "".join(f"<p>{escape(line)}</p>" for line in _unreadable(unreadable))
+        head += f'<div class="warning" role="note">{warnings}</div>'
+    made = "<p>This page is made from the stores by</p>"
+    command = "<pre><code>python -m fashion_hpo.claims</code></pre>"
+    return document(
+        TITLE,
+        [
+            f"{head}</header>",
+            *(_part(name, list(part)) for name, part in groupby(findings, _report)),
+            section("How it was made", made + command),
+        ],
+    )
+
+
+def _part(report: str, findings: Iterable[Finding]) -> str:
+    rows: list[list[Cell]] = [
+        [
+            finding.verdict.claim_id,
+            (finding.verdict.text, "text"),
+            (finding.verdict.reported or NONE, "figure"),
+            ("\n".join(finding.verdict.ours) or NONE, "figure"),
+            (_basis(finding) or NONE, "soft"),
+            verdict_cell(finding.verdict.word),
+            (finding.verdict.sentence, "text"),
+        ]
+        for finding in findings
+    ]
+    title = f"{report} · {REPORTS[report]}" if report in REPORTS else report
+    return section(title, table(f"Claims of {report}", HEADINGS, rows))
+
+
+def _report(finding: Finding) -> str:
+    report = finding.verdict.claim_id.partition(".")[0]
+    return report if report in REPORTS else OWN
+
+
+def _basis(finding: Finding) -> str:
+    return f"{finding.study}, {finding.basis}" if finding.basis else finding.study
+
+
+def _unreadable(reasons: Iterable[str]) -> list[str]:
+    return [f"a study cannot be read, and its claims are left out: {reason}" for reason in reasons]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
