@@ -7,7 +7,7 @@ averaged over.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, get_args
 
 from fashion_hpo.design.checks import check_choice, check_count, check_mapping
@@ -30,7 +30,7 @@ MEASURES = (
 KINDS = ("contrast", "interaction", "best", "figure", "influence")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Part:
     """One statistic and what is claimed of it; exactly one of the five kinds is given.
 
@@ -48,6 +48,7 @@ class Part:
 
     measure: str = ""
     direction: Direction | None = None
+    _: KW_ONLY
     margin: float = 0.0
     contrast: Contrast | None = None
     interaction: tuple[Contrast, Contrast] | None = None

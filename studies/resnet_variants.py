@@ -1,0 +1,43 @@
+"""Is ResNet18 fast but less accurate than VGG8, and does dilation help it?
+
+Report R1 sets a dilation of 1, which is an ordinary convolution; here it is 2.  Its figure says
+fewer kernels, its text more: both are levels.  Every network has the best of the same learning
+rates.
+
+    python -m fashion_hpo.study resnet_variants
+
+About 100 to 300 images/s on two CPU cores: standard, about 35 minutes.
+"""
+
+from optuna.distributions import FloatDistribution
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.spec import Budget, Claim, Part, StudySpec, levels
+
+STUDY = StudySpec(
+    base=TrainConfig(pixel_range="symmetric", batch_size=64, schedule="constant", epochs=20),
+    scientific={
+        "architecture": levels(
+            "resnet18", "resnet18_dilated", "resnet18_narrow", "resnet18_wide", "vgg8", "vgg12"
+        )
+    },
+    nuisance={"learning_rate": FloatDistribution(1e-4, 3e-3, log=True)},
+    nuisance_points=4,
+    models="best",
+    claims=[
+        Claim(id="R1.d", parts=[
+            Part("images_per_second", "higher", contrast=("architecture", "vgg12", "resnet18")),
+            Part("val_accuracy", "lower", contrast=("architecture", "vgg8", "resnet18")),
+        ]),
+        Claim(id="R1.e", measure="val_accuracy", direction="same", margin=0.005,
+              contrast=("architecture", "resnet18", "resnet18_dilated")),
+    ],
+    budgets={
+        "quick": Budget(
+            epochs=1, train_images=300, seeds=1, nuisance_points=1,
+            scientific={"architecture": levels("resnet18", "resnet18_dilated", "vgg8")},
+        ),
+        "standard": Budget(epochs=3, train_images=1_000, nuisance_points=2),
+        "full": Budget(seeds=5),
+    },
+)  # fmt: skip
