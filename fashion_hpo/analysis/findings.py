@@ -71,7 +71,8 @@ def _not_run(claim: Claim, study: str, budget: str | None) -> Verdict:
 def _basis(ledger: Ledger) -> str:
     """The budget, and how much was trained for it."""
     plan, remaining = ledger.plan, ledger.remaining()
-    size = f"{plan.base.train_images:,} images × {plan.base.epochs} epochs"
+    epochs = "1 epoch" if plan.base.epochs == 1 else f"{plan.base.epochs} epochs"
+    size = f"{plan.base.train_images:,} images × {epochs}"
     tuned = f", best of {plan.nuisance_points} settings" if plan.nuisance_points > 1 else ""
     part = f", {plan.trials - remaining} of {plan.trials} trials" if remaining else ""
     return f"{plan.budget}: {size}{tuned}{part}"

@@ -11,7 +11,7 @@ from fashion_hpo.design.spec import StudySpec
 from fashion_hpo.design.study_file import load_study
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
-from fashion_hpo.stores.opening import read_ledger
+from fashion_hpo.stores.opening import read_ledgers
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def look_up_ledger(
     """The same, or None if the store has no results of the study."""
     budgets = [budget] if budget else [name for name in reversed(BUDGETS) if name in spec.budgets]
     plans = [make_plan(name, question, spec, budget) for budget in budgets]
-    found = [ledger for plan in plans if (ledger := read_ledger(store, plan)) is not None]
+    found = read_ledgers(store, plans)
     complete = (ledger for ledger in found if ledger.remaining() == 0)
     return next(complete, found[0] if found else None)
 

@@ -97,7 +97,8 @@ def decide(effects: np.ndarray, part: Part) -> tuple[str, str]:
 def _judge(records: Records, part: Part) -> _Finding:
     cells = cells_of(records, part)
     if cells is None:
-        return _Finding(UNDECIDED, "no trial has this measure yet.")
+        where = "" if part.epoch is None else f" at epoch {part.epoch}"
+        return _Finding(UNDECIDED, f"no trial has {part.measure}{where} yet.")
     effect, units = effect_of(cells, part), Units(part)
     count = len(effect.values)
     if count < 2:
@@ -105,10 +106,8 @@ def _judge(records: Records, part: Part) -> _Finding:
         return _Finding(UNDECIDED, few, f"{effect.means}, {seeds(count)}" if count else "")
     interval = t_interval(effect.values.tolist())
     measured = f"{effect.name}: {units.interval(interval)}, {seeds(count)}"
-    low, high = units.number(interval.low), units.number(interval.high)
-    mean = units.number(interval.mean, signed=True)
     means = f"{effect.means}: " if effect.means else ""
-    ours = f"{means}{mean} ({low} to {high}), {seeds(count)}"
+    ours = f"{means}{units.brief(interval)}, {seeds(count)}"
     if records.plan.budget == "quick":
         return _Finding(UNDECIDED, f"{measured}; {QUICK}.", ours)
     figure = part.figure if part.figure != "epochs" else records.plan.base.epochs

@@ -35,6 +35,11 @@ class Units:
             return f"{100 * value:{sign}.2f}{self._unit}"
         return plain(value, sign)
 
+    def brief(self, interval: Interval) -> str:
+        """The same, its unit named once: `+1.95 points (1.20 to 2.70)`."""
+        low, high = (self.number(end).removesuffix(self._unit) for end in interval[1:])
+        return f"{self.number(interval.mean, signed=True)} ({low} to {high})"
+
     def interval(self, interval: Interval) -> str:
         """A mean and its 95 % interval."""
         mean = self.number(interval.mean, signed=True)

@@ -8,7 +8,7 @@ from textwrap import indent
 from fashion_hpo.analysis.findings import Finding, tally
 from fashion_hpo.design.reports import REPORTS
 from fashion_hpo.reporting.document import document, section
-from fashion_hpo.reporting.tables import NONE, Cell, table, verdict_cell
+from fashion_hpo.reporting.tables import NONE, Cell, claim_cells, table
 
 TITLE = "The reports' claims"
 HOW = (
@@ -17,7 +17,8 @@ HOW = (
     "study ran: where the truth lies just at a margin, one verdict in 40 is wrong."
 )
 OWN = "Other studies' claims"
-HEADINGS = ["claim", "what it says", "it reports", "measured here", "rests on", "verdict", "why"]
+DECLARED = "Declared before the studies ran"
+HEADINGS = ["claim", "verdict", "what it says", "measured here", "why"]
 
 
 def text(findings: Sequence[Finding], unreadable: Sequence[str]) -> str:
@@ -85,18 +86,14 @@ def page(findings: Sequence[Finding], unreadable: Sequence[str]) -> str:
 def _part(report: str, findings: Iterable[Finding]) -> str:
     rows: list[list[Cell]] = [
         [
-            finding.verdict.claim_id,
-            (finding.verdict.text, "text"),
-            (finding.verdict.reported or NONE, "figure"),
-            ("\n".join(finding.verdict.ours) or NONE, "figure"),
-            (_basis(finding) or NONE, "soft"),
-            verdict_cell(finding.verdict.word),
+            *claim_cells(finding.verdict),
+            ("\n".join(finding.verdict.ours), "figures", _basis(finding)),
             (finding.verdict.sentence, "text"),
         ]
         for finding in findings
     ]
     title = f"{report} · {REPORTS[report]}" if report in REPORTS else report
-    return section(title, table(f"Claims of {report}", HEADINGS, rows))
+    return section(title, table(DECLARED, HEADINGS, rows, whole=True))
 
 
 def _report(finding: Finding) -> str:
@@ -105,7 +102,7 @@ def _report(finding: Finding) -> str:
 
 
 def _basis(finding: Finding) -> str:
-    return f"{finding.study}, {finding.basis}" if finding.basis else finding.study
+    return f"{finding.study}, {finding.basis}" if finding.basis else ""
 
 
 def _unreadable(reasons: Iterable[str]) -> list[str]:

@@ -56,8 +56,11 @@ th { font-weight: 600; box-shadow: inset 0 -2px var(--line); border: 0; position
   background: var(--page); }
 td { font-variant-numeric: tabular-nums; }
 td.text { white-space: normal; min-width: 15rem; }
-td.figure { white-space: pre-line; min-width: 10rem; max-width: 16rem; }
-td.soft { color: var(--soft); white-space: normal; min-width: 8rem; }
+td.figures { white-space: pre-line; }
+.whole table { table-layout: fixed; }
+.whole th:nth-child(1) { width: 4.5rem; }
+.whole th:nth-child(2) { width: 9rem; }
+.note { display: block; color: var(--soft); font-size: .8125rem; }
 td.word { font-weight: 600; }
 td.reproduced { color: var(--good); }
 td.not-reproduced { color: var(--bad); }
@@ -79,6 +82,12 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 .plot .parcoords .axis path, .plot .parcoords .axis line { stroke: var(--soft) !important; }
 .plot .parcoords text { text-shadow: none !important; }
 .plot .modebar { background: transparent !important; }
+@media (max-width: 52rem) {
+  .whole thead { display: none; }
+  .whole :is(table, caption, tbody, tr, td) { display: block; }
+  .whole tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
+  .whole td { border: 0; padding: .1rem 0; white-space: pre-line; }
+}
 @media (max-width: 40rem) {
   main { padding: 1.25rem .9rem 3rem; }
   h1 { font-size: 1.45rem; }

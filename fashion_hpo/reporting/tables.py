@@ -13,7 +13,8 @@ from fashion_hpo.analysis.verdicts import Verdict
 from fashion_hpo.reporting.levels import by_level, numbers, seed_interval, shown
 
 NONE = "–"
-Cell = str | tuple[str, str]  # text, or text and the class of its cell
+Cell = str | tuple[str, str] | tuple[str, str, str]
+"""Text; with the class of its cell; with a note in smaller print under it."""
 
 
 def percent(value: float) -> str:
@@ -56,24 +57,19 @@ MEASURES: dict[str, tuple[str, Callable[[float], str], str]] = {
 
 def claims_table(verdicts: Sequence[Verdict]) -> str:
     """What the study set out to check, and how each claim fared."""
-    rows: list[list[Cell]] = [
-        [
-            v.claim_id,
-            (v.text, "text"),
-            *([(v.reported, "figure")] if any(each.reported for each in verdicts) else []),
-            verdict_cell(v.word),
-            (v.sentence, "text"),
-        ]
-        for v in verdicts
+    rows = [[*claim_cells(verdict), (verdict.sentence, "text")] for verdict in verdicts]
+    headings = ["claim", "verdict", "what it says", "measured"]
+    return table("Declared before the study ran", headings, rows, whole=True)
+
+
+def claim_cells(verdict: Verdict) -> list[Cell]:
+    """The id, the verdict in its colour, and what is claimed, with the report's own figure."""
+    reported = f"reported: {verdict.reported}" if verdict.reported else ""
+    return [
+        verdict.claim_id,
+        (verdict.word, f"word {verdict.word.replace(' ', '-')}"),
+        (verdict.text, "text", reported),
     ]
-    reported = ["it reports"] if any(each.reported for each in verdicts) else []
-    headings = ["claim", "what it says", *reported, "verdict", "measured"]
-    return table("Declared before the study ran", headings, rows)
-
-
-def verdict_cell(word: str) -> Cell:
-    """A verdict's word in its colour."""
-    return word, f"word {word.replace(' ', '-')}"
 
 
 def levels_table(records: Records) -> str:
@@ -108,12 +104,22 @@ def trials_table(records: Records) -> str:
     return table(f"All trials, {order}", headings, rows)
 
 
-def table(caption: str, headings: Iterable[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """A table in a box of its own that scrolls sideways where the page is narrow."""
+def table(
+    caption: str,
+    headings: Iterable[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    whole: bool = False,
+) -> str:
+    """A table in a box of its own that scrolls where it is too long, or the page too narrow.
+
+    A `whole` one does not: where the page is narrow its cells stand one under another.
+    """
     head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    box = 'class="whole"' if whole else 'class="scroll" tabindex="0"'
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f'<div {box} role="region" aria-label="{escape(caption)}">'
         f"<table><caption>{escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
@@ -137,8 +143,9 @@ def _trial(row: Mapping[Any, object], fields: Sequence[str]) -> list[Cell]:
 def _cell(cell: Cell) -> str:
     if isinstance(cell, str):
         return f"<td>{escape(cell)}</td>"
-    content, kind = cell
-    return f'<td class="{escape(kind)}">{escape(content)}</td>'
+    content, kind, *notes = cell
+    note = "".join(f'<span class="note">{escape(each)}</span>' for each in notes if each)
+    return f'<td class="{escape(kind)}">{escape(content)}{note}</td>'
 
 
 def _interval(interval: Interval | None, write: Callable[[float], str]) -> str:

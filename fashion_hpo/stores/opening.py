@@ -4,7 +4,7 @@ import dataclasses
 import json
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import optuna
@@ -69,14 +69,24 @@ def open_ledger(
 
 
 def read_ledger(store: Store, plan: Plan) -> Ledger | None:
-    """The newest ledger of a plan's study and budget, to be read; None if there is none.
+    """The newest ledger of a plan's study and budget, to be read; None if there is none."""
+    return next(iter(read_ledgers(store, [plan])), None)
+
+
+def read_ledgers(store: Store, plans: Iterable[Plan]) -> list[Ledger]:
+    """Those of several plans that there are, in their order; opening a database takes its time.
 
     A store without a database is left without one.
     """
     if not store.has_ledgers:
-        return None
+        return []
     with store.lock("databases"):
         storage = connect(store)
+    found = (_newest(store, storage, plan) for plan in plans)
+    return [ledger for ledger in found if ledger is not None]
+
+
+def _newest(store: Store, storage: RDBStorage, plan: Plan) -> Ledger | None:
     revision = len(_revisions(storage, plan.name, plan.budget))
     if revision == 0:
         return None

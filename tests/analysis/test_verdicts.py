@@ -77,7 +77,7 @@ def test_without_trials_or_the_measure_a_claim_is_undecided() -> None:
     for made in (records(plan(claim()), []), measured(CLEAR, claim(), column="ece")):
         (found,) = judge(made)
         assert found.word == "undecided"
-        assert found.sentence == "no trial has this measure yet."
+        assert found.sentence == "no trial has generalization_gap yet."
 
 
 def test_only_complete_trials_count() -> None:
@@ -214,7 +214,7 @@ def test_our_figures_have_means_interval_and_seeds() -> None:
     rising: Table = {0.0: [0.900, 0.902, 0.901], 0.5: [0.910, 0.913, 0.911]}
     wanted = claim(id="R2.e", measure="val_accuracy", direction="higher")
     (found,) = judge(measured(rising, wanted, column="last_val_accuracy"))
-    assert found.ours == ("90.10 % → 91.13 %: +1.03 points (0.89 points to 1.18 points), 3 seeds",)
+    assert found.ours == ("90.10 % → 91.13 %: +1.03 points (0.89 to 1.18), 3 seeds",)
     assert found.reported == "92 to 93 %"
 
 
