@@ -2,7 +2,7 @@
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.training.architectures import build_for, parameter_count
+from fashion_hpo.training.architectures import CLASSICAL, build_for, parameter_count
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.train import train
@@ -20,23 +20,23 @@ def seconds(plan: Plan, splits: SearchSplits, hardware: Hardware) -> float:
     each = [
         _epoch_seconds(plan.base.replace(architecture=name), splits, hardware) for name in names
     ]
-    return plan.trials * plan.base.epochs * sum(each) / len(each)
+    return plan.trials * plan.base.epochs * sum(each) / len(each) if each else 0.0
 
 
 def model_bytes(plan: Plan) -> int:
     """Expected size of all models together, float32."""
     names = architectures_of(plan)
     sizes = [4 * parameter_count(build_for(plan.base.replace(architecture=name))) for name in names]
-    return plan.trials * sum(sizes) // len(sizes)
+    return plan.trials * sum(sizes) // len(sizes) if sizes else 0
 
 
 def architectures_of(plan: Plan) -> list[str]:
-    """Every architecture that the plan has or may propose."""
+    """Every network that the plan has or may propose; classical classifiers are left out."""
     levels = plan.scientific.get("architecture")
     if levels is None:
         distribution = plan.ranges.get("architecture")
         levels = getattr(distribution, "choices", (plan.base.architecture,))
-    return [str(name) for name in levels]
+    return [str(name) for name in levels if name not in CLASSICAL]
 
 
 def _epoch_seconds(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> float:

@@ -9,7 +9,7 @@ tests kill the process.
 import sys
 import time
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,13 +25,14 @@ from fashion_hpo.stores.layout import without_password
 from fashion_hpo.stores.ledger import Attempt, LostClaimError, Result
 from fashion_hpo.stores.models import file_hashes, read_model, write_model
 from fashion_hpo.training import memory, packaging
-from fashion_hpo.training.architectures import build_for, parameter_count
+from fashion_hpo.training.architectures import CLASSICAL, build_for, parameter_count
 from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.summaries import curve_summaries, finite
 from fashion_hpo.training.train import train
 
+Trained = Generator[Epoch, None, Result]
 NOT_THE_TRIALS_FAULT = (OptunaError, SQLAlchemyError, LostClaimError, OSError)
 """What ends the study instead, with the attempt to be closed and repeated at the next start."""
 
@@ -50,7 +51,7 @@ def run_trial(session: Session, attempt: Attempt) -> Generator[Epoch, None, Resu
     hardware = session.hardware.at(attempt.config.precision)
     session.mirror.begin(attempt, hardware)
     try:
-        result = yield from _within_memory(session, attempt, hardware)
+        result = yield from _way(attempt)(session, attempt, hardware)
     except NOT_THE_TRIALS_FAULT:
         raise
     except Exception as error:  # one trial's failure, whatever it is, must not end the others
@@ -78,6 +79,14 @@ def failure(error: Exception, hardware: Hardware) -> Result:
         traceback=without_password("".join(traceback.format_exception(error)))[-4000:],
         hardware=hardware.describe(),
     )
+
+
+def _way(attempt: Attempt) -> Callable[[Session, Attempt, Hardware], Trained]:
+    if attempt.config.architecture not in CLASSICAL:
+        return _within_memory
+    from fashion_hpo.running.classical import fit  # scikit-learn takes a second to import
+
+    return fit
 
 
 def _within_memory(

@@ -1,0 +1,113 @@
+"""The survey's classical classifiers (report R0, and R4.c), fitted by scikit-learn.
+
+A fit is one step: a trial of one epoch, with its metrics and its predictions, no curve and no
+model file.  Settings are those of the data set's own benchmark where its table names a winner
+(random forest of depth 50, SVM with C = 10, MLP with 100 hidden units), else scikit-learn's.
+"""
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import asdict
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
+
+from fashion_hpo.design.config import Epoch, TrainConfig
+from fashion_hpo.running.documents import write_documents
+from fashion_hpo.running.session import Session
+from fashion_hpo.stores.ledger import Attempt, Result
+from fashion_hpo.stores.models import file_hashes
+from fashion_hpo.training.data import Split
+from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.summaries import curve_summaries, finite
+from fashion_hpo.training.train import TRAIN_EVAL_IMAGES
+
+CLASSIFIERS: Mapping[str, Callable[[int], ClassifierMixin]] = {
+    "logistic_regression": lambda seed: LogisticRegression(max_iter=200, random_state=seed),
+    "nearest_neighbours": lambda _: KNeighborsClassifier(5, weights="distance"),
+    "svm": lambda seed: SVC(C=10.0, random_state=seed),
+    "random_forest": lambda seed: RandomForestClassifier(100, max_depth=50, random_state=seed),
+    "mlp": lambda seed: MLPClassifier((100,), random_state=seed, early_stopping=True),
+}
+"""Name to an unfitted classifier, given the seed; an `architecture` of a study like any other."""
+
+
+def fit(session: Session, attempt: Attempt, hardware: Hardware) -> Generator[Epoch, None, Result]:
+    """Fit the config's classifier, write its predictions, and return the trial's result.
+
+    Pixels are scaled to [0, 1].  Of the config only architecture, train_images and seed count.
+    """
+    with session.signals.interruptible(), threadpool_limits(hardware.threads):
+        epoch, probabilities = _fit(attempt.config, session.splits.train, session.splits.val)
+    folder, labels = session.store.trial_folder(attempt.uid), session.splits.val.labels.numpy()
+    summaries = finite(curve_summaries([epoch]))
+    logits = np.log(probabilities)
+    summaries |= write_documents(folder / "files", probabilities, logits, labels)
+    summaries["kept_epoch"] = 1.0
+    yield epoch
+    return Result(
+        outcome="complete",
+        value=epoch.val_accuracy,
+        history=[asdict(epoch)],
+        summaries=summaries,
+        files=file_hashes(folder),
+        hardware={**hardware.describe(), "model": "none: a classifier of scikit-learn"},
+    )
+
+
+def _fit(config: TrainConfig, train: Split, val: Split) -> tuple[Epoch, np.ndarray]:
+    """The one epoch, and the validation images' probabilities (N, 10)."""
+    images = train.first(config.train_images)
+    began = time.perf_counter()
+    classifier = CLASSIFIERS[config.architecture](config.seed % 2**32)
+    classifier.fit(pixels(images), images.labels.numpy())
+    fitted = time.perf_counter()
+    sample = images.first(TRAIN_EVAL_IMAGES)
+    on_train = probabilities_of(classifier, sample)
+    on_val = probabilities_of(classifier, val)
+    train_loss, train_accuracy = _score(on_train, sample.labels.numpy())
+    val_loss, val_accuracy = _score(on_val, val.labels.numpy())
+    epoch = Epoch(
+        epoch=1,
+        train_loss=train_loss,
+        train_eval_loss=train_loss,
+        train_eval_accuracy=train_accuracy,
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        learning_rate=0.0,
+        seconds=time.perf_counter() - began,
+        images_per_second=len(images) / (fitted - began),
+        timestamp=time.time_ns() // 1_000_000,
+    )
+    return epoch, on_val
+
+
+def pixels(split: Split) -> np.ndarray:
+    """float32 (N, 784) in [0, 1]."""
+    return split.images.reshape(len(split), -1).numpy().astype(np.float32) / 255
+
+
+def probabilities_of(classifier: ClassifierMixin, split: Split) -> np.ndarray:
+    """Probabilities float64 (N, 10), none of them 0, so that every loss is a number.
+
+    An SVM has margins instead; their softmax ranks the classes as it does, and is no probability.
+    """
+    if isinstance(classifier, SVC):
+        margins = classifier.decision_function(pixels(split))
+        found = np.exp(margins - margins.max(1, keepdims=True))
+    else:
+        found = classifier.predict_proba(pixels(split))
+    found = np.maximum(found, 1e-6)
+    probabilities: np.ndarray = found / found.sum(1, keepdims=True)
+    return probabilities
+
+
+def _score(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    picked = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(picked).mean()), float((probabilities.argmax(1) == labels).mean())
