@@ -88,7 +88,7 @@ def register(
     chosen: Candidate, tracker: Tracker, model: nn.Module, tags: dict[str, str], card: str
 ) -> str:
     """Register the proven model and make it champion; its version."""
-    hashes = _model_hashes(chosen.result)
+    hashes = models.hashes_in(chosen.result.files)
     version = registry.create_version(
         tracker, chosen.model_id, chosen.run_id, chosen.attempt.uid, tags, card, hashes
     )
@@ -103,7 +103,7 @@ def crown(chosen: Candidate, tracker: Tracker, version: ModelVersion, model: nn.
     UnsafeModelError or AlteredModelError, leaving the alias where it was, if what comes back
     differs.
     """
-    registry.set_manifest(tracker, version, _model_hashes(chosen.result))
+    registry.set_manifest(tracker, version, models.hashes_in(chosen.result.files))
     folder = registry.download_verified(tracker.uri, registry.address_of(version))
     images = torch.randint(0, 256, (512, 28, 28), dtype=torch.uint8)
     if found := packaging.differences(models.read_model(folder), model, images):
@@ -112,14 +112,5 @@ def crown(chosen: Candidate, tracker: Tracker, version: ModelVersion, model: nn.
 
 
 def _check_files(folder: Path, result: Result) -> None:
-    if found := models.changes(folder, _model_hashes(result)):
+    if found := models.changes(folder, models.hashes_in(result.files)):
         raise AlteredModelError(f"the model's file {found[0]}; it is not registered")
-
-
-def _model_hashes(result: Result) -> dict[str, str]:
-    """Of the model's files alone, by their path in its folder."""
-    return {
-        name.removeprefix("model/"): sha256
-        for name, sha256 in result.files.items()
-        if name.startswith("model/")
-    }

@@ -19,6 +19,7 @@ from optuna.exceptions import OptunaError
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
+from fashion_hpo.running.backbones import backbone_file
 from fashion_hpo.running.documents import write_documents
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores.layout import without_password
@@ -107,7 +108,7 @@ def _train(
 ) -> Generator[Epoch, None, Result]:
     ledger, mirror = session.ledger, session.mirror
     checkpoint = session.store.checkpoint(ledger.uid, attempt.point)
-    state = _start(attempt, hardware, checkpoint)
+    state = _start(session, attempt, hardware, checkpoint)
     mirror.log(attempt, state.history)
     for epoch in state.history:  # of an earlier attempt at this point
         ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
@@ -174,9 +175,12 @@ def _next(session: Session, epochs: Iterator[Epoch]) -> Epoch | None:
         return next(epochs, None)
 
 
-def _start(attempt: Attempt, hardware: Hardware, checkpoint: Path) -> TrainingState:
+def _start(
+    session: Session, attempt: Attempt, hardware: Hardware, checkpoint: Path
+) -> TrainingState:
     torch.set_num_threads(hardware.threads)
-    state = TrainingState(attempt.config, build_for(attempt.config), hardware)
+    network = build_for(attempt.config, backbone_file(session, attempt.config))
+    state = TrainingState(attempt.config, network, hardware)
     for half in checkpoint.parent.glob(f".{checkpoint.name}.*"):  # an attempt was killed writing it
         half.unlink()
     if checkpoint.exists():

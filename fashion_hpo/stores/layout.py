@@ -78,6 +78,10 @@ class Store:
         """A point's checkpoint in one ledger: the next attempt at it goes on from there."""
         return self.root / "checkpoints" / _confined(ledger_uid) / f"{_confined(point)}.pt"
 
+    def backbone(self, ledger_uid: str, key: str) -> Path:
+        """Weights that trials of one ledger start from, made of a model that was named."""
+        return self.root / "backbones" / _confined(ledger_uid) / f"{_confined(key)}.pt"
+
     def report(self, name: str) -> Path:
         """Where a study's report page is written."""
         return self.root / "reports" / name

@@ -114,6 +114,15 @@ def file_hashes(folder: Path) -> dict[str, str]:
     }
 
 
+def hashes_in(files: Mapping[str, str]) -> dict[str, str]:
+    """Of a trial's files, the model's alone, by their path in its folder."""
+    return {
+        name.removeprefix("model/"): sha256
+        for name, sha256 in files.items()
+        if name.startswith("model/")
+    }
+
+
 def changes(folder: Path, expected: Mapping[str, str]) -> list[str]:
     """What became of a model's files, such as "MLmodel is altered"; empty if they are the same."""
     found = file_hashes(folder)

@@ -1,0 +1,75 @@
+"""The weights behind a backbone's name, resolved to a file before the network is built.
+
+A name is `models:/NAME@ALIAS`, `models:/NAME/VERSION`, or `trial:UID` of a complete trial in this
+store.  It is resolved once for a ledger: an alias that moves later changes none of its trials.
+"""
+
+import hashlib
+import io
+from pathlib import Path
+
+import torch
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.running.session import Session
+from fashion_hpo.stores import models, registry
+from fashion_hpo.stores.ledger import Entry
+from fashion_hpo.stores.opening import all_ledgers
+from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.training.state import write_atomically
+
+TRIAL = "trial:"
+
+
+def backbone_file(session: Session, config: TrainConfig) -> Path | None:
+    """The file for the config's backbone, a plain state dict; None if it names none.
+
+    Raises ValueError for a name behind which there is no model, and UnsafeModelError for a model
+    whose files are not those that were logged.
+    """
+    name = str(config.architecture_options.get("backbone", "random"))
+    if name == "random":
+        return None
+    key = hashlib.sha256(name.encode()).hexdigest()[:16]
+    file = session.store.backbone(session.ledger.uid, key)
+    with session.store.lock("backbones"):
+        if not file.exists():
+            write_atomically(file, _state_dict(_folder(session, name)))
+    return file
+
+
+def _folder(session: Session, name: str) -> Path:
+    """The named model's files."""
+    if not name.startswith(TRIAL):
+        return registry.download_verified(session.tracker.uri, name)
+    uid = name.removeprefix(TRIAL)
+    for ledger in all_ledgers(session.store):
+        for entry in ledger.entries() if uid.startswith(f"{ledger.uid}-") else ():
+            if entry.attempt.uid == uid:
+                return _of_trial(Tracker(session.store, ledger.plan.name), entry)
+    raise ValueError(
+        f"architecture option backbone is {name!r}, and {session.store.root} has no such trial; "
+        "give the uid of a complete trial, which its run has as the tag fashion_hpo.uid."
+    )
+
+
+def _of_trial(tracker: Tracker, entry: Entry) -> Path:
+    uid = entry.attempt.uid
+    model_id = tracker.model_of(uid)
+    if model_id is None or entry.result is None:
+        raise ValueError(f"trial {uid} has no model; name a complete trial, or run it again.")
+    folder = registry.download(tracker.uri, f"models:/{model_id}")
+    if found := models.changes(folder, models.hashes_in(entry.result.files)):
+        raise models.UnsafeModelError(
+            f"the model of trial {uid} is not what was logged: {found[0]}"
+        )
+    return folder
+
+
+def _state_dict(folder: Path) -> bytes:
+    """The network's weights without the preprocessing around it."""
+    weights = models.read_model(folder).state_dict()
+    plain = {name.removeprefix("network."): value for name, value in weights.items()}
+    buffer = io.BytesIO()
+    torch.save(plain, buffer)
+    return buffer.getvalue()
