@@ -27,12 +27,12 @@ $scripts
 """)
 
 
-def document(title: str, parts: Iterable[str], scripts: Iterable[str] = ()) -> str:
-    """A page; `parts` are HTML, `scripts` JavaScript."""
+def document(title: str, parts: Iterable[str], scripts: Iterable[str] = (), style: str = "") -> str:
+    """A page; `parts` are HTML, `scripts` JavaScript, `style` is CSS of this page alone."""
     return _PAGE.substitute(
         title=escape(title),
         policy=escape(POLICY),
-        style=STYLE,
+        style=STYLE + style,
         body="\n".join(parts),
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
     )

@@ -8,8 +8,7 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from fashion_hpo.reporting.page import PAGE
-from fashion_hpo.reporting.page_style import POLICY, STYLE
+from fashion_hpo.reporting.document import document
 
 SHEET_STYLE = """
 .scroll.whole { max-height: none; }
@@ -34,14 +33,8 @@ def render(
         f'<div class="scroll whole"><table class="sheet"><thead><tr><th scope="col">option</th>'
         f"{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
-    return PAGE.substitute(
-        title=escape(title),
-        policy=escape(POLICY),
-        style=STYLE + SHEET_STYLE,
-        body=f"<header><h1>{escape(title)}</h1>{told}</header>\n{table}",
-        plotly="",
-        script="",
-    )
+    header = f"<header><h1>{escape(title)}</h1>{told}</header>"
+    return document(title, [header, table], style=SHEET_STYLE)
 
 
 def _row(heading: str, pictures: np.ndarray, names: Sequence[str]) -> str:

@@ -60,6 +60,9 @@ CATALOGUE: dict[str, Callable[..., nn.Module]] = {
 }
 """Name to builder; a builder's keyword arguments, but for dropout, are its options."""
 
+CLASSICAL = ("logistic_regression", "nearest_neighbours", "svm", "random_forest", "mlp")
+"""No networks, but an architecture of a study as well: see `running.classical`."""
+
 
 def build(
     name: str, *, dropout: float = 0.0, backbone_file: Path | None = None, **options: Option
@@ -112,8 +115,11 @@ def skeleton(name: str, options: Mapping[str, Option]) -> nn.Module:
 
 
 def check(name: str, options: Mapping[str, Option]) -> None:
-    """Raise ValueError unless the catalogue has this network with these options."""
-    skeleton(name, options)
+    """Raise ValueError unless there is this architecture, with these options."""
+    if name not in CLASSICAL:
+        skeleton(name, options)
+    elif options:
+        raise ValueError(f"architecture_options has {min(options)!r}; {name} has none.")
 
 
 def parameter_count(network: nn.Module) -> int:
@@ -128,8 +134,10 @@ def trainable_count(network: nn.Module) -> int:
 
 def _check_options(name: str, options: Mapping[str, Option]) -> None:
     """Names and types; what values make a network, its builder says."""
+    if name in CLASSICAL:
+        raise ValueError(f"architecture is {name!r}, no network; only a study can fit it.")
     if name not in CATALOGUE:
-        near = get_close_matches(name, CATALOGUE, n=2) or sorted(CATALOGUE)
+        near = get_close_matches(name, [*CATALOGUE, *CLASSICAL], n=2) or sorted(CATALOGUE)
         raise ValueError(f"architecture is {name!r}; did you mean {' or '.join(near)}?")
     known = {p.name: p for p in inspect.signature(CATALOGUE[name]).parameters.values()}
     del known["dropout"]  # a field of the config
