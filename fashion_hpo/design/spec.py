@@ -74,7 +74,7 @@ class StudySpec:
     claims: tuple[Claim, ...] | list[Claim] = ()
     captions: Mapping[Level, str] = field(default_factory=dict)  # levels shown on their own
     budgets: Mapping[str, Budget] = field(default_factory=dict)
-    models: Models = "all"  # kept: every trial's, or that of each level's best
+    models: Models = "all"  # kept: every trial's, or those that lead their level when they end
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ import torch
 from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
-from fashion_hpo.running.trial import AlteredModelError
+from fashion_hpo.running.outcome import AlteredModelError
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.tracking import Tracker

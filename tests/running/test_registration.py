@@ -9,8 +9,8 @@ from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
 from fashion_hpo.running import registration, workers
+from fashion_hpo.running.outcome import AlteredModelError
 from fashion_hpo.running.session import Session
-from fashion_hpo.running.trial import AlteredModelError
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.models import UnsafeModelError
 from tests.plans import design

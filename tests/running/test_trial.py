@@ -8,7 +8,7 @@ from mlflow.entities import Run
 from fashion_hpo.design.claims import MEASURES
 from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.running import workers
+from fashion_hpo.running import doctor, registration, workers
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
@@ -172,3 +172,23 @@ def test_early_stopping_keeps_and_compares_the_best_epoch(open_here: OpenSession
         assert entry.result.value == pytest.approx(
             entry.result.history[kept - 1]["val_accuracy"], abs=0.011
         )
+
+
+def test_a_study_may_keep_the_best_model_of_a_level(open_here: OpenSession) -> None:
+    plan = design(seeds=4, models="best")
+    session = open_here(plan)
+    run_all(session)
+    leading: dict[float, float] = {}
+    for entry in session.ledger.entries():
+        result, dropout = entry.result, entry.attempt.config.dropout
+        assert result is not None
+        assert result.value is not None
+        leads = result.value > leading.get(dropout, 0.0)
+        assert any(name.startswith("model/") for name in result.files) == leads
+        assert ("model" in result.hardware) == (not leads)
+        leading[dropout] = max(leading.get(dropout, 0.0), result.value)
+    assert sum("model" in e.result.hardware for e in session.ledger.entries() if e.result) > 0
+    tracker = session.tracker
+    assert doctor.examine(session.store, session.ledger, tracker) == []
+    best = registration.candidate(session.ledger, tracker)
+    assert best.result.value == max(leading.values())

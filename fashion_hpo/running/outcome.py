@@ -1,0 +1,137 @@
+"""What a finished training comes to: its files, written, proven and hashed, and its result."""
+
+import sys
+import time
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from fashion_hpo.design.config import field_names
+from fashion_hpo.running.documents import write_documents
+from fashion_hpo.running.session import Session
+from fashion_hpo.stores.layout import without_password
+from fashion_hpo.stores.ledger import Attempt, Result
+from fashion_hpo.stores.models import file_hashes, read_model, write_model
+from fashion_hpo.training import memory, packaging
+from fashion_hpo.training.architectures import parameter_count
+from fashion_hpo.training.data import CLASSES
+from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.packaging import ServedClassifier
+from fashion_hpo.training.state import TrainingState
+from fashion_hpo.training.summaries import curve_summaries, finite
+
+NOT_KEPT = "not kept: an earlier trial of its level did as well, and the study keeps the best"
+
+
+class AlteredModelError(RuntimeError):
+    """A model that was read back is not the one that was measured."""
+
+
+def finish(
+    session: Session, attempt: Attempt, state: TrainingState, hardware: Hardware, *, pruned: bool
+) -> Result:
+    """Write, prove and hash the trial's files; say what the trial came to."""
+    history = [asdict(epoch) for epoch in state.history]
+    summaries = finite(curve_summaries(state.history))
+    if state.history[-1].diverged:
+        reason = f"a loss was not finite in epoch {len(history)}"
+        return Result(
+            "diverged",
+            reason=reason,
+            history=history,
+            summaries=summaries,
+            hardware=_described(hardware, state),
+        )
+    folder = session.store.trial_folder(attempt.uid)
+    began = time.perf_counter()
+    model = packaging.served(state.model, attempt.config.pixel_range)
+    hardware_told = _described(hardware, state)
+    if _is_kept(session, attempt, state.history[state.kept_epoch - 1].val_accuracy):
+        probabilities = _written(session, attempt, model, folder / "model")
+    else:
+        probabilities = packaging.probabilities_of(model, session.splits.val.images)
+        hardware_told["model"] = NOT_KEPT
+    summaries["export_seconds"] = time.perf_counter() - began
+    logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    summaries |= write_documents(
+        folder / "files", probabilities, logits, session.splits.val.labels.numpy()
+    )
+    sys.audit("fashion_hpo.write", "documents written")
+    summaries["parameters"] = float(parameter_count(state.model))
+    summaries["flops"] = float(packaging.flops(state.model))
+    summaries["kept_epoch"] = float(state.kept_epoch)
+    last = state.history[-1]
+    # A design compares the last epoch of a fixed number; a search the model that is kept.
+    of_model = session.ledger.plan.search is not None or attempt.config.early_stopping_patience
+    return Result(
+        outcome="pruned" if pruned else "complete",
+        value=summaries["model_val_accuracy"] if of_model else last.val_accuracy,
+        history=history,
+        summaries=summaries,
+        files=file_hashes(folder),
+        hardware=hardware_told,
+    )
+
+
+def _described(hardware: Hardware, state: TrainingState) -> dict[str, str]:
+    """The hardware, and whether training in pieces made this another experiment."""
+    told = hardware.describe()
+    if hardware.micro_batch is not None and memory.depends_on_batch(state.model):
+        told["not_comparable"] = f"batch normalisation over {hardware.micro_batch} images"
+    return told
+
+
+def failure(error: Exception, hardware: Hardware) -> Result:
+    """The result of a trial that an exception ended."""
+    told = str(error).splitlines() or [""]
+    return Result(
+        "failed",
+        reason=without_password(f"{type(error).__name__}: {told[0]}")[:500],
+        traceback=without_password("".join(traceback.format_exception(error)))[-4000:],
+        hardware=hardware.describe(),
+    )
+
+
+def _is_kept(session: Session, attempt: Attempt, accuracy: float) -> bool:
+    """Whether the model is written: always, or where none of its level has done as well yet."""
+    if session.ledger.plan.spec.models == "all":
+        return True
+    level = _level(attempt)
+    return not any(
+        _level(entry.attempt) == level and _accuracy_kept(entry.result) >= accuracy
+        for entry in session.ledger.entries()
+        if entry.result is not None and entry.result.outcome == "complete"
+    )
+
+
+def _accuracy_kept(result: Result) -> float:
+    """Validation accuracy after the epoch whose weights a trial ended with."""
+    return float(result.history[int(result.summaries["kept_epoch"]) - 1]["val_accuracy"])
+
+
+def _level(attempt: Attempt) -> dict[str, object]:
+    """What the seeds of one point share."""
+    return {name: getattr(attempt.config, name) for name in field_names() if name != "seed"}
+
+
+def _written(
+    session: Session, attempt: Attempt, model: ServedClassifier, folder: Path
+) -> np.ndarray:
+    """Export, reload and compare; the reloaded model's probabilities.
+
+    What is measured from here on is the artifact itself, in float32, not the network in memory.
+    """
+    images = session.splits.val.images
+    metadata = {
+        "classes": list(CLASSES),
+        "point": attempt.point,
+        "config": attempt.config.to_dict(),
+    }
+    write_model(model, folder, images[:2].numpy(), metadata)
+    sys.audit("fashion_hpo.write", "model written")
+    reloaded = read_model(str(folder))
+    if found := packaging.differences(reloaded, model, images):
+        raise AlteredModelError(f"the exported model is not the trained one: {'; '.join(found)}")
+    return packaging.probabilities_of(reloaded, images)
