@@ -45,3 +45,14 @@ def test_a_block_that_learnt_nothing_hands_on_what_it_got() -> None:
             torch.nn.init.zeros_(layer.weight)
     features = torch.rand(2, 4, 7, 7)
     assert torch.equal(block(features), features)
+
+
+def test_every_3x3_convolution_of_the_blocks_is_dilated() -> None:
+    blocks = [m for m in build("resnet18_dilated", channels=2).modules() if type(m) is BasicBlock]
+    dilations = [
+        layer.dilation
+        for block in blocks
+        for layer in block.residual
+        if isinstance(layer, torch.nn.Conv2d)
+    ]
+    assert dilations == [(2, 2)] * 16
