@@ -1,8 +1,9 @@
+import pytest
 import torch
 from torch import nn
 
 from fashion_hpo.training.architectures import build
-from fashion_hpo.training.architectures.transformer import EncoderLayer, PatchEmbedding
+from fashion_hpo.training.architectures.transformer import EncoderLayer, PatchEmbedding, attend
 from fashion_hpo.training.architectures.vit import VisionTransformer
 
 
@@ -59,3 +60,19 @@ def test_its_options_are_shapes() -> None:
     assert isinstance(first, EncoderLayer)
     assert first.attention[1].heads == 4
     assert first.mlp[1].out_features == 48
+
+
+@pytest.mark.parametrize("tokens", [50, 196])
+def test_attention_is_the_same_in_both_precisions(tokens: int) -> None:
+    """With few tokens it is written out in bfloat16."""
+    torch.manual_seed(0)
+    exact = [torch.randn(2, 3, tokens, 8, requires_grad=True) for _ in range(3)]
+    rounded = [value.detach().bfloat16().requires_grad_() for value in exact]
+    outputs, coarse = attend(*exact), attend(*rounded)
+    torch.testing.assert_close(coarse.float(), outputs, atol=0.03, rtol=0.03)
+    outputs.sum().backward()
+    coarse.sum().backward()
+    for one, other in zip(exact, rounded, strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert (one.grad - other.grad.float()).norm() < 0.02 * (one.grad.norm() + 1)
