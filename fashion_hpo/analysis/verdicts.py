@@ -75,17 +75,17 @@ def untestable(claim: Claim) -> Verdict:
 def decide(effects: np.ndarray, part: Part) -> tuple[str, str]:
     """A word, and for what is undecided what would decide it; effects are differences from 0."""
     if part.direction == "same":
-        size = effects if effects.mean() >= 0 else -effects
-        interval = t_interval(size.tolist())
-        word = REFUTED if interval.low > part.margin else UNDECIDED
-        if max(-interval.low, interval.high) < part.margin:
-            word = REPRODUCED
+        size = effects if effects.mean() >= 0 else -effects  # its upper end is the farther from 0
+        above, below = REFUTED, REPRODUCED
     else:
         size = effects if part.direction == "higher" else -effects
-        interval = t_interval(size.tolist())
-        word = REPRODUCED if interval.low > part.margin else UNDECIDED
-        if interval.high < part.margin:
-            word = REFUTED
+        above, below = REPRODUCED, REFUTED
+    interval = t_interval(size.tolist())
+    word = UNDECIDED
+    if interval.low > part.margin:
+        word = above
+    elif interval.high < part.margin:
+        word = below
     if word != UNDECIDED:
         return word, ""
     needed = seeds_to_decide(size, part.margin)
