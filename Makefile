@@ -1,12 +1,18 @@
 # make study: environment, data, the quick dropout ablation.   make test: environment, every check.
 PYTHON ?= python3
 BIN := .venv/bin
-SETTINGS := MLFLOW_DISABLE_TELEMETRY=true
 
-.PHONY: study test faults check data ui lock clean
+.PHONY: study studies test faults check data ui lock clean
 
 study: .venv/installed data
 	$(BIN)/python -m fashion_hpo.study dropout_ablation --budget quick
+
+# Every study under the quick budget: that all of them run, and how long they take.
+studies: .venv/installed data
+	for file in studies/*.py; do \
+	  $(BIN)/python -m fashion_hpo.study "$$(basename "$$file" .py)" --budget quick || exit 1; \
+	done
+	$(BIN)/python -m fashion_hpo.claims
 
 test: check
 	$(BIN)/python -m pytest

@@ -1,13 +1,15 @@
 """How long a study will take here, from a short measurement."""
 
+from dataclasses import replace
+
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.training.architectures import CLASSICAL, build_for, parameter_count
+from fashion_hpo.training.architectures import CLASSICAL, build_for, parameter_count, skeleton
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
-from fashion_hpo.training.train import train
+from fashion_hpo.training.train import TRAIN_EVAL_IMAGES, train
 
-SAMPLE_IMAGES = 1_280
+SAMPLE_IMAGES = 640
 
 
 def seconds(plan: Plan, splits: SearchSplits, hardware: Hardware) -> float:
@@ -26,7 +28,8 @@ def seconds(plan: Plan, splits: SearchSplits, hardware: Hardware) -> float:
 def model_bytes(plan: Plan) -> int:
     """Expected size of all models together, float32."""
     names = architectures_of(plan)
-    sizes = [4 * parameter_count(build_for(plan.base.replace(architecture=name))) for name in names]
+    options = plan.base.architecture_options
+    sizes = [4 * parameter_count(skeleton(name, options)) for name in names]
     return plan.trials * sum(sizes) // len(sizes) if sizes else 0
 
 
@@ -41,7 +44,16 @@ def architectures_of(plan: Plan) -> list[str]:
 
 def _epoch_seconds(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> float:
     images = min(SAMPLE_IMAGES, config.train_images)
-    short = config.replace(epochs=2, train_images=images, batch_size=min(config.batch_size, images))
-    *_, last = train(short, build_for(short), splits, hardware)
-    evaluation = last.seconds - images / last.images_per_second
-    return config.train_images / last.images_per_second + evaluation
+    options = {k: v for k, v in config.architecture_options.items() if k != "backbone"}
+    short = config.replace(
+        architecture_options=options,  # which weights a network has does not change its speed
+        epochs=2,
+        warmup_epochs=0.0,
+        train_images=images,
+        batch_size=min(config.batch_size, images),
+    )
+    few = replace(splits, val=splits.val.first(images))
+    *_, last = train(short, build_for(short), few, hardware)
+    evaluation = (last.seconds - images / last.images_per_second) / (2 * images)
+    evaluated = len(splits.val) + min(TRAIN_EVAL_IMAGES, config.train_images)
+    return config.train_images / last.images_per_second + evaluated * evaluation

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.stores.layout import Store, without_password
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
+from fashion_hpo.stores.models import hashes_in
 from fashion_hpo.stores.tracking import Tracker, is_away
 from fashion_hpo.training.devices import Hardware
 
@@ -136,7 +137,8 @@ class Mirror:
         if result.files and folder.is_dir():  # a failed trial's files are proven to be nothing
             epoch = int(summaries["kept_epoch"])
             yield lambda: tracker.log_files(run_id, folder / "files")
-            yield lambda: tracker.log_model(run_id, attempt.uid, folder / "model", epoch)
+            if hashes_in(result.files):  # not every trial keeps its model
+                yield lambda: tracker.log_model(run_id, attempt.uid, folder / "model", epoch)
         told = {"outcome": result.outcome, "reason": result.reason, "traceback": result.traceback}
         tags = {name: text for name, text in told.items() if text} | dict(result.hardware)
         yield lambda: tracker.end_run(run_id, STATUSES.get(result.outcome, "FAILED"), tags)

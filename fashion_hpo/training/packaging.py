@@ -74,7 +74,8 @@ def flops(network: nn.Module) -> int:
     was_training = network.training
     network.eval()
     image = torch.zeros(1, 1, 28, 28, device=next(network.parameters()).device)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    # With gradients: the counter cannot follow a parameter's views that were made without.
+    with FlopCounterMode(display=False) as counter, torch.enable_grad():
         network(image)
     network.train(was_training)
     return int(counter.get_total_flops())

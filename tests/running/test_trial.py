@@ -174,7 +174,7 @@ def test_early_stopping_keeps_and_compares_the_best_epoch(open_here: OpenSession
         )
 
 
-def test_a_study_may_keep_the_best_model_of_a_level(open_here: OpenSession) -> None:
+def test_a_study_may_keep_the_best_model_of_a_level(store: Store, open_here: OpenSession) -> None:
     plan = design(seeds=4, models="best")
     session = open_here(plan)
     run_all(session)
@@ -188,7 +188,7 @@ def test_a_study_may_keep_the_best_model_of_a_level(open_here: OpenSession) -> N
         assert ("model" in result.hardware) == (not leads)
         leading[dropout] = max(leading.get(dropout, 0.0), result.value)
     assert sum("model" in e.result.hardware for e in session.ledger.entries() if e.result) > 0
-    tracker = session.tracker
-    assert doctor.examine(session.store, session.ledger, tracker) == []
-    best = registration.candidate(session.ledger, tracker)
+    session.mirror.publish(store.root / "reports", {}, finished=True)
+    assert doctor.examine(session.store, session.ledger, session.tracker) == []
+    best = registration.candidate(session.ledger, session.tracker)
     assert best.result.value == max(leading.values())

@@ -3,12 +3,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fashion_hpo.training.architectures import build
+from fashion_hpo.training.architectures import CATALOGUE, build, build_for
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.evaluate import logits_of
 from fashion_hpo.training.packaging import differences, flops, probabilities_of, served
-from tests.training.tiny import weights
+from tests.training.tiny import tiny_config, weights
 
 
 @pytest.mark.parametrize("pixel_range", ["unit", "symmetric"])
@@ -73,3 +73,12 @@ def test_flops_by_hand() -> None:
     network = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.Flatten(), nn.Linear(3 * 784, 10))
     assert flops(network.train()) == 2 * (784 * 3 * 9 + 3 * 784 * 10)
     assert network.training
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_flops_of_every_network_are_counted(name: str) -> None:
+    network = build_for(tiny_config(name))
+    grads = [p.requires_grad for p in network.parameters()]
+    assert flops(network) > 0
+    assert [p.requires_grad for p in network.parameters()] == grads
+    assert all(p.grad is None for p in network.parameters())

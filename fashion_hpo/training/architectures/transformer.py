@@ -70,7 +70,8 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     few = queries.shape[-2] <= FEW_TOKENS
     if few and queries.device.type == "cpu" and queries.dtype == torch.bfloat16:
         scores = queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5
-        return scores.softmax(-1).to(values.dtype) @ values
+        mixed: Tensor = scores.softmax(-1).to(values.dtype) @ values
+        return mixed
     return scaled_dot_product_attention(queries, keys, values)
 
 
