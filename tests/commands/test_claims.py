@@ -90,7 +90,11 @@ def test_every_claim_has_its_verdict_figures_and_basis(
     not_run = block(said, "R2.e")
     assert not_run.startswith("R2.e  NOT RUN HERE")
     assert "python -m fashion_hpo.study simple_vs_optimized would tell.\n" in not_run
-    assert re.search(r"^32 claims: 1 reproduced, 1 not reproduced, 2 not testable here, 28 not run here", said, re.M)
+    assert re.search(
+        r"^32 claims: 1 reproduced, 1 not reproduced, 2 not testable here, 28 not run here",
+        said,
+        re.M,
+    )
 
 
 def test_the_page_is_in_the_store_and_in_mlflow_once(
