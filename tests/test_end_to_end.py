@@ -68,7 +68,8 @@ def toured(home: Path) -> Path:
                 assert run(command) == 0, command
     finally:
         os.chdir(before)
-    assert sorted(path.name for path in home.iterdir()) == ["mlruns", "picture.png"]
+    made = ["augmentations.html", "mlruns", "picture.png"]
+    assert sorted(path.name for path in home.iterdir()) == made
     return home
 
 
