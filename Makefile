@@ -14,8 +14,10 @@ studies: .venv/installed data
 	done
 	$(BIN)/python -m fashion_hpo.claims
 
+# The faults go alone: they take all cores, and wait for what happens within bounds.
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/faults --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest tests/faults
 
 # Every fault, at every write and at many random times; `make test` runs a part of it.
 faults: .venv/installed data

@@ -50,9 +50,10 @@ def test_killed_at_every_write_of_the_next_start(lab: Lab, whole: bool, died: st
     lab.each(moments if whole else part_of(moments, died), try_out)
 
 
-def test_killed_again_and_again_at_the_same_write(lab: Lab) -> None:
+def test_killed_again_and_again_at_the_same_write(lab: Lab, whole: bool) -> None:
     plan = PLANS["a design"]
-    for write in ("trial claimed", ".pt file not yet renamed", "model written", "trial told"):
+    writes = ("trial claimed", ".pt file not yet renamed", "model written", "trial told")
+    for write in writes if whole else writes[::2]:
         store = lab.store()
         for _ in range(3):
             lab.killed(store, plan, Moment(write), "kill -9 three times at one write")
@@ -127,5 +128,5 @@ def dies_at(write: str) -> partial[None]:
 
 
 def part_of(moments: list[Moment], name: str) -> list[Moment]:
-    """Six of them, spread over the whole."""
-    return moments[len(name) % 3 :: max(1, len(moments) // 6)]
+    """Four of them, spread over the whole."""
+    return moments[len(name) % 3 :: max(1, len(moments) // 4)]

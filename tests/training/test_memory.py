@@ -57,7 +57,8 @@ WITH_NORM = {
 
 
 @pytest.mark.parametrize(("name", "depends"), [
-    *((name, False) for name in WITHOUT_NORM), *((name, True) for name in WITH_NORM),
+    *((name, False) for name in sorted(WITHOUT_NORM)),
+    *((name, True) for name in sorted(WITH_NORM)),
 ])  # fmt: skip
 def test_networks_with_batch_normalisation_depend_on_the_batch(name: str, depends: bool) -> None:
     assert memory.depends_on_batch(skeleton(name, {})) == depends
