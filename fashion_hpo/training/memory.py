@@ -1,6 +1,8 @@
 """Memory that runs out: how that is told from other errors, and what to do then."""
 
+import ctypes
 import gc
+import os
 
 import torch
 from torch import nn
@@ -27,8 +29,13 @@ def is_exhausted(error: Exception) -> bool:
 
 
 def release(hardware: Hardware) -> None:
-    """Give back what the failed training held."""
+    """Give back what the failed training held.
+
+    To the system too: threads and generated code need memory that the allocator does not give.
+    """
     gc.collect()
+    if os.name == "posix" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # glibc's
+        libc.malloc_trim(0)
     if hardware.device_type == "cuda":
         torch.cuda.empty_cache()
 
