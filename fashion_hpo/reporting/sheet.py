@@ -11,7 +11,7 @@ from PIL import Image
 from fashion_hpo.reporting.document import document
 
 SHEET_STYLE = """
-.scroll.whole { max-height: none; }
+.scroll.tall { max-height: none; }
 .sheet tbody th { position: static; box-shadow: none; border-bottom: 1px solid var(--line); }
 .sheet th, .sheet td { padding: .3rem 1.25rem .3rem 0; vertical-align: middle; }
 .sheet td { font-size: 0; }
@@ -30,7 +30,7 @@ def render(
     body = "\n".join(_row(heading, pictures, names) for heading, pictures in described)
     told = "".join(f"<p>{escape(note)}</p>" for note in notes)
     table = (
-        f'<div class="scroll whole"><table class="sheet"><thead><tr><th scope="col">option</th>'
+        f'<div class="scroll tall"><table class="sheet"><thead><tr><th scope="col">option</th>'
         f"{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
     header = f"<header><h1>{escape(title)}</h1>{told}</header>"
