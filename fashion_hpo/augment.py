@@ -15,13 +15,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = command_line.parser(
         "augment", "Write a page on which a person can see what each augmentation does."
     )
-    made.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        dest="changes",
-        help="any field of TrainConfig, such as rotation=20; 0 leaves an option out",
+    command_line.add_changes(
+        made, "any field of TrainConfig, such as rotation=20; 0 leaves an option out"
     )
     made.add_argument("--seed", default="0", metavar="N", help="of the draws; default: 0")
     made.add_argument("--data", type=Path, metavar="DIR", help="folder of the data files")

@@ -30,14 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--more-seeds", type=command_line.positive, default=0, metavar="N")
     made.add_argument("--max-trials", type=command_line.positive, metavar="N", help="then stop")
     made.add_argument("--timeout", type=float, metavar="SECONDS", help="then stop, resumable")
-    made.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        dest="changes",
-        help="change a fixed field of the study's config",
-    )
+    command_line.add_changes(made, "change a fixed field of the study's config")
     made.add_argument("--revise", action="store_true", help="start anew beside the old results")
     made.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
     return command_line.run(_run, made, argv)

@@ -10,14 +10,7 @@ from fashion_hpo.reporting import command_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0, 1 if the training diverged, 2 for bad input."""
     made = command_line.parser("train", "Train one config and print its epochs; nothing is stored.")
-    made.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        dest="changes",
-        help="any field of TrainConfig, such as architecture=optimized_cnn",
-    )
+    command_line.add_changes(made, "any field of TrainConfig, such as architecture=optimized_cnn")
     command_line.add_data(made)
     return command_line.run(_run, made, argv)
 

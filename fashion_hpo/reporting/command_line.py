@@ -51,6 +51,13 @@ def add_store(made: argparse.ArgumentParser) -> None:
     )
 
 
+def add_changes(made: argparse.ArgumentParser, what: str) -> None:
+    """--set FIELD=VALUE, any number of times; `settings` reads them."""
+    made.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes", help=what
+    )
+
+
 def add_data(made: argparse.ArgumentParser) -> None:
     """--data and --device."""
     made.add_argument("--data", type=Path, metavar="DIR", help="folder of the data files")

@@ -16,9 +16,8 @@ from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.ledger import Entry
 from fashion_hpo.stores.opening import all_ledgers
 from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.training.architectures.prompted_vit import TRIAL
 from fashion_hpo.training.state import write_atomically
-
-TRIAL = "trial:"
 
 
 def backbone_file(session: Session, config: TrainConfig) -> Path | None:

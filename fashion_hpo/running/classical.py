@@ -1,8 +1,7 @@
 """The survey's classical classifiers (report R0, and R4.c), fitted by scikit-learn.
 
 A fit is one step: a trial of one epoch, with its metrics and its predictions, no curve and no
-model file.  Settings are those of the data set's own benchmark where its table names a winner
-(random forest of depth 50, SVM with C = 10, MLP with 100 hidden units), else scikit-learn's.
+model file.  The surveys give no settings; where these are not scikit-learn's own, they are ours.
 """
 
 import time

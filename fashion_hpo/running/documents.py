@@ -2,6 +2,7 @@
 
 import csv
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ def write_documents(
         for i, name in enumerate(CLASSES)
     ]
     _write_csv(folder / "class_scores.csv", ["class", "precision", "recall", "f1", "images"], rows)
+    sys.audit("fashion_hpo.write", "documents written")
     picked = probabilities[np.arange(len(labels)), labels]
     summaries = {
         "model_val_accuracy": float((probabilities.argmax(1) == labels).mean()),

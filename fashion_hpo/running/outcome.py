@@ -58,7 +58,6 @@ def finish(
     summaries |= write_documents(
         folder / "files", probabilities, logits, session.splits.val.labels.numpy()
     )
-    sys.audit("fashion_hpo.write", "documents written")
     summaries["parameters"] = float(parameter_count(state.model))
     summaries["flops"] = float(packaging.flops(state.model))
     summaries["kept_epoch"] = float(state.kept_epoch)

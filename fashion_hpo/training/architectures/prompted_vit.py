@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from fashion_hpo.training.architectures.pretrained import load_into
 from fashion_hpo.training.architectures.vit import VisionTransformer
 
-NAMES = ("models:/", "trial:")
+TRIAL = "trial:"
+NAMES = ("models:/", TRIAL)
 """How the name of a trained backbone begins."""
 
 
