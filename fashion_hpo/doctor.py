@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fashion_hpo.reporting import command_line
 
 if TYPE_CHECKING:
-    from fashion_hpo.running.doctor import Violation
+    from fashion_hpo.running.evidence import Violation
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.ledger import Ledger
 
@@ -105,8 +105,8 @@ def _ledgers(store: "Store", name: str | None, budget: str | None) -> "list[Ledg
 
 
 def _check_store(store: "Store", fix: bool) -> "Checked":
-    from fashion_hpo.running.doctor import examine_store
     from fashion_hpo.running.mending import mend_store
+    from fashion_hpo.running.store_checks import examine_store
 
     found = examine_store(store)
     _print("store", map(str, found))

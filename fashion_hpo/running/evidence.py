@@ -27,6 +27,23 @@ ByUid = dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
+class Violation:
+    """One thing that is not as it must be.
+
+    `where` is a trial's or a ledger's uid, a point, an experiment, a version, or a path in the
+    store; `mendable` says whether `mending` can put it right with what every store has.
+    """
+
+    invariant: str
+    where: str
+    what: str
+    mendable: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.invariant}: {self.where} {self.what}"
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All trials of one ledger, the uids of those under way, and the mirror's runs and models.
 

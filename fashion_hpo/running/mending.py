@@ -10,11 +10,12 @@ from datetime import datetime
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
-from fashion_hpo.running.doctor import Violation, check_trial, examine
+from fashion_hpo.running.doctor import check_trial, examine
 from fashion_hpo.running.evidence import (
     MODEL,
     SET_ASIDE,
     Evidence,
+    Violation,
     is_final,
     local_artifacts,
     look,

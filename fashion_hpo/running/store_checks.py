@@ -1,0 +1,132 @@
+"""Check what must hold in a store beyond its ledgers: databases, addresses, files, the registry."""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.utils.file_utils import local_file_uri_to_path
+
+from fashion_hpo.running.evidence import Violation, is_held, local_artifacts, pages
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.models import changes
+from fashion_hpo.stores.opening import all_ledgers
+from fashion_hpo.stores.registry import MANIFEST, REGISTERED_NAME
+from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, prepare_tracking
+from fashion_hpo.stores.tracking import TAG
+
+
+def examine_store(store: Store) -> list[Violation]:
+    """What is wrong with a store beyond its ledgers: databases, addresses, files, the registry.
+
+    A damaged or missing database is all that is told: nothing else can be read then.
+    """
+    if damaged := list(_databases(store)):
+        return damaged
+    with store.lock("databases"):
+        prepare_tracking(store)
+        client = MlflowClient(store.tracking_uri, store.tracking_uri)
+    known = {ledger.uid for ledger in all_ledgers(store)}
+    return [
+        *(_addresses(store, client) if store.tracking is None else ()),
+        *_strays(store, known),
+        *versions(client, store.tracking_uri, lambda uid: uid.partition("-")[0] not in known),
+    ]
+
+
+def _databases(store: Store) -> Iterator[Violation]:
+    """The store's own are there, and sqlite finds them whole."""
+    embedded = (
+        ("optuna.db", store.storage, "restore it from a copy of the store"),
+        ("mlflow.db", store.tracking, "run doctor --rebuild-mlflow"),
+    )
+    for name, elsewhere, remedy in embedded:
+        path = store.root / name
+        if elsewhere is not None:
+            continue
+        if not path.exists():
+            yield Violation("database", name, f"is missing: {remedy}", mendable=False)
+        elif damage := _damage(path):
+            yield Violation("database", name, f"is damaged ({damage}): {remedy}", mendable=False)
+
+
+def _damage(database: Path) -> str:
+    try:
+        with closing(sqlite3.connect(database, timeout=LOCK_WAIT_SECONDS)) as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if found == ["ok"] else " ".join(found[0].split())[:100]
+
+
+def _addresses(store: Store, client: MlflowClient) -> Iterator[Violation]:
+    """MLflow looks for the store's files in the store; its addresses are absolute."""
+    experiments = {each.experiment_id: each for each in pages(client.search_experiments)}
+    kind = f"tags.`{TAG}.kind` LIKE '%'"
+    runs = list(pages(client.search_runs, list(experiments), filter_string=kind))
+    ours = sorted({str(run.info.experiment_id) for run in runs})
+    models = pages(client.search_logged_models, ours) if ours else ()
+    places = [
+        *((each, experiments[each].artifact_location) for each in ours),
+        *((run.info.experiment_id, run.info.artifact_uri) for run in runs),
+        *((model.experiment_id, model.artifact_location) for model in models),
+    ]
+    outside = Counter(each for each, place in places if not _is_within(place, store.artifacts))
+    for each, count in outside.items():
+        what = f"has {count} addresses outside {store.artifacts}"
+        yield Violation("address", str(experiments[each].name), what)
+
+
+def _is_within(address: str, root: Path) -> bool:
+    path = local_file_uri_to_path(address)  # type: ignore[no-untyped-call]
+    return Path(path).is_relative_to(root)
+
+
+def _strays(store: Store, known: set[str]) -> Iterator[Violation]:
+    """Folders of trials and checkpoints belong to a ledger."""
+    for uid in sorted(store.trials_under_way()):
+        if uid.rpartition("-")[0] not in known and not is_held(store, uid):
+            yield Violation("leftover", f"trials/{uid}", "is of no ledger")
+    checkpoints = store.root / "checkpoints"
+    for path in sorted(checkpoints.iterdir()) if checkpoints.exists() else []:
+        if path.name not in known:
+            yield Violation("leftover", f"checkpoints/{path.name}", "is of no ledger")
+
+
+def versions(
+    client: MlflowClient, tracking_uri: str, belongs: Callable[[str], bool]
+) -> Iterator[Violation]:
+    """One registered version a trial, with the files it was registered with."""
+    found = pages(client.search_model_versions, f"name = '{REGISTERED_NAME}'")
+    own = [version for version in found if belongs(str(version.tags.get(f"{TAG}.uid", "")))]
+    for uid, count in Counter(str(version.tags.get(f"{TAG}.uid")) for version in own).items():
+        if count > 1:
+            yield Violation("one version", uid, f"is registered as {count} versions")
+    for version in own:
+        where = f"{version.name}/{version.version}"
+        if MANIFEST not in version.tags:
+            yield Violation("version", where, "has no manifest of its files", mendable=False)
+            continue
+        address = _address(client, str(version.source))
+        for change in changes_at(tracking_uri, address, json.loads(version.tags[MANIFEST])):
+            yield Violation("version", where, f"has a model whose {change}", mendable=False)
+
+
+def _address(client: MlflowClient, source: str) -> str:
+    """Where a version's model is; nowhere, if it was deleted in MLflow."""
+    try:
+        return str(client.get_logged_model(source.removeprefix("models:/")).artifact_location)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return "/dev/null/deleted"
+
+
+def changes_at(tracking_uri: str, address: str, expected: Mapping[str, str]) -> list[str]:
+    """What became of the files at an address of MLflow's; empty if they are as expected."""
+    with local_artifacts(tracking_uri, address) as folder:
+        return changes(folder, expected)
