@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +31,30 @@ Case = TypeVar("Case")
 RUN_SECONDS = 120.0  # for a study of a few seconds: past that it hangs
 
 
+class Worker(ForkServerProcess):
+    """A process that several threads of the laboratory may start and wait for.
+
+    An exit code can be read once, and `start` reads those of all processes: a thread that reads at
+    the same time finds nothing, which the standard library takes for a code of 255.
+    """
+
+    _reading = threading.Lock()
+
+    def start(self) -> None:
+        with self._reading:
+            super().start()
+
+    def join(self, timeout: float | None = None) -> None:
+        if wait([self.sentinel], timeout):
+            with self._reading:
+                super().join()
+
+    @property
+    def exitcode(self) -> int | None:
+        with self._reading:
+            return super().exitcode
+
+
 class Lab:
     """Makes stores, runs studies in them under faults, and checks what is left of them."""
 
@@ -40,8 +65,7 @@ class Lab:
         self._folder = folder
         self._stores = 0
         self._lock = threading.Lock()
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.faults.child"])
+        multiprocessing.set_forkserver_preload(["tests.faults.child", "tests.faults.lab"])
         self._undisturbed: dict[str, Curves] = {}
 
     def store(self, *, fresh: bool = False) -> Store:
@@ -65,13 +89,13 @@ class Lab:
         with self._lock:
             self.injected[kind] += times
 
-    def start(self, store: Store, plan: Plan, fault: Fault | None = None) -> BaseProcess:
+    def start(self, store: Store, plan: Plan, fault: Fault | None = None) -> Worker:
         """A worker in a process of its own, forked from one that has imported everything."""
         return self.process(child.study, store, plan, fault)
 
-    def process(self, target: Callable[..., None], *given: object) -> BaseProcess:
+    def process(self, target: Callable[..., None], *given: object) -> Worker:
         """A function of this package in a process of its own."""
-        process = self._context.Process(target=target, args=given)
+        process = Worker(target=target, args=given)
         process.start()
         return process
 
@@ -86,7 +110,7 @@ class Lab:
         self.inject(kind, int(code != 0))
         return code != 0
 
-    def kill_later(self, process: BaseProcess, seconds: float, kind: str) -> bool:
+    def kill_later(self, process: Worker, seconds: float, kind: str) -> bool:
         """Kill a process after a while; False if it has ended before."""
         process.join(seconds)
         if process.exitcode is not None:
@@ -137,7 +161,7 @@ class Lab:
         return ledger
 
 
-def ended(process: BaseProcess) -> int:
+def ended(process: Worker) -> int:
     """A process's exit code, once it has one; one that hangs fails the test."""
     process.join(RUN_SECONDS)
     if process.exitcode is None:
