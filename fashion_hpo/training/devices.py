@@ -115,11 +115,21 @@ def _has_fast_bf16(kind: str) -> bool:
 
 def _keep_freed_memory() -> None:
     """Tell glibc to reuse freed blocks: giving each batch's activations back to the kernel and
-    faulting them in again costs a CPU training about a fifth of its speed."""
-    if not sys.platform.startswith("linux"):
+    faulting them in again costs a CPU training about a fifth of its speed.
+
+    Under a limit (`ulimit`) they go back: what torch kept would be missing for threads and code.
+    """
+    if not sys.platform.startswith("linux") or _limited():
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # absent from other C libraries
     if mallopt is not None:
         trim_threshold, mmap_max = -1, -4
         mallopt(trim_threshold, 2**31 - 1)
         mallopt(mmap_max, 0)
+
+
+def _limited() -> bool:
+    import resource  # which Windows has not
+
+    limits = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+    return any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in limits)

@@ -44,11 +44,15 @@ def normalise(images: Tensor, pixel_range: PixelRange, hardware: Hardware) -> Te
 def logits_of(
     model: nn.Module, split: Split, pixel_range: PixelRange, hardware: Hardware
 ) -> Tensor:
-    """Logits float32 (N, 10) in evaluation mode; the model's mode is put back."""
+    """Logits float32 (N, 10) in evaluation mode; the model's mode is put back.
+
+    Where memory is short, no more images pass at once than in training.
+    """
+    at_once = min(EVALUATION_BATCH, hardware.micro_batch or EVALUATION_BATCH)
     was_training = model.training
     model.eval()
     parts = []
-    for images in split.images.split(EVALUATION_BATCH):
+    for images in split.images.split(at_once):
         with hardware.autocast():
             parts.append(model(normalise(images, pixel_range, hardware)).float())
     model.train(was_training)

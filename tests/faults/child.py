@@ -158,10 +158,13 @@ def with_loss(value: float, epoch: int) -> None:
 
 
 def with_memory_left(megabytes: int) -> None:
-    """A fault: this process may only have so much memory more than it has."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    """A fault: this process may only have so much memory more than it has.
+
+    What is only reserved does not count: how much that is depends on threads and processors.
+    """
+    pages = int(Path("/proc/self/statm").read_text().split()[5])
     limit = pages * resource.getpagesize() + megabytes * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def recording(path: Path) -> None:
