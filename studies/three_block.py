@@ -8,7 +8,6 @@ the digit counts of MNIST's test set.  Fashion-MNIST has 1,000 test images of ev
 
     python -m fashion_hpo.study three_block
 
-Three trials of about 9 minutes each on two CPU cores.
 """
 
 from fashion_hpo.design.config import TrainConfig
@@ -28,7 +27,7 @@ STUDY = StudySpec(
     ],
     budgets={
         "quick": Budget(epochs=2, train_images=2_000, seeds=2),
-        "standard": Budget(train_images=15_000),
+        "standard": Budget(train_images=6_000),
         "full": Budget(seeds=5),
     },
 )
