@@ -50,7 +50,8 @@ def column_of(measure: str) -> str:
 def cells_of(records: Records, part: Part) -> Cells | None:
     """A part's measure in the cells of the plan; None if no trial has it."""
     scientific = records.plan.scientific
-    trials = records.tuned.assign(measured=_measured(records, part))
+    compared = records.untuned if part.untuned else records.tuned
+    trials = compared.assign(measured=_measured(records.epochs, compared, part))
     if not trials["measured"].notna().any() or any(name not in trials for name in scientific):
         return None
     by_cell = trials.dropna(subset="measured").groupby([*scientific, "seed_index"])["measured"]
@@ -61,9 +62,8 @@ def cells_of(records: Records, part: Part) -> Cells | None:
     return Cells(tuple(scientific), levels, np.array(values, dtype=float))
 
 
-def _measured(records: Records, part: Part) -> "pd.Series[float]":
+def _measured(epochs: pd.DataFrame, trials: pd.DataFrame, part: Part) -> "pd.Series[float]":
     """By the trials' index; NaN where a trial has no such measure."""
-    trials, epochs = records.tuned, records.epochs
     if part.epoch is None:
         found = trials.get(column_of(part.measure))
     elif part.measure in epochs:

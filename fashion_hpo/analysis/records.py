@@ -48,6 +48,15 @@ class Records:
         return tuned(self.complete, list(self.plan.scientific), list(self.plan.spec.nuisance))
 
     @property
+    def untuned(self) -> pd.DataFrame:
+        """The complete trials at the base's own nuisance values."""
+        base, complete = self.plan.base, self.complete
+        own = pd.Series(True, index=complete.index)
+        for name in self.plan.spec.nuisance:
+            own &= complete[name] == getattr(base, name)
+        return complete[own]
+
+    @property
     def not_comparable(self) -> int:
         """How many ran to their end in pieces, for want of memory, and differ by that."""
         ended = self.trials["outcome"] == "complete"

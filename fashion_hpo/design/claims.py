@@ -56,6 +56,7 @@ class Part:
     figure: float | Literal["epochs"] | None = None
     influence: str | None = None
     at: Mapping[str, Level] = field(default_factory=dict)  # levels of other fields to look at
+    untuned: bool = False  # at the base's own nuisance values, not at each level's best
     epoch: int | None = None  # where on the curve, if not at its end
     relative: bool = False  # a contrast as a share of its first side, and the margin as well
 
@@ -91,10 +92,13 @@ class Claim(Part):
         return () if self.untestable else self.parts or (self,)
 
 
-def check_claims(claims: Sequence[object], scientific: Design, epochs: int) -> None:
+def check_claims(
+    claims: Sequence[object], scientific: Design, epochs: int, *, untuned: bool = False
+) -> None:
     """Raise ValueError, naming claim and field, for a claim that the design cannot answer.
 
-    `epochs` are the most that a budget trains.
+    `epochs` are the most that a budget trains; `untuned` says whether the base's own nuisance
+    values are among the points.
     """
     for claim in claims:
         if not isinstance(claim, Claim):
@@ -104,6 +108,11 @@ def check_claims(claims: Sequence[object], scientific: Design, epochs: int) -> N
         for number, part in enumerate(claim.all_parts, 1):
             named = f"{where}, part {number}" if claim.parts else where
             _check_part(named, part, scientific, epochs)
+            if part.untuned and not untuned:
+                raise ValueError(
+                    f"{named}: untuned is True, and the base's own nuisance values are no point of "
+                    "the study; set nuisance_base."
+                )
     ids = [claim.id for claim in claims if isinstance(claim, Claim)]
     if twice := [name for name in ids if ids.count(name) > 1]:
         raise ValueError(f"claims has {twice[0]!r} twice; give each claim an id of its own.")

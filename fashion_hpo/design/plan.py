@@ -84,12 +84,13 @@ class Plan:
 
     def extent(self) -> dict[str, Any]:
         """What may grow: more levels, seeds, nuisance points or trials."""
-        return {
+        extent = {
             "scientific": {name: list(values) for name, values in self.scientific.items()},
             "seeds": self.seeds,
             "nuisance_points": self.nuisance_points,
             "trials": self.trials,
         }
+        return extent | ({"nuisance_base": True} if self.spec.nuisance_base else {})
 
 
 def make_plan(
@@ -177,12 +178,23 @@ def sampler_seed(study_seed: int, worker: int, trials: int) -> int:
 
 
 def nuisance_values(plan: Plan) -> list[dict[str, Any]]:
-    """Scrambled Sobol points over the nuisance ranges; more points keep the first ones."""
+    """Scrambled Sobol points over the nuisance ranges; more points keep the first ones.
+
+    The base's own values come before them where the study asks for that.
+    """
     if not plan.spec.nuisance:
         return [{}]
+    if not plan.spec.nuisance_base:
+        return _sobol(plan, plan.nuisance_points)
+    own = {name: getattr(plan.base, name) for name in sorted(plan.spec.nuisance)}
+    return [own, *_sobol(plan, plan.nuisance_points - 1)]
+
+
+def _sobol(plan: Plan, count: int) -> list[dict[str, Any]]:
+    if count == 0:
+        return []
     from scipy.stats.qmc import Sobol  # here: half a second that --help need not wait for
 
-    count = plan.nuisance_points
     sequence = Sobol(len(plan.spec.nuisance), rng=sampler_seed(plan.spec.seed, 0, 0))
     unit = sequence.random_base2(math.ceil(math.log2(count)) if count > 1 else 0)[:count]
     ranges = sorted(plan.spec.nuisance.items())  # reordered keys are the same study

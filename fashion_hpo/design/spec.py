@@ -20,6 +20,7 @@ from optuna.distributions import (
 from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.design.checks import check_choice, check_count, check_mapping
 from fashion_hpo.design.claims import Claim as Claim  # a study file has all it needs from here
+from fashion_hpo.design.claims import Direction as Direction
 from fashion_hpo.design.claims import Level as Level
 from fashion_hpo.design.claims import Part as Part
 from fashion_hpo.design.claims import check_claims
@@ -69,6 +70,7 @@ class StudySpec:
     scientific: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
     nuisance: Mapping[str, BaseDistribution] = field(default_factory=dict)
     nuisance_points: int = 1
+    nuisance_base: bool = False  # the first of them is the base's own value of every field
     seeds: int = 3
     search: Search | None = None
     claims: tuple[Claim, ...] | list[Claim] = ()
@@ -82,7 +84,7 @@ class StudySpec:
         _check_counts(self)
         _check_roles(self)
         _check_budgets(self)
-        check_claims(self.claims, self.scientific, _most_epochs(self))
+        check_claims(self.claims, self.scientific, _most_epochs(self), untuned=self.nuisance_base)
 
     @property
     def kind(self) -> str:
@@ -111,6 +113,8 @@ def _check_types(spec: StudySpec) -> None:
         check_mapping("search.space", spec.search.space)
     if not isinstance(spec.claims, tuple | list):
         raise ValueError(f"claims is {spec.claims!r}; allowed is a list of Claims.")
+    if type(spec.nuisance_base) is not bool:
+        raise ValueError(f"nuisance_base is {spec.nuisance_base!r}; allowed is True or False.")
     if type(spec.seed) is not int or spec.seed < 0:
         raise ValueError(f"seed is {spec.seed!r}; allowed is a whole number from 0.")
 
@@ -136,6 +140,8 @@ def _check_roles(spec: StudySpec) -> None:
     twice = set(spec.scientific) & set(spec.nuisance)
     if twice:
         raise ValueError(f"{min(twice)} is both scientific and nuisance; give it one role.")
+    if spec.nuisance_base and not spec.nuisance:
+        raise ValueError("nuisance_base is True without nuisance; name a nuisance field's range.")
     check_levels(spec.base, spec.scientific, "scientific")
     for role, ranges in (("nuisance", spec.nuisance), ("search.space", space)):
         for name, distribution in ranges.items():

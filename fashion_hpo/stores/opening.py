@@ -169,6 +169,7 @@ def _kept_plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
             scientific={field: tuple(levels) for field, levels in extent["scientific"].items()},
             nuisance={} if search else ranges,
             nuisance_points=extent["nuisance_points"],
+            nuisance_base=extent.get("nuisance_base", False),
             seeds=extent["seeds"],
             search=search,
             budgets={budget: Budget()},

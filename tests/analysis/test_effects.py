@@ -1,16 +1,21 @@
 """Every kind of statistic, by hand."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from optuna.distributions import FloatDistribution
 
 from fashion_hpo.analysis.cells import cells_of
 from fashion_hpo.analysis.effects import Effect, effect_of
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.design.claims import Part
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.plan import make_plan
+from fashion_hpo.design.spec import Budget, StudySpec
 from tests.analysis.made import factorial, plan, records
 
 CONTRAST = ("dropout", 0.0, 0.5)
@@ -196,3 +201,26 @@ def test_levels_may_be_words() -> None:
     effect = found(records(plan(field="architecture"), rows), part)
     assert effect.values.tolist() == [0.25]
     assert isinstance(effect.values, np.ndarray)
+
+
+def test_a_part_may_be_judged_at_the_bases_own_nuisance_values() -> None:
+    """At 1e-3 the levels differ by 0.1; at the rate that is best for each, they do not."""
+    accuracy = {(0.0, 1e-3): 0.9, (0.0, 1e-2): 0.8, (0.5, 1e-3): 0.8, (0.5, 1e-2): 0.9}
+    rows = [
+        {"trial": 0, "outcome": "complete", "dropout": dropout, "learning_rate": rate,
+         "seed_index": seed, "value": value}
+        for (dropout, rate), value in accuracy.items()
+        for seed in range(2)
+    ]  # fmt: skip
+    spec = StudySpec(
+        base=TrainConfig(learning_rate=1e-3),
+        scientific={"dropout": (0.0, 0.5)},
+        nuisance={"learning_rate": FloatDistribution(1e-4, 1e-1, log=True)},
+        nuisance_points=2,
+        nuisance_base=True,
+        budgets={"standard": Budget()},
+    )
+    made = records(make_plan("tiny", "Does it?", spec, "standard"), rows)
+    tuned = Part(measure="value", contrast=CONTRAST, direction="lower")
+    assert found(made, tuned).values == pytest.approx([0.0, 0.0])
+    assert found(made, replace(tuned, untuned=True)).values == pytest.approx([-0.1, -0.1])

@@ -184,6 +184,16 @@ def test_a_larger_study_keeps_its_points_and_its_identity(changes: dict[str, Any
     assert larger.extent() != plan().extent()
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_bases_own_nuisance_values_may_be_the_first_point(count: int) -> None:
+    drawn = nuisance_values(plan(design(nuisance_points=count - 1))) if count > 1 else []
+    made = plan(design(nuisance_points=count, nuisance_base=True))
+    assert nuisance_values(made) == [{n: getattr(made.base, n) for n in NUISANCE}, *drawn]
+    assert made.identity() == plan().identity()
+    assert made.extent()["nuisance_base"]
+    assert "nuisance_base" not in plan().extent()
+
+
 def test_more_seeds_are_added_to_the_budgets() -> None:
     assert plan(more_seeds=2).seeds == 4
     assert set(ids(plan())) < set(ids(plan(more_seeds=2)))

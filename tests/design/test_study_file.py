@@ -70,13 +70,16 @@ def test_larger_budgets_train_longer(name: str) -> None:
 
 def test_every_claim_of_the_reports_is_asked_by_exactly_one_study() -> None:
     ids = [claim.id for name in STUDIES for claim in load_study(name)[1].claims]
-    assert sorted(ids) == sorted(CLAIMS)
+    assert len(set(ids)) == len(ids)
+    assert set(ids) - set(CLAIMS) == {"R2.c, tuned"}  # a further answer to a report's question
+    assert set(CLAIMS) <= set(ids)
 
 
 def test_a_studys_claims_say_what_the_reports_table_says() -> None:
     for name in STUDIES:
         for claim in load_study(name)[1].claims:
-            assert (claim.text, claim.reported) == CLAIMS[claim.id]
+            if claim.id in CLAIMS:
+                assert (claim.text, claim.reported) == CLAIMS[claim.id]
 
 
 def test_the_list_has_every_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
