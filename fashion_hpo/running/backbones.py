@@ -1,7 +1,8 @@
 """The weights behind a backbone's name, resolved to a file before the network is built.
 
-A name is `models:/NAME@ALIAS`, `models:/NAME/VERSION`, or `trial:UID` of a complete trial in this
-store.  It is resolved once for a ledger: an alias that moves later changes none of its trials.
+A name is `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `trial:UID` of a complete trial in this
+store, or `imagenet`.  It is resolved once for a ledger: an alias that moves later changes none of
+its trials.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import io
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.running.session import Session
@@ -16,6 +18,7 @@ from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.ledger import Entry
 from fashion_hpo.stores.opening import all_ledgers
 from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.training.architectures.imagenet_vit import IMAGENET, imagenet_vit
 from fashion_hpo.training.architectures.prompted_vit import TRIAL
 from fashion_hpo.training.state import write_atomically
 
@@ -29,11 +32,17 @@ def backbone_file(session: Session, config: TrainConfig) -> Path | None:
     name = str(config.architecture_options.get("backbone", "random"))
     if name == "random":
         return None
+    if name == IMAGENET and config.pixel_range != "unit":
+        raise ValueError(
+            f"pixel_range is {config.pixel_range!r} with the backbone imagenet, which takes pixels "
+            "in [0, 1]; set it to 'unit'."
+        )
     key = hashlib.sha256(name.encode()).hexdigest()[:16]
     file = session.store.backbone(session.ledger.uid, key)
     with session.store.lock("backbones"):
         if not file.exists():
-            write_atomically(file, _state_dict(_folder(session, name)))
+            weights = imagenet_vit() if name == IMAGENET else _weights(_folder(session, name))
+            write_atomically(file, _saved(weights))
     return file
 
 
@@ -65,10 +74,13 @@ def _of_trial(tracker: Tracker, entry: Entry) -> Path:
     return folder
 
 
-def _state_dict(folder: Path) -> bytes:
-    """The network's weights without the preprocessing around it."""
+def _weights(folder: Path) -> dict[str, Tensor]:
+    """The network's, without the preprocessing around it."""
     weights = models.read_model(folder).state_dict()
-    plain = {name.removeprefix("network."): value for name, value in weights.items()}
+    return {name.removeprefix("network."): value for name, value in weights.items()}
+
+
+def _saved(weights: dict[str, Tensor]) -> bytes:
     buffer = io.BytesIO()
-    torch.save(plain, buffer)
+    torch.save(weights, buffer)
     return buffer.getvalue()

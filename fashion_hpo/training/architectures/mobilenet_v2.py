@@ -10,14 +10,16 @@ scaled as the config says and not by ImageNet's means; batch normalisation adapt
 """
 
 import math
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from fashion_hpo.training.architectures.pretrained import load_into
+from fashion_hpo.training.architectures.pretrained import (
+    load_into,
+    published_weights,
+    torchvision_models,
+)
 
 
 def mobilenet_v2(
@@ -30,9 +32,13 @@ def mobilenet_v2(
 ) -> nn.Sequential:
     """Resize; features, their channels times `width_multiplier`; mean over the places; head."""
     _check(image_size, width_multiplier)
-    published = _torchvisions().mobilenet_v2(width_mult=width_multiplier)
+    models = torchvision_models("mobilenet_v2")
+    published = models.mobilenet_v2(width_mult=width_multiplier)
     if weights == "imagenet" and not next(published.parameters()).is_meta:
-        load_into(published, _imagenet_weights(), "ImageNet's MobileNetV2")
+        found = published_weights(
+            models.MobileNet_V2_Weights.IMAGENET1K_V1, "weights", "set weights to 'none'"
+        )
+        load_into(published, found, "ImageNet's MobileNetV2")
     return nn.Sequential(
         Resize(image_size), published.features,
         nn.AdaptiveAvgPool2d(1), nn.Flatten(),
@@ -61,31 +67,3 @@ def _check(image_size: int, width_multiplier: float) -> None:
         raise ValueError(
             f"architecture option width_multiplier is {width_multiplier!r}; allowed is more than 0."
         )
-
-
-def _torchvisions() -> Any:
-    try:
-        from torchvision import models
-    except (ImportError, RuntimeError) as error:  # absent, or built for another torch
-        raise ValueError(
-            "architecture is 'mobilenet_v2', which needs torchvision, and that cannot be loaded "
-            f"({error}); install the one that belongs to torch {torch.__version__}."
-        ) from None
-    return models
-
-
-def _imagenet_weights() -> dict[str, Tensor]:
-    """torchvision's file, from torch's cache or else downloaded into it."""
-    published = _torchvisions().MobileNet_V2_Weights.IMAGENET1K_V1
-    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(published.url).name
-    try:
-        found: dict[str, Tensor] = published.get_state_dict(
-            progress=False, check_hash=True, weights_only=True
-        )
-    except Exception as error:  # networks and damaged files fail in every way there is
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"architecture option weights is 'imagenet', and {published.url} cannot be had "
-            f"({reason}); put that file at {file}, or set weights to 'none'."
-        ) from None
-    return found

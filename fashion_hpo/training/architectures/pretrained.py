@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,37 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise ValueError(f"the weights {file} are no state dict; give one that torch.save wrote.")
     return weights
+
+
+def torchvision_models(architecture: str) -> Any:
+    """torchvision's networks; raises ValueError, naming ours that needs them, if it has none."""
+    try:
+        from torchvision import models
+    except (ImportError, RuntimeError) as error:  # absent, or built for another torch
+        raise ValueError(
+            f"architecture is {architecture!r}, which needs torchvision, and that cannot be loaded "
+            f"({error}); install the one that belongs to torch {torch.__version__}."
+        ) from None
+    return models
+
+
+def published_weights(published: Any, option: str, else_do: str) -> dict[str, Tensor]:
+    """One of torchvision's `Weights`, from torch's cache or else downloaded into it.
+
+    Raises ValueError, naming the option that is "imagenet" and where to put the file by hand.
+    """
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(published.url).name
+    try:
+        found: dict[str, Tensor] = published.get_state_dict(
+            progress=False, check_hash=True, weights_only=True
+        )
+    except Exception as error:  # networks and damaged files fail in every way there is
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"architecture option {option} is 'imagenet', and {published.url} cannot be had "
+            f"({reason}); put that file at {file}, or {else_do}."
+        ) from None
+    return found
 
 
 def load_into(

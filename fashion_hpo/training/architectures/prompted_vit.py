@@ -6,7 +6,8 @@ Deep: every layer has 20 of its own, in the place of the last layer's (24,970).
 
 What the report's backbone was trained on is not stated.  The option `backbone` says it here:
 "random", a frozen initialisation from the seed, the likely reading; or a trained `vit`, under a
-name that the caller resolves to a file of weights ("models:/NAME@champion", "trial:UID").
+name that the caller resolves to a file of weights ("models:/NAME@champion", "trial:UID", or
+"imagenet", see `imagenet_vit`).
 
 Departures: dropout acts on the prompts and before the head; the frozen layers have none, so that
 the features which the prompts steer do not themselves vary.
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from fashion_hpo.training.architectures.imagenet_vit import IMAGENET, OPTIONS
 from fashion_hpo.training.architectures.pretrained import load_into
 from fashion_hpo.training.architectures.vit import VisionTransformer
 
@@ -38,7 +40,7 @@ def vit_shallow_prompts(
     mlp_ratio: int = 4,
 ) -> nn.Module:
     """`prompts` at the input; the other options are the backbone's, as `vit` has them."""
-    _check_name(backbone)
+    _check_backbone(backbone, patch, width, depth, heads, mlp_ratio)
     return PromptedTransformer(1, prompts, dropout, patch, width, depth, heads, mlp_ratio)
 
 
@@ -54,7 +56,7 @@ def vit_deep_prompts(
     mlp_ratio: int = 4,
 ) -> nn.Module:
     """`prompts` at every layer; the other options are the backbone's, as `vit` has them."""
-    _check_name(backbone)
+    _check_backbone(backbone, patch, width, depth, heads, mlp_ratio)
     return PromptedTransformer(depth, prompts, dropout, patch, width, depth, heads, mlp_ratio)
 
 
@@ -104,9 +106,15 @@ class PromptedTransformer(VisionTransformer):
         return torch.cat([tokens[:, :1], each, tokens[:, -patches:]], 1)
 
 
-def _check_name(backbone: str) -> None:
-    if backbone != "random" and not backbone.startswith(NAMES):
+def _check_backbone(backbone: str, *options: int) -> None:
+    if backbone == IMAGENET and options != tuple(OPTIONS.values()):
+        fitting = ", ".join(f"{name} {value}" for name, value in OPTIONS.items())
         raise ValueError(
-            f"architecture option backbone is {backbone!r}; allowed is random, or the name of a "
-            f"trained vit that begins with {' or '.join(NAMES)}."
+            "architecture option backbone is 'imagenet', whose weights fit no other options than "
+            f"{fitting}; set them."
+        )
+    if backbone not in ("random", IMAGENET) and not backbone.startswith(NAMES):
+        raise ValueError(
+            f"architecture option backbone is {backbone!r}; allowed is random, imagenet, or the "
+            f"name of a trained vit that begins with {' or '.join(NAMES)}."
         )
