@@ -20,7 +20,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.design.plan import make_plan
     from fashion_hpo.design.study_file import load_study
     from fashion_hpo.stores.layout import Store
-    from fashion_hpo.stores.opening import read_ledger
+    from fashion_hpo.stores.opening import confirmation_of, read_ledger
 
     store = Store.at(args.store, args.storage)
     question, spec = load_study(args.name)
@@ -41,6 +41,9 @@ def _run(args: argparse.Namespace) -> int:
             f"  {budget:9} {ledger.plan.trials} points: {outcomes or 'none done'}, "
             f"{running} running, {ledger.remaining()} to go{top}"
         )
+        if (confirming := confirmation_of(store, ledger)) is not None:
+            left, planned = confirming.remaining(), confirming.plan.trials
+            print(f"  {'':9} confirmation: {planned - left} of {planned} trainings done")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -72,11 +73,12 @@ def _dry_run(plan: "Plan") -> int:
 
 
 def _train(plan: "Plan", args: argparse.Namespace) -> int:
-    from fashion_hpo.reporting.terminal import Progress, clock, plan_lines
-    from fashion_hpo.running import estimate, parallel, reconcile, scaling, session, workers
+    from fashion_hpo.reporting.publish import publish
+    from fashion_hpo.running import confirmation, parallel, scaling, session
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.relocation import relocate
 
+    began = time.monotonic()
     store = Store.at(args.store, args.storage)
     session.check_architectures(plan)
     if moved := relocate(store):
@@ -93,6 +95,30 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
         threads=parallel.threads_for(count, args.device),
     )
     here.signals.install()
+    done = _work(here, args, count, why, args.max_trials, args.timeout)
+    confirming = None
+    if confirmation.is_due(here.ledger):
+        publish(here.mirror)  # the search itself is done; what follows may be cut short
+        confirming = confirmation.open_confirmation(here, data=args.data, device=args.device)
+    if confirming is not None:
+        trials = None if args.max_trials is None else args.max_trials - done
+        seconds = None if args.timeout is None else args.timeout - (time.monotonic() - began)
+        _work(confirming, args, count, "", trials, seconds)
+    return _close(here, confirming, args)
+
+
+def _work(
+    here: "Session",
+    args: argparse.Namespace,
+    count: int,
+    why: str,
+    max_trials: int | None,
+    timeout: float | None,
+) -> int:
+    """Mend and run one ledger; how many trials ended."""
+    from fashion_hpo.reporting.terminal import Progress, clock, plan_lines
+    from fashion_hpo.running import estimate, parallel, reconcile, workers
+
     plan = here.ledger.plan
     print("\n".join(plan_lines(plan)))
     for mended in reconcile.reconcile(here.mirror):
@@ -110,38 +136,43 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
         print(f"workers: {count}{why}{crowding}")
     events: Iterator[workers.Event | parallel.WorkerDied]
     if count == 1:
-        events = workers.work(here, max_trials=args.max_trials, timeout=args.timeout)
+        events = workers.work(here, max_trials=max_trials, timeout=timeout)
     else:
         events = parallel.work(
             here,
             count,
             data=args.data,
             device=args.device,
-            max_trials=args.max_trials,
-            timeout=args.timeout,
+            max_trials=max_trials,
+            timeout=timeout,
         )
     progress = Progress(plan, remaining, seconds, sys.stdout, count)
+    done = 0
     for event in events:
         progress.show(event)
-    return _close(here, args)
+        done += isinstance(event, workers.TrialEnded)
+    return done
 
 
-def _close(here: "Session", args: argparse.Namespace) -> int:
+def _close(here: "Session", confirming: "Session | None", args: argparse.Namespace) -> int:
     """Report, and say what is left to whom."""
     from fashion_hpo.reporting.publish import publish
     from fashion_hpo.running import reconcile
 
-    if here.mirror.away:  # perhaps it is back
-        list(reconcile.reconcile(here.mirror))
+    sessions = [each for each in (here, confirming) if each is not None]
+    for each in sessions:
+        if each.mirror.away:  # perhaps it is back
+            list(reconcile.reconcile(each.mirror))
     published = publish(here.mirror)
     print("", *published.answer, "", sep="\n")
     if not published.mirrored:
-        print(f"not in MLflow yet ({here.mirror.away}); the same command logs what it lacks.")
+        print(f"not in MLflow yet ({published.away}); the same command logs what it lacks.")
     where = "" if args.store == command_line.DEFAULT_STORE else f" --store {args.store}"
     print(f"report    {published.page}")
     print(f"look      python -m fashion_hpo.ui{where}")
     print(f"register  python -m fashion_hpo.register {here.ledger.plan.name}{where}")
-    remaining, running = here.ledger.remaining(), here.ledger.running()
+    remaining = sum(each.ledger.remaining() for each in sessions)
+    running = sum(each.ledger.running() for each in sessions)
     if running:
         print(f"{running} point(s) are under way in other workers, the last of which reports.")
     if remaining > running:

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
+from fashion_hpo.analysis import budget_bootstrap
 from fashion_hpo.analysis.cells import cells_of
 from fashion_hpo.analysis.effects import effect_of
 from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.selection import Finalist, audit, finalists, mean_bias, winner
 from fashion_hpo.analysis.statistics import t_interval
 from fashion_hpo.analysis.verdicts import QUICK, judge
 from fashion_hpo.analysis.wording import Units, seeds, shown
@@ -66,6 +68,9 @@ def _best_level(records: Records) -> str:
 
 
 def _answer_of_search(records: Records) -> list[str]:
+    confirmed = winner(records)
+    if confirmed is not None:
+        return _confirmed(records, confirmed)
     trials = records.complete
     best = trials.iloc[int(trials["value"].to_numpy().argmax())]
     values = ", ".join(f"{name} {shown(best[name])}" for name in records.varied)
@@ -74,5 +79,41 @@ def _answer_of_search(records: Records) -> list[str]:
     return [
         f"Best of {total} trials ({pruned} pruned): {best['value']:.2%} validation accuracy "
         f"with {values}.",
-        "It is the luckiest of them: on fresh seeds expect less than the search's own figure.",
+        f"It is the luckiest of them: on fresh seeds expect less than the search's own figure"
+        f"{_progress(records)}.",
     ]
+
+
+def _progress(records: Records) -> str:
+    """How far the confirmation is, as the end of a sentence."""
+    confirming = records.confirmation
+    if confirming is None or not confirming.remaining:
+        return ""
+    planned = confirming.plan.trials
+    return f" ({planned - confirming.remaining} of {planned} trainings that tell are done)"
+
+
+def _confirmed(records: Records, best: Finalist) -> list[str]:
+    """The winner on fresh seeds, what the search flattered, and what fewer trials would give."""
+    values = ", ".join(f"{name} {shown(value)}" for name, value in best.values.items())
+    mean, low, high = best.fresh
+    spread = "" if math.isnan(low) else f"95 % interval {low:.2%} to {high:.2%}, "
+    found = finalists(records)
+    told = [
+        f"Winner: {values}: fresh-seed mean {mean:.2%} ({spread}{seeds(best.seeds)}), search score "
+        f"{best.score:.2%}: selection bias {100 * best.bias:+.2f} points."
+    ]
+    if len(found) > 1:
+        told.append(
+            f"It is trial {best.trial} of {len(records.trials)}, the best of {len(found)} "
+            f"finalists by that mean; on average their scores were {100 * mean_bias(found):+.2f} "
+            "points too good."
+        )
+    if (audited := audit(records)) is not None:
+        told.append(
+            f"Audit of the pruner: {audited.missed} of {audited.ended} pruned trials, drawn from "
+            f"{audited.pruned} and trained to their end, would have been finalists."
+        )
+    if (enough := budget_bootstrap.sentence(records)) is not None:
+        told.append(enough)
+    return told

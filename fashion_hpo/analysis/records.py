@@ -31,6 +31,7 @@ class Records:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     remaining: int
+    confirmation: "Records | None" = None  # of a search: finalists on fresh seeds, audited trials
 
     @property
     def varied(self) -> list[str]:
@@ -96,8 +97,8 @@ def look_up_ledger(
     return next(complete, found[0] if found else None)
 
 
-def of_ledger(ledger: Ledger) -> Records:
-    """A ledger's points with an outcome, as data frames."""
+def of_ledger(ledger: Ledger, confirmation: Ledger | None = None) -> Records:
+    """A ledger's points with an outcome, as data frames; with those of a search's confirmation."""
     trials, epochs = [], []
     for entry in ledger.entries():
         attempt, result = entry.attempt, entry.result
@@ -138,4 +139,5 @@ def of_ledger(ledger: Ledger) -> Records:
         trials=pd.DataFrame(trials, columns=None if trials else ["trial", "outcome", "value"]),
         epochs=pd.DataFrame(epochs, columns=None if epochs else ["trial", "epoch"]),
         remaining=ledger.remaining(),
+        confirmation=None if confirmation is None else of_ledger(confirmation),
     )

@@ -9,10 +9,10 @@ def check_mapping(name: str, value: object) -> None:
         raise ValueError(f"{name} is {value!r}; allowed is a dict.")
 
 
-def check_count(name: str, value: object) -> None:
-    """Raise ValueError unless it is a whole number from 1."""
-    if type(value) is not int or value < 1:
-        raise ValueError(f"{name} is {value!r}; allowed is a whole number from 1.")
+def check_count(name: str, value: object, *, least: int = 1) -> None:
+    """Raise ValueError unless it is a whole number from `least`."""
+    if type(value) is not int or value < least:
+        raise ValueError(f"{name} is {value!r}; allowed is a whole number from {least}.")
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:

@@ -4,6 +4,7 @@ Pure functions of values.  Two plans with the same identity belong in one ledger
 points than the other.
 """
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -21,6 +22,7 @@ from optuna.distributions import (
 )
 
 from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.spec import Level, Search, StudySpec
 
 OBJECTIVE = "val_accuracy"
@@ -49,18 +51,26 @@ class Plan:
     seeds: int
     nuisance_points: int
     search: Search | None
+    confirmation: Confirmation | None = None  # of a search; then `search` is None
 
     @property
     def trials(self) -> int:
         """How many points there will be."""
         if self.search:
             return self.search.trials
+        if self.confirmation:
+            return len(list(self.confirmation.points(self.seeds)))
         return math.prod(map(len, self.scientific.values())) * self.nuisance_points * self.seeds
 
     @property
     def ranges(self) -> Mapping[str, BaseDistribution]:
         """The distributions of the sampled fields."""
-        return self.search.space if self.search else self.spec.nuisance
+        return self.searched.space if self.searched else self.spec.nuisance
+
+    @property
+    def searched(self) -> Search | None:
+        """The search that this is, or confirms."""
+        return self.search or self.spec.search
 
     @property
     def image_passes(self) -> int:
@@ -69,17 +79,19 @@ class Plan:
 
     def identity(self) -> dict[str, Any]:
         """What must not change while results are gathered; counts and levels may grow."""
+        own = {} if self.confirmation is None else {"confirms": self.confirmation.uid}
         return {
-            "kind": self.spec.kind,
+            "kind": "confirmation" if self.confirmation else self.spec.kind,
             "base": self.base.identity(),
             "scientific": sorted(self.scientific),
             "ranges": {
                 name: json.loads(distribution_to_json(d)) for name, d in self.ranges.items()
             },
-            "sampler": self.search.sampler if self.search else None,
-            "pruner": self.search.pruner if self.search else None,
+            "sampler": self.searched.sampler if self.searched else None,
+            "pruner": self.searched.pruner if self.searched else None,
             "objective": OBJECTIVE,
             "study_seed": self.spec.seed,
+            **own,
         }
 
     def extent(self) -> dict[str, Any]:
@@ -89,6 +101,7 @@ class Plan:
             "seeds": self.seeds,
             "nuisance_points": self.nuisance_points,
             "trials": self.trials,
+            **(self.confirmation.extent() if self.confirmation else {}),
         }
         return extent | ({"nuisance_base": True} if self.spec.nuisance_base else {})
 
@@ -123,10 +136,10 @@ def make_plan(
     for field in changes:
         if field in varied:
             raise ValueError(f"{field} is what study {name} varies; it cannot be set.")
-    if search and limits.trials:
-        search = Search(
-            space=search.space, trials=limits.trials, sampler=search.sampler, pruner=search.pruner
-        )
+    if search:
+        sizes = {name: getattr(limits, name) for name in ("trials", "finalists", "fresh_seeds")}
+        given = {name: value for name, value in sizes.items() if value is not None}
+        search = dataclasses.replace(search, **given)
     return Plan(
         name=name,
         question=question,
@@ -145,6 +158,9 @@ def points(plan: Plan) -> list[Point]:
 
     Every level meets the same nuisance points and the same seeds: comparisons are paired.
     """
+    if plan.confirmation is not None:
+        repeated = plan.confirmation.points(plan.seeds)
+        return [make_point(plan, values, values, seed_index) for seed_index, values in repeated]
     names = list(plan.scientific)
     grid = list(product(*plan.scientific.values()))
     nuisance = nuisance_values(plan)
@@ -152,6 +168,14 @@ def points(plan: Plan) -> list[Point]:
         make_point(plan, {**dict(zip(names, values, strict=True)), **drawn}, drawn, seed_index)
         for seed_index, drawn, values in product(range(plan.seeds), nuisance, grid)
     ]
+
+
+def confirmation_plan(search: Plan, confirmation: Confirmation, seeds: int) -> Plan:
+    """The plan of a search's confirmation; `seeds` are fresh ones for each finalist."""
+    question = f"Which finalist of {confirmation.of} is best on seeds that it never saw?"
+    return dataclasses.replace(
+        search, question=question, search=None, seeds=seeds, confirmation=confirmation
+    )
 
 
 def make_point(

@@ -46,6 +46,8 @@ class Budget:
     seeds: int | None = None
     nuisance_points: int | None = None
     trials: int | None = None  # of a search
+    finalists: int | None = None  # of a search
+    fresh_seeds: int | None = None  # of a search
     scientific: Mapping[str, tuple[Level, ...]] | None = None  # fewer levels
 
 
@@ -57,6 +59,9 @@ class Search:
     trials: int
     sampler: Sampler = "tpe"
     pruner: Pruner = "hyperband"
+    finalists: int = 3  # trained again, from scratch, once the sampler has had its trials; 0: none
+    fresh_seeds: int = 3  # for each of them
+    audit: int = 0  # pruned trials that are then trained to their end, to judge the pruner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +130,9 @@ def _check_counts(spec: StudySpec) -> None:
         check_count(name, getattr(spec, name))
     if spec.search is not None:
         check_count("search.trials", spec.search.trials)
+        check_count("search.finalists", spec.search.finalists, least=0)
+        check_count("search.fresh_seeds", spec.search.fresh_seeds)
+        check_count("search.audit", spec.search.audit, least=0)
         check_choice("search.sampler", spec.search.sampler, get_args(Sampler))
         check_choice("search.pruner", spec.search.pruner, get_args(Pruner))
 
@@ -189,11 +197,16 @@ def _check_budgets(spec: StudySpec) -> None:
         for count in ("epochs", "seeds", "nuisance_points", "trials", "train_images"):
             if (value := getattr(budget, count)) is not None:
                 check_count(f"budgets[{name!r}].{count}", value)
-        if budget.trials is not None and spec.search is None:
-            raise ValueError(
-                f"budgets[{name!r}].trials is {budget.trials}, and the study is no search; give "
-                "seeds or levels instead."
-            )
+        if budget.fresh_seeds is not None:
+            check_count(f"budgets[{name!r}].fresh_seeds", budget.fresh_seeds)
+        if budget.finalists is not None:
+            check_count(f"budgets[{name!r}].finalists", budget.finalists, least=0)
+        for count in ("trials", "finalists", "fresh_seeds"):
+            if (value := getattr(budget, count)) is not None and spec.search is None:
+                raise ValueError(
+                    f"budgets[{name!r}].{count} is {value}, and the study is no search; give "
+                    "seeds or levels instead."
+                )
         role = f"budgets[{name!r}].scientific"
         fewer = {} if budget.scientific is None else budget.scientific
         check_mapping(role, fewer)

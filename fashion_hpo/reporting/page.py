@@ -16,6 +16,7 @@ from fashion_hpo.reporting.document import document, replace, section
 from fashion_hpo.reporting.levels import numbers, shown
 from fashion_hpo.reporting.page_style import SCRIPT
 from fashion_hpo.reporting.sections import Section, sections
+from fashion_hpo.reporting.selection_figures import finalists_table
 from fashion_hpo.reporting.tables import claims_table, levels_table, measures_list, trials_table
 
 WIDE = ("parallel",)  # figures that scroll in their own box rather than shrink
@@ -62,9 +63,11 @@ def _page(
     exports: Sequence[str],
     drawn: Mapping[str, Section],
 ) -> str:
+    confirmed = finalists_table(records)
     parts = [
         _head(records, answer),
         section("Claims", claims_table(verdicts)) if verdicts else "",
+        section("Finalists on fresh seeds", confirmed) if confirmed else "",
         *(section(heading, _figures(figures)) for heading, figures in drawn.items()),
         _levels(records),
         section("Trials", trials_table(records)) if len(records.trials) else "",
@@ -100,6 +103,11 @@ def warnings_of(records: Records) -> list[str]:
     if records.remaining:
         trials = "trial has" if records.remaining == 1 else "trials have"
         found.append(f"{records.remaining} {trials} no outcome yet; the answer may change.")
+    if (confirming := records.confirmation) is not None and confirming.remaining:
+        found.append(
+            f"{confirming.remaining} of {confirming.plan.trials} trainings that confirm the best "
+            "trials have no outcome yet; the answer may change."
+        )
     if lacked_memory := records.not_comparable:
         trials = "1 trial was" if lacked_memory == 1 else f"{lacked_memory} trials were"
         found.append(f"{trials} trained in pieces for want of memory, and left out of the answer.")

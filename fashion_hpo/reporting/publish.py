@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_hpo.analysis import answers, records, verdicts
+from fashion_hpo.analysis import answers, records, selection, verdicts
 from fashion_hpo.analysis.findings import Finding
 from fashion_hpo.reporting import claims_page, page
 from fashion_hpo.reporting.document import replace
 from fashion_hpo.running.mirror import Mirror, log_page
 from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.opening import confirmation_of
 
 ALL_CLAIMS = "all-claims"  # no study can have this name
 
@@ -29,15 +30,23 @@ class Published:
 
 
 def publish(mirror: Mirror) -> Published:
-    """Rebuild a study's page and its figures from the ledger and log them to the study run."""
+    """Rebuild a study's page and its figures from the ledger and log them to the study run.
+
+    That of a search's confirmation is closed too; its results are part of the search's page.
+    """
+    confirming = confirmation_of(mirror.store, mirror.ledger)
     folder = mirror.store.report(mirror.ledger.name)
     with mirror.store.lock("report"):  # workers that end together
-        found = records.of_ledger(mirror.ledger)
+        found = records.of_ledger(mirror.ledger, confirming)
         answer, judged = answers.answer(found), verdicts.judge(found)
         path = page.write(found, judged, answer, folder)
         tags = {f"verdict.{verdict.claim_id}": verdict.word for verdict in judged}
         tags["answer"] = " ".join(answer)
+        tags |= selection.summary(found)
         mirrored = mirror.publish(folder, tags, finished=not found.remaining)
+        if mirrored and confirming is not None:
+            theirs = Mirror(mirror.store, confirming, mirror.tracker)
+            mirrored = theirs.publish(None, tags, finished=not confirming.remaining())
     return Published(answer, path, "" if mirrored else mirror.away)
 
 

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from fashion_hpo.analysis.importance import importances
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.reporting import curve_figures, final_figures, search_figures
+from fashion_hpo.reporting import curve_figures, final_figures, search_figures, selection_figures
 
 Section = Mapping[str, go.Figure]
 """Figures shown side by side where there is room, by the name of their file."""
@@ -45,6 +45,8 @@ def _of_search(records: Records) -> dict[str, Section]:
         return found
     if shares := importances(records):
         found["What mattered"] = {"importance": search_figures.importance_bars(shares)}
+    if (curve := selection_figures.budget_curve(records)) is not None:
+        found["Would fewer trials have been enough?"] = {"budget": curve}
     found["Each searched field against the objective"] = {
         f"slice_{name}": figure for name, figure in search_figures.slices(records).items()
     }

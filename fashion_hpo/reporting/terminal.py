@@ -115,6 +115,12 @@ def plan_lines(plan: Plan) -> list[str]:
     levels = " x ".join(f"{len(values)} {name}" for name, values in plan.scientific.items())
     if plan.search is not None:
         shape = f"{plan.trials} trials of {plan.search.sampler} over {', '.join(plan.search.space)}"
+        if (best := plan.search.finalists) > 0:
+            shape += f", then the best {best} on {plan.search.fresh_seeds} fresh seed(s) each"
+    elif plan.confirmation is not None:
+        best, audited = len(plan.confirmation.finalists), len(plan.confirmation.audited)
+        shape = f"the best {best} on {plan.seeds} fresh seed(s) each"
+        shape += f", {audited} pruned trials to their end" if audited else ""
     else:
         tuned = f" x {plan.nuisance_points} nuisance points" if plan.nuisance_points > 1 else ""
         shape = f"{levels}{tuned} x {plan.seeds} seed(s) = {plan.trials} trials"

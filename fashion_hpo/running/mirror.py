@@ -77,14 +77,16 @@ class Mirror:
         sys.audit("fashion_hpo.write", "trial files removed")
         return True
 
-    def publish(self, folder: Path, tags: Mapping[str, str], *, finished: bool) -> bool:
-        """Log the report to the study run and close that; False if tracking is away.
+    def publish(self, folder: Path | None, tags: Mapping[str, str], *, finished: bool) -> bool:
+        """Log the report, if there is one, to the study run and close that; False if tracking is
+        away.
 
         A study run is SCHEDULED as long as points are left.
         """
         try:
             run = self.study_run()
-            self.tracker.log_files(run, folder, "report")
+            if folder is not None:
+                self.tracker.log_files(run, folder, "report")
             self.tracker.set_tags(run, tags)
             self.tracker.set_status(run, "FINISHED" if finished else "SCHEDULED")
         except (MlflowException, SQLAlchemyError, OSError) as error:

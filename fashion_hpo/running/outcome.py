@@ -63,7 +63,7 @@ def finish(
     summaries["kept_epoch"] = float(state.kept_epoch)
     last = state.history[-1]
     # A design compares the last epoch of a fixed number; a search the model that is kept.
-    of_model = session.ledger.plan.search is not None or attempt.config.early_stopping_patience
+    of_model = session.ledger.plan.searched is not None or attempt.config.early_stopping_patience
     return Result(
         outcome="pruned" if pruned else "complete",
         value=summaries["model_val_accuracy"] if of_model else last.val_accuracy,

@@ -113,6 +113,15 @@ def _start(
     state = TrainingState(attempt.config, network, hardware)
     for half in checkpoint.parent.glob(f".{checkpoint.name}.*"):  # an attempt was killed writing it
         half.unlink()
-    if checkpoint.exists():
-        state.load(checkpoint)
+    if (kept := _kept(session, attempt, checkpoint)) is not None:
+        state.load(kept)
     return state
+
+
+def _kept(session: Session, attempt: Attempt, checkpoint: Path) -> Path | None:
+    """Where an attempt goes on from: its point's checkpoint, or that of the pruned trial which it
+    brings to its end."""
+    places = [checkpoint]
+    if (confirmed := session.ledger.plan.confirmation) is not None:
+        places.append(session.store.checkpoint(confirmed.uid, attempt.point))
+    return next((place for place in places if place.exists()), None)

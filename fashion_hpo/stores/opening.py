@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 import uuid
 from collections.abc import Iterable, Mapping
@@ -15,9 +16,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.confirmation import SUFFIX, Confirmation
 from fashion_hpo.design.plan import (
     Plan,
     canonical_json,
+    confirmation_plan,
     differences,
     digest,
     make_plan,
@@ -53,15 +56,14 @@ def open_ledger(
     # First use of a fresh database by two processes crashes, and two may not make one ledger.
     with store.lock("databases"), alone(store.ledger_url, "ledgers"):
         storage = connect(store)
-        revision = len(_revisions(storage, plan.name, plan.budget))
-        if revision == 0 or revise:
-            revision += 1
-            name = ledger_name(plan, revision)
+        name = _newest_name(storage, plan)
+        if name is None or revise:
+            name = _next_name(storage, plan)
             optuna.create_study(
                 storage=storage, study_name=name, direction=DIRECTION, load_if_exists=True
             )
             sys.audit("fashion_hpo.write", "ledger created")
-        study = _load(storage, ledger_name(plan, revision), plan, worker)
+        study = _load(storage, name, plan, worker)
         if LAST_DESCRIBED not in study.user_attrs:
             _describe(study, plan, data_hash, threads)
         plan = _extended(study, plan, data_hash)
@@ -87,16 +89,27 @@ def read_ledgers(store: Store, plans: Iterable[Plan]) -> list[Ledger]:
 
 
 def _newest(store: Store, storage: RDBStorage, plan: Plan) -> Ledger | None:
-    revision = len(_revisions(storage, plan.name, plan.budget))
-    if revision == 0:
+    name = _newest_name(storage, plan)
+    if name is None:
         return None
-    study = _load(storage, ledger_name(plan, revision), plan, 0)
+    study = _load(storage, name, plan, 0)
     if LAST_DESCRIBED not in study.user_attrs:
         return None  # its maker died, and nothing was run
     kept = study.user_attrs  # its own base config, which --set may have changed
     base = TrainConfig.from_dict(_parsed(kept["identity"])["base"])
     plan = dataclasses.replace(_grown(plan, kept["extent"]), base=base)
     return Ledger(study, storage, plan, _leases(store, storage))
+
+
+def confirmation_of(store: Store, ledger: Ledger) -> Ledger | None:
+    """The ledger in which a search's finalists are trained on fresh seeds; None if there is none.
+
+    Its seed indices from 1 are the finalists'; 0 have pruned points that were trained to their end.
+    """
+    if ledger.plan.search is None:
+        return None
+    nothing = Confirmation(of=ledger.name, uid=ledger.uid, finalists=())
+    return read_ledger(store, confirmation_plan(ledger.plan, nothing, seeds=0))
 
 
 def all_ledgers(store: Store) -> list[Ledger]:
@@ -150,14 +163,14 @@ def connect(store: Store) -> RDBStorage:
 def _kept_plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
     """The plan as a ledger keeps it; claims and captions are the study file's alone."""
     identity, extent = _parsed(kept["identity"]), kept["extent"]
-    name, budget, _ = ledger.rsplit("/", 2)
+    name, budget, _ = ledger.removesuffix(SUFFIX).rsplit("/", 2)
     try:
         ranges = {
             field: json_to_distribution(json.dumps(described))
             for field, described in identity["ranges"].items()
         }
         search = None
-        if identity["kind"] == "search":
+        if identity["kind"] != "design":
             search = Search(
                 space=ranges,
                 trials=extent["trials"],
@@ -180,12 +193,32 @@ def _kept_plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
             f"ledger {ledger} cannot be read by this version ({str(error).rstrip('.')}); use the "
             "version that wrote it."
         ) from None
-    return make_plan(name, kept["question"], spec, budget)
+    plan = make_plan(name, kept["question"], spec, budget)
+    if identity["kind"] != "confirmation":
+        return plan
+    nothing = Confirmation(of=ledger.removesuffix(SUFFIX), uid=identity["confirms"], finalists=())
+    return confirmation_plan(plan, nothing.grown(extent), extent["seeds"])
 
 
-def _revisions(storage: RDBStorage, name: str, budget: str) -> list[str]:
-    studies = (study.study_name for study in storage.get_all_studies())
-    return [study for study in studies if study.startswith(f"{name}/{budget}/r")]
+def _newest_name(storage: RDBStorage, plan: Plan) -> str | None:
+    """Of the plan's ledgers; a confirmation has one for each revision of its search."""
+    if plan.confirmation is None:
+        revision = _revisions(storage, plan)
+        return ledger_name(plan, revision) if revision else None
+    there = {study.study_name for study in storage.get_all_studies()}
+    return plan.confirmation.name if plan.confirmation.name in there else None
+
+
+def _next_name(storage: RDBStorage, plan: Plan) -> str:
+    if plan.confirmation is not None:
+        return plan.confirmation.name
+    return ledger_name(plan, _revisions(storage, plan) + 1)
+
+
+def _revisions(storage: RDBStorage, plan: Plan) -> int:
+    """How many there are."""
+    name = re.compile(re.escape(f"{plan.name}/{plan.budget}/r") + r"\d+")
+    return sum(bool(name.fullmatch(study.study_name)) for study in storage.get_all_studies())
 
 
 def _leases(store: Store, storage: RDBStorage) -> Leases | None:
@@ -265,9 +298,11 @@ def _grown(plan: Plan, kept: Mapping[str, Any]) -> Plan:
         name: tuple(dict.fromkeys((*values, *kept["scientific"].get(name, ()))))
         for name, values in plan.scientific.items()
     }
+    repeated = plan.confirmation
     return dataclasses.replace(
         plan,
         search=search,
+        confirmation=None if repeated is None else repeated.grown(kept),
         scientific=levels,
         seeds=max(plan.seeds, kept["seeds"]),
         nuisance_points=max(plan.nuisance_points, kept["nuisance_points"]),

@@ -1,0 +1,130 @@
+"""The winner of a search, chosen on fresh seeds, and by how much the search flattered it.
+
+The best of many scores is too good on average: it was chosen for its luck as well (Cawley and
+Talbot 2010, "On over-fitting in model selection").  Selection bias is a config's score in the
+search minus its mean over seeds that had no part in choosing it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics import Interval, t_interval
+from fashion_hpo.design.confirmation import SEARCHED_SEED
+
+Config = tuple[Any, ...]  # the values of the searched fields
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """One config that the search thought best, and what it reaches on fresh seeds."""
+
+    trial: int  # of the search
+    values: Mapping[str, Any]  # of the searched fields
+    score: float  # validation accuracy in the search, a share
+    fresh: Interval  # mean over fresh seeds, a share, and its 95 % interval
+    seeds: int  # of them
+
+    @property
+    def bias(self) -> float:
+        """How much too good its score was, as a share."""
+        return self.score - self.fresh.mean
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Pruned trials that were trained to their end: how many would have been finalists."""
+
+    ended: int
+    missed: int  # at least as good as the last finalist's score in the search
+    pruned: int  # in the search, all together
+
+
+def finalists(records: Records) -> list[Finalist]:
+    """Those with an outcome on fresh seeds, the winner first; none before a search is confirmed.
+
+    The winner has the highest mean.  A config that failed or diverged on a seed comes after those
+    that did not: the seeds that are left would flatter it.
+    """
+    if records.confirmation is None or records.complete.empty:
+        return []
+    fresh = defaultdict(list)
+    for config, row in _by_config(records.confirmation.complete, records.varied):
+        if row["seed_index"] > SEARCHED_SEED:
+            fresh[config].append(float(row["value"]))
+    found = []
+    for config, searched in _best_of_each(records).items():
+        if values := fresh.get(config):
+            named = {name: searched[name] for name in records.varied}
+            found.append(
+                Finalist(
+                    trial=int(searched["trial"]),
+                    values=named,
+                    score=float(searched["value"]),
+                    fresh=t_interval(values),
+                    seeds=len(values),
+                )
+            )
+    return sorted(found, key=lambda each: (-each.seeds, -each.fresh.mean, each.trial))
+
+
+def winner(records: Records) -> Finalist | None:
+    """The best finalist, once all were trained; None before, and where nothing was confirmed."""
+    if records.confirmation is None or records.confirmation.remaining:
+        return None
+    return next(iter(finalists(records)), None)
+
+
+def mean_bias(found: list[Finalist]) -> float:
+    """Over all finalists, which the choice among them cannot touch.
+
+    Raises ValueError for none.
+    """
+    return t_interval([each.bias for each in found]).mean
+
+
+def audit(records: Records) -> Audit | None:
+    """What the pruner missed, as far as its audit tells; None without one."""
+    if records.confirmation is None or records.confirmation.trials.empty:
+        return None
+    trials = records.confirmation.complete
+    ended = trials[trials["seed_index"] == SEARCHED_SEED]
+    if ended.empty:
+        return None
+    assert records.plan.search is not None
+    scores = sorted((float(row["value"]) for row in _best_of_each(records).values()), reverse=True)
+    bar = scores[: max(1, records.plan.search.finalists)]
+    missed = int((ended["value"] >= min(bar, default=0.0)).sum())
+    return Audit(len(ended), missed, int((records.trials["outcome"] == "pruned").sum()))
+
+
+def summary(records: Records) -> dict[str, str]:
+    """What a study run's tags say of the winner; nothing before there is one."""
+    best = winner(records)
+    if best is None:
+        return {}
+    return {
+        "winner": f"trial {best.trial}",
+        "winner_fresh_seed_mean": f"{best.fresh.mean:.5f}",
+        "selection_bias": f"{best.bias:+.5f}",
+    }
+
+
+def _best_of_each(records: Records) -> dict[Config, dict[Any, Any]]:
+    """The best complete trial of each config, best first; of equals the first trial."""
+    order = records.complete.sort_values(["value", "trial"], ascending=[False, True])
+    found: dict[Config, dict[Any, Any]] = {}
+    for config, row in _by_config(order, records.varied):
+        found.setdefault(config, row)
+    return found
+
+
+def _by_config(
+    trials: pd.DataFrame, fields: Sequence[str]
+) -> Iterator[tuple[Config, dict[Any, Any]]]:
+    for row in trials.to_dict("records"):
+        yield tuple(row[name] for name in fields), row

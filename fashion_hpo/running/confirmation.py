@@ -1,0 +1,95 @@
+"""After a search: its finalists are trained anew on fresh seeds, in a ledger that no sampler sees.
+
+Who they are follows from the search's ledger alone, so that all processes agree, and is written
+into the confirmation's ledger under the store's lock.  A search that is extended later may have
+others: those are added, on the same seeds, and those there were stay.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from fashion_hpo.design.confirmation import Confirmation, Values
+from fashion_hpo.design.plan import Plan, confirmation_plan, digest
+from fashion_hpo.running.session import Session, open_session
+from fashion_hpo.stores.ledger import Entry, Ledger
+
+
+def is_due(ledger: Ledger) -> bool:
+    """Whether this is a search whose every trial has its outcome."""
+    return ledger.plan.search is not None and ledger.remaining() == 0
+
+
+def open_confirmation(
+    search: Session, *, data: Path | None = None, device: str = "auto"
+) -> Session | None:
+    """The session in which a finished search is confirmed; None if there is nothing to confirm.
+
+    Trials have the search's threads.  Raises what `open_session` does.
+    """
+    plan = plan_of(search.ledger)
+    if plan is None:
+        return None
+    opened = open_session(
+        search.store,
+        plan,
+        data=data,
+        device=device,
+        threads=search.ledger.threads,
+        splits=search.splits,
+    )
+    return replace(opened, signals=search.signals)
+
+
+def plan_of(ledger: Ledger) -> Plan | None:
+    """What confirms a search as it stands; None while it is not done, or if nobody is to be."""
+    search = ledger.plan.search
+    if search is None or not is_due(ledger):
+        return None
+    chosen = Confirmation(
+        of=ledger.name,
+        uid=ledger.uid,
+        finalists=finalists(ledger, search.finalists),
+        audited=audited(ledger, search.audit),
+    )
+    if not chosen.finalists and not chosen.audited:
+        return None
+    return confirmation_plan(ledger.plan, chosen, search.fresh_seeds)
+
+
+def finalists(ledger: Ledger, count: int) -> tuple[Values, ...]:
+    """The searched values of the best complete trials, each config once, best first.
+
+    Of equals the first trial leads.  Trials that were trained in pieces for want of memory, and
+    differ by that, are left out.
+    """
+    complete = [
+        (entry.result.value, entry)
+        for entry in ledger.entries()
+        if entry.state == "COMPLETE"
+        and entry.result is not None
+        and entry.result.value is not None
+        and not entry.result.hardware.get("not_comparable")
+    ]
+    ranked = sorted(complete, key=lambda each: (-each[0], each[1].attempt.number))
+    return _values(entry for _, entry in ranked)[:count]
+
+
+def audited(ledger: Ledger, count: int) -> tuple[Values, ...]:
+    """The searched values of some pruned points, drawn by the study's seed.
+
+    The draw ranks points by a hash: a search that is extended keeps most of those it had.
+    """
+    entries = ledger.entries()
+    complete = {entry.attempt.point for entry in entries if entry.state == "COMPLETE"}
+    pruned = [e for e in entries if e.state == "PRUNED" and e.attempt.point not in complete]
+    seed = ledger.plan.spec.seed
+    ranked = sorted(pruned, key=lambda entry: digest(["audit", seed, entry.attempt.point]))
+    return _values(ranked)[:count]
+
+
+def _values(entries: Iterable[Entry]) -> tuple[Values, ...]:
+    by_point: dict[str, Values] = {}
+    for entry in entries:
+        by_point.setdefault(entry.attempt.point, dict(entry.attempt.params))
+    return tuple(by_point.values())
