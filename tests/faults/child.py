@@ -19,6 +19,7 @@ from torch import Tensor
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.reporting import publish  # noqa: F401  (imported for the forks)
 from fashion_hpo.running import registration, workers
+from fashion_hpo.running.confirmation import open_confirmation
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.running.signals import Stopped
@@ -65,6 +66,18 @@ def study(store: Store, plan: Plan, fault: Fault | None = None) -> None:
     folder = store.report(session.ledger.name)
     folder.mkdir(parents=True, exist_ok=True)
     session.mirror.publish(folder, {}, finished=session.ledger.remaining() == 0)
+
+
+def confirm(store: Store, plan: Plan, fault: Fault | None = None) -> None:
+    """What the command `study` does once a search is done."""
+    if fault is not None:
+        fault()
+    session = open_confirmation(opened(store, plan), device="cpu")
+    assert session is not None
+    list(reconcile(session.mirror))
+    list(workers.work(session))
+    finished = session.ledger.remaining() == 0
+    session.mirror.publish(None, {}, finished=finished)
 
 
 def register(store: Store, plan: Plan, fault: Fault | None = None) -> None:
