@@ -13,19 +13,15 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-    distribution_to_json,
-)
+from optuna.distributions import BaseDistribution, distribution_to_json
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import Confirmation
+from fashion_hpo.design.sequences import random_values, sobol_values
 from fashion_hpo.design.spec import Level, Search, StudySpec
 
 OBJECTIVE = "val_accuracy"
+REDRAWN = 4  # times as many points as asked for are drawn where some may be the same
 
 
 @dataclass(frozen=True)
@@ -154,13 +150,17 @@ def make_plan(
 
 
 def points(plan: Plan) -> list[Point]:
-    """All points of a design, seed by seed, so that a study cut short is balanced.
+    """All points that are known beforehand: a design's, and those a search does not let depend on
+    results.
 
-    Every level meets the same nuisance points and the same seeds: comparisons are paired.
+    A design's go seed by seed, so that a study cut short is balanced; every level meets the same
+    nuisance points and the same seeds: comparisons are paired.
     """
     if plan.confirmation is not None:
         repeated = plan.confirmation.points(plan.seeds)
         return [make_point(plan, values, values, seed_index) for seed_index, values in repeated]
+    if plan.search is not None:
+        return _searched_points(plan, plan.search)
     names = list(plan.scientific)
     grid = list(product(*plan.scientific.values()))
     nuisance = nuisance_values(plan)
@@ -176,6 +176,19 @@ def confirmation_plan(search: Plan, confirmation: Confirmation, seeds: int) -> P
     return dataclasses.replace(
         search, question=question, search=None, seeds=seeds, confirmation=confirmation
     )
+
+
+def _searched_points(plan: Plan, search: Search) -> list[Point]:
+    """A quasi-random or random search's points, none twice; other samplers propose theirs.
+
+    Fewer than asked for if choices alone are searched and there are not as many.
+    """
+    if not search.is_drawn:
+        return []
+    draw = sobol_values if search.sampler == "quasi_random" else random_values
+    drawn = draw(search.space, REDRAWN * search.trials, sampler_seed(plan.spec.seed, 0, 0))
+    found = {point.id: point for point in (make_point(plan, values, values) for values in drawn)}
+    return list(found.values())[: search.trials]
 
 
 def make_point(
@@ -196,9 +209,9 @@ def training_seed(study_seed: int, seed_index: int) -> int:
     return int(digest(["training seed", study_seed, seed_index])[:15], 16)
 
 
-def sampler_seed(study_seed: int, worker: int, trials: int) -> int:
-    """Another for every worker and start: with a repeated seed a sampler repeats itself."""
-    return int(digest(["sampler seed", study_seed, worker, trials])[:8], 16)
+def sampler_seed(study_seed: int, worker: int | str, proposals: int) -> int:
+    """Another for every worker and proposal: with a repeated seed a sampler repeats itself."""
+    return int(digest(["sampler seed", study_seed, worker, proposals])[:8], 16)
 
 
 def nuisance_values(plan: Plan) -> list[dict[str, Any]]:
@@ -208,44 +221,11 @@ def nuisance_values(plan: Plan) -> list[dict[str, Any]]:
     """
     if not plan.spec.nuisance:
         return [{}]
+    seed, count = sampler_seed(plan.spec.seed, 0, 0), plan.nuisance_points
     if not plan.spec.nuisance_base:
-        return _sobol(plan, plan.nuisance_points)
+        return sobol_values(plan.spec.nuisance, count, seed)
     own = {name: getattr(plan.base, name) for name in sorted(plan.spec.nuisance)}
-    return [own, *_sobol(plan, plan.nuisance_points - 1)]
-
-
-def _sobol(plan: Plan, count: int) -> list[dict[str, Any]]:
-    if count == 0:
-        return []
-    from scipy.stats.qmc import Sobol  # here: half a second that --help need not wait for
-
-    sequence = Sobol(len(plan.spec.nuisance), rng=sampler_seed(plan.spec.seed, 0, 0))
-    unit = sequence.random_base2(math.ceil(math.log2(count)) if count > 1 else 0)[:count]
-    ranges = sorted(plan.spec.nuisance.items())  # reordered keys are the same study
-    return [
-        {
-            name: place(distribution, float(u))
-            for (name, distribution), u in zip(ranges, row, strict=True)
-        }
-        for row in unit
-    ]
-
-
-def place(distribution: BaseDistribution, u: float) -> Any:
-    """The value at share u, 0 <= u < 1, of a range."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[int(u * len(distribution.choices))]
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
-    low, high = distribution.low, distribution.high
-    if distribution.step is not None and not distribution.log:  # each value has an equal share
-        value = low + int(u * (round((high - low) / distribution.step) + 1)) * distribution.step
-    elif isinstance(distribution, IntDistribution):
-        value = math.floor(low * ((high + 1) / low) ** u)
-    else:
-        value = low * (high / low) ** u if distribution.log else low + (high - low) * u
-    if isinstance(distribution, FloatDistribution):
-        value = float(f"{value:.6g}")  # readable, and the same value in every store
-    return min(max(value, low), high)  # rounding may have left the range
+    return [own, *sobol_values(plan.spec.nuisance, count - 1, seed)]
 
 
 def canonical_json(value: Any) -> str:

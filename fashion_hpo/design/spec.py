@@ -26,7 +26,7 @@ from fashion_hpo.design.claims import Part as Part
 from fashion_hpo.design.claims import check_claims
 from fashion_hpo.design.config import TrainConfig, field_names
 
-Sampler = Literal["tpe", "random"]
+Sampler = Literal["tpe", "gp", "quasi_random", "random"]
 Pruner = Literal["none", "hyperband", "successive_halving", "median"]
 Models = Literal["all", "best"]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -62,6 +62,11 @@ class Search:
     finalists: int = 3  # trained again, from scratch, once the sampler has had its trials; 0: none
     fresh_seeds: int = 3  # for each of them
     audit: int = 0  # pruned trials that are then trained to their end, to judge the pruner
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether all points are drawn beforehand, whatever the first ones come to."""
+        return self.sampler in ("quasi_random", "random")
 
 
 @dataclass(frozen=True, kw_only=True)

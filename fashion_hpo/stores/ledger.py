@@ -23,8 +23,10 @@ from fashion_hpo.design.plan import (
     Point,
     make_point,
     points,
+    sampler_seed,
 )
 from fashion_hpo.stores.leases import Leases
+from fashion_hpo.stores.samplers import make_sampler
 
 SLICE = 50  # points that wait at a time
 CLOSED_WITHOUT_OUTCOME = ("died", "stopped", "duplicate")  # whose points are not done by them
@@ -84,7 +86,12 @@ class Ledger:
     """
 
     def __init__(
-        self, study: optuna.Study, storage: RDBStorage, plan: Plan, leases: Leases | None = None
+        self,
+        study: optuna.Study,
+        storage: RDBStorage,
+        plan: Plan,
+        leases: Leases | None = None,
+        worker: int = 0,
     ) -> None:
         self.plan = plan
         self.name = study.study_name
@@ -92,6 +99,8 @@ class Ledger:
         self.leases = leases
         self._study = study
         self._storage = storage
+        # Two hosts may propose at once, each with a worker 0.
+        self._worker = worker if leases is None else f"{leases.holder}#{worker}"
         self._study_id = storage.get_study_id_from_name(study.study_name)
 
     @property
@@ -123,7 +132,7 @@ class Ledger:
         To be called under the store's lock "claim", with the trial's own lock taken before that is
         let go: a running trial without a held lock counts as dead.
         """
-        if self.plan.search is None and not self._trials(TrialState.WAITING):
+        if not self._trials(TrialState.WAITING):
             self._enqueue_slice()
         for trial in self._trials(TrialState.WAITING):
             if not self._storage.set_trial_state_values(self._id(trial.number), TrialState.RUNNING):
@@ -135,7 +144,7 @@ class Ledger:
                 continue
             self._lease(attempt)
             return attempt
-        return self._propose() if self.plan.search else None
+        return self._propose()
 
     def alive(self, attempt: Attempt) -> AbstractContextManager[None]:
         """Within, other hosts know that the attempt is under way."""
@@ -209,7 +218,7 @@ class Ledger:
         """Points that still lack their terminal outcome."""
         done = [e.attempt.point for e in self.entries() if e.result and e.result.final]
         # A sampler may propose a point again, which is another trial.
-        return max(0, self.plan.trials - len(done if self.plan.search else set(done)))
+        return max(0, self._asked_for - len(done if self.plan.search else set(done)))
 
     def running(self) -> int:
         """Points that a worker holds."""
@@ -218,6 +227,21 @@ class Ledger:
     @cached_property
     def _points(self) -> list[Point]:
         return points(self.plan)
+
+    @property
+    def _asked_for(self) -> int:
+        """How many trials there will be: as planned, unless a drawn search has not so many points.
+
+        One that another version began may hold other points than it would draw now; they count.
+        """
+        if self.plan.search is None or not self.plan.search.is_drawn:
+            return self.plan.trials
+        return min(self.plan.trials, len(self._known | {point.id for point in self._points}))
+
+    @property
+    def _known(self) -> set[str]:
+        """The points that were claimed or wait."""
+        return {trial.user_attrs["point"] for trial in self._trials() if _has_point(trial)}
 
     def _lost(self, attempt: Attempt) -> LostClaimError:
         return LostClaimError(f"trial {attempt.number} was taken for dead and closed")
@@ -243,9 +267,11 @@ class Ledger:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def _enqueue_slice(self) -> None:
-        known = {trial.user_attrs["point"] for trial in self._trials()}
+        if not self._points:
+            return
+        known = self._known
         missing = [point for point in self._points if point.id not in known]
-        for point in missing[:SLICE]:
+        for point in missing[: max(0, min(SLICE, self.plan.trials - len(known)))]:
             self._add(point, point.params, self.plan.ranges, 1)
             sys.audit("fashion_hpo.write", "point enqueued")
 
@@ -267,11 +293,17 @@ class Ledger:
 
     def _propose(self) -> Attempt | None:
         """Let the sampler choose a point, all values at once; None once it has had its trials."""
-        trials = self._trials()
-        assert self.plan.search is not None
-        if sum(not _closed_without_outcome(trial) for trial in trials) >= self.plan.search.trials:
+        search, trials = self.plan.search, self._trials()
+        if search is None or search.is_drawn:
             return None
-        asked = self._study.ask(dict(self.plan.search.space))
+        if sum(not _closed_without_outcome(trial) for trial in trials) >= search.trials:
+            return None
+        # Counted without attempts at known points: a worker that was killed proposes as if it
+        # had not been.
+        before = sum(_has_point(trial) and trial.user_attrs["attempt"] == 1 for trial in trials)
+        seed = sampler_seed(self.plan.spec.seed, self._worker, before)
+        self._study.sampler = make_sampler(search.sampler, seed)
+        asked = self._study.ask(dict(search.space))
         sys.audit("fashion_hpo.write", "trial asked")
         point = make_point(self.plan, asked.params, asked.params)
         for name, value in _attributes(point.id, point.config, 0, 1).items():
@@ -307,6 +339,11 @@ def _attributes(point: str, config: TrainConfig, seed_index: int, attempt: int) 
         "attempt": attempt,
         "point": point,
     }
+
+
+def _has_point(trial: FrozenTrial) -> bool:
+    """A proposal whose process died before it was described has none."""
+    return "point" in trial.user_attrs
 
 
 def _closed_without_outcome(trial: FrozenTrial) -> bool:

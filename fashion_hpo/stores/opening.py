@@ -24,12 +24,12 @@ from fashion_hpo.design.plan import (
     differences,
     digest,
     make_plan,
-    sampler_seed,
 )
 from fashion_hpo.design.spec import Budget, Search, StudySpec
 from fashion_hpo.stores.layout import Store, StoreError, without_password
 from fashion_hpo.stores.leases import Leases
 from fashion_hpo.stores.ledger import Ledger
+from fashion_hpo.stores.samplers import make_pruner
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, alone, check_ledger
 
 DIRECTION: Literal["maximize"] = "maximize"  # of the validation accuracy
@@ -63,11 +63,11 @@ def open_ledger(
                 storage=storage, study_name=name, direction=DIRECTION, load_if_exists=True
             )
             sys.audit("fashion_hpo.write", "ledger created")
-        study = _load(storage, name, plan, worker)
+        study = _load(storage, name, plan)
         if LAST_DESCRIBED not in study.user_attrs:
             _describe(study, plan, data_hash, threads)
         plan = _extended(study, plan, data_hash)
-    return Ledger(study, storage, plan, _leases(store, storage))
+    return Ledger(study, storage, plan, _leases(store, storage), worker)
 
 
 def read_ledger(store: Store, plan: Plan) -> Ledger | None:
@@ -92,7 +92,7 @@ def _newest(store: Store, storage: RDBStorage, plan: Plan) -> Ledger | None:
     name = _newest_name(storage, plan)
     if name is None:
         return None
-    study = _load(storage, name, plan, 0)
+    study = _load(storage, name, plan)
     if LAST_DESCRIBED not in study.user_attrs:
         return None  # its maker died, and nothing was run
     kept = study.user_attrs  # its own base config, which --set may have changed
@@ -126,7 +126,7 @@ def all_ledgers(store: Store) -> list[Ledger]:
         kept = optuna.load_study(study_name=name, storage=storage).user_attrs
         if LAST_DESCRIBED in kept:  # others are another program's, or their maker died
             plan = _kept_plan(name, kept)
-            study = _load(storage, name, plan, 0)
+            study = _load(storage, name, plan)
             found.append(Ledger(study, storage, plan, _leases(store, storage)))
     return found
 
@@ -244,27 +244,11 @@ def _describe(study: optuna.Study, plan: Plan, data_hash: str, threads: int) -> 
             sys.audit("fashion_hpo.write", "ledger described")
 
 
-def _load(storage: RDBStorage, name: str, plan: Plan, worker: int) -> optuna.Study:
+def _load(storage: RDBStorage, name: str, plan: Plan) -> optuna.Study:
     study = optuna.load_study(study_name=name, storage=storage)
     if plan.search is not None:
-        seed = sampler_seed(plan.spec.seed, worker, len(study.get_trials(deepcopy=False)))
-        study.sampler = _sampler(plan.search.sampler, seed)
-        study.pruner = _pruner(plan.search.pruner, plan.base.epochs)
+        study.pruner = make_pruner(plan.search.pruner, plan.base.epochs)
     return study
-
-
-def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    if name == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(seed=seed)
-
-
-def _pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:
-    if name == "hyperband":
-        return optuna.pruners.HyperbandPruner(max_resource=epochs, reduction_factor=3)
-    if name == "successive_halving":
-        return optuna.pruners.SuccessiveHalvingPruner()
-    return optuna.pruners.MedianPruner() if name == "median" else optuna.pruners.NopPruner()
 
 
 def _extended(study: optuna.Study, plan: Plan, data_hash: str) -> Plan:

@@ -20,12 +20,12 @@ from fashion_hpo.design.plan import (
     make_plan,
     make_point,
     nuisance_values,
-    place,
     point_id,
     points,
     sampler_seed,
     training_seed,
 )
+from fashion_hpo.design.sequences import place
 from fashion_hpo.design.spec import Budget, Search, StudySpec, levels
 
 BASE = TrainConfig(epochs=4, train_images=1_000, schedule="constant")

@@ -55,6 +55,8 @@ def refusal(**changes: Any) -> str:
         {"captions": {0.0: "without"}, "seed": 7, "models": "best"},
         search(),
         search(sampler="random", pruner="none"),
+        search(sampler="quasi_random"),
+        search(sampler="gp"),
     ],
 )
 def test_a_good_spec_is_taken(changes: dict[str, Any]) -> None:
@@ -163,7 +165,10 @@ def test_a_range_that_cannot_be_sampled_is_refused(ranges: dict[str, Any], words
     ("changes", "words"),
     [
         (search(space={}), "search.space is empty"),
-        (search(sampler="grid"), "search.sampler is 'grid'; choose one of tpe, random."),
+        (
+            search(sampler="grid"),
+            "search.sampler is 'grid'; choose one of tpe, gp, quasi_random, random.",
+        ),
         (search(pruner="asha"), "search.pruner is 'asha'; choose one of none, hyperband, "),
         ({"search": Search(space=SPACE, trials=1)}, "search excludes scientific and nuisance"),
         ({**search(), "nuisance": SPACE}, "search excludes scientific and nuisance"),

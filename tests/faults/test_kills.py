@@ -15,7 +15,7 @@ PLANS = {
     "early stopping and MixUp": design(
         **ONE, base=TINY.replace(early_stopping_patience=2, mixup_alpha=0.4)
     ),
-    "a search": search(trials=1, pruner="none", sampler="random"),
+    "a search": search(trials=1, pruner="none"),
 }
 AFTER = ("epoch reported", "result committed", "summaries logged")  # where the first attempt dies
 

@@ -139,10 +139,11 @@ def test_a_search_has_as_many_trials_as_asked(open_here: OpenSession, pruner: st
         assert entry.result.value == entry.result.summaries["model_val_accuracy"]
 
 
-def test_a_search_gone_on_with_repeats_no_suggestion(open_here: OpenSession) -> None:
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_search_gone_on_with_repeats_no_suggestion(open_here: OpenSession, sampler: str) -> None:
     for count in (2, 4):
-        run_all(open_here(search(trials=count, pruner="none", sampler="random")))
-    entries = open_here(search(trials=4, pruner="none", sampler="random")).ledger.entries()
+        run_all(open_here(search(trials=count, pruner="none", sampler=sampler)))
+    entries = open_here(search(trials=4, pruner="none", sampler=sampler)).ledger.entries()
     rates = [entry.attempt.config.learning_rate for entry in entries]
     assert len(set(rates)) == 4
 

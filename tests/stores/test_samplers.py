@@ -1,0 +1,104 @@
+"""Every sampler hands out its trials, also to several workers and after a start anew."""
+
+import optuna
+import pytest
+
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.ledger import Attempt, Ledger, Result
+from fashion_hpo.stores.opening import connect
+from tests.design.test_sequences import of_choices
+from tests.plans import search
+from tests.stores.test_ledger import claim_all, finish, opened
+
+SAMPLERS = ("tpe", "gp", "quasi_random", "random")
+
+
+def run(ledger: Ledger, count: int) -> list[Attempt]:
+    """So many trials of one worker, each better the less dropout it has."""
+    done = []
+    for _ in range(count):
+        attempt = ledger.claim()
+        assert attempt is not None
+        ledger.close(attempt, Result("complete", value=1 - attempt.config.dropout))
+        done.append(attempt)
+    return done
+
+
+def point_of(attempt: Attempt) -> str:
+    return attempt.point
+
+
+def params(attempts: list[Attempt]) -> list[str]:
+    return [str(sorted(attempt.params.items())) for attempt in attempts]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_search_has_as_many_trials_as_asked_for(store: Store, sampler: str) -> None:
+    plan = search(trials=13, sampler=sampler)  # beyond the random start of those that learn
+    first, second = opened(store, plan), opened(store, plan, worker=1)
+    done = run(first, 6) + run(second, 6) + run(first, 1)
+    assert first.claim() is second.claim() is None
+    assert first.remaining() == 0
+    assert len(set(params(done))) == 13
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_search_begun_again_goes_on_as_if_it_had_not_stopped(store: Store, sampler: str) -> None:
+    plan = search(trials=12, sampler=sampler)
+    undisturbed = run(opened(store, plan), 12)
+    done: list[Attempt] = []
+    for part in range(2):
+        ledger = opened(store, plan, revise=part == 0)
+        done += run(ledger, 5)
+        died = ledger.claim()
+        if died is not None:
+            ledger.close(died, Result("died"))
+            ledger.requeue(died)
+    done += run(opened(store, plan), ledger.remaining())
+    if plan.search is not None and plan.search.is_drawn:  # a point tried again goes to the end
+        done, undisturbed = sorted(done, key=point_of), sorted(undisturbed, key=point_of)
+    assert params(done) == params(undisturbed)
+
+
+@pytest.mark.parametrize("sampler", ["quasi_random", "random"])
+def test_a_drawn_search_has_the_same_points_whatever_the_workers(
+    store: Store, sampler: str
+) -> None:
+    plan = search(trials=7, sampler=sampler)
+    alone = claim_all(opened(store, plan))
+    workers = [opened(store, plan, worker=number, revise=number == 0) for number in range(3)]
+    together = [workers[number % 3].claim() for number in range(7)]
+    assert [a.point for a in together if a] == [a.point for a in alone]
+
+
+def test_a_search_among_few_choices_ends_when_all_were_tried(store: Store) -> None:
+    ledger = opened(store, of_choices("quasi_random", 40))
+    assert ledger.remaining() == 6
+    for attempt in claim_all(ledger):
+        finish(ledger, attempt)
+    assert (ledger.remaining(), len(ledger.entries())) == (0, 6)
+
+
+def test_a_random_search_of_the_version_before_gets_the_trials_it_lacks(store: Store) -> None:
+    """That one asked Optuna's sampler; its points are others."""
+    plan = search(trials=5, sampler="random")
+    name = opened(store, plan).name
+    study = optuna.load_study(study_name=name, storage=connect(store))
+    assert plan.search is not None
+    for rate in (0.011, 0.012):
+        values = {"dropout": 0.1, "learning_rate": rate, "batch_size": 25}
+        config = plan.base.replace(**values).to_dict()
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=values,
+                distributions=dict(plan.search.space),
+                value=0.5,
+                user_attrs={"config": config, "seed_index": 0, "attempt": 1, "point": str(rate),
+                            "result": vars(Result("complete", value=0.5))},
+            )
+        )  # fmt: skip
+    ledger = opened(store, plan)
+    assert ledger.remaining() == 3
+    for attempt in claim_all(ledger):
+        finish(ledger, attempt)
+    assert (ledger.remaining(), len(ledger.entries())) == (0, 5)
