@@ -41,13 +41,20 @@ def design(*, more_seeds: int = 0, budget: str = "standard", **changes: Any) -> 
     return make_plan("tiny", "Does it run?", spec, budget, more_seeds=more_seeds)
 
 
-def search(*, trials: int = 5, pruner: str = "hyperband", sampler: str = "tpe") -> Plan:
+def search(
+    *,
+    trials: int = 5,
+    pruner: str = "hyperband",
+    sampler: str = "tpe",
+    base: TrainConfig = TINY,
+    **options: Any,
+) -> Plan:
     """A small search over three fields."""
     space = {
         "dropout": FloatDistribution(0.0, 0.5),
         "learning_rate": FloatDistribution(1e-4, 1e-1, log=True),
         "batch_size": CategoricalDistribution([25, 50]),
     }
-    wanted = Search(space=space, trials=trials, pruner=pruner, sampler=sampler)  # type: ignore[arg-type]
-    spec = StudySpec(base=TINY, search=wanted, budgets=BUDGETS)
+    values = {"space": space, "trials": trials, "pruner": pruner, "sampler": sampler, **options}
+    spec = StudySpec(base=base, search=Search(**values), budgets=BUDGETS)  # type: ignore[arg-type]
     return make_plan("tiny_search", "Which is best?", spec, "standard")

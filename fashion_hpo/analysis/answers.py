@@ -7,6 +7,7 @@ import numpy as np
 from fashion_hpo.analysis import budget_bootstrap
 from fashion_hpo.analysis.cells import cells_of
 from fashion_hpo.analysis.effects import effect_of
+from fashion_hpo.analysis.pareto import answer_of_front
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.selection import Finalist, audit, finalists, mean_bias, winner
 from fashion_hpo.analysis.statistics import t_interval
@@ -19,6 +20,8 @@ def answer(records: Records) -> list[str]:
     """The study's answer: what became of its claims, and the best it has."""
     if records.complete.empty:
         return ["No trial is complete yet.", "Run the study to get an answer."]
+    if len(records.plan.objectives) > 1:
+        return answer_of_front(records)
     if records.plan.search is not None:
         return _answer_of_search(records)
     verdicts = judge(records)

@@ -17,10 +17,11 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import Confirmation
+from fashion_hpo.design.objectives import VALUE
 from fashion_hpo.design.sequences import random_values, sobol_values
 from fashion_hpo.design.spec import Level, Search, StudySpec
 
-OBJECTIVE = "val_accuracy"
+OBJECTIVE = VALUE
 REDRAWN = 4  # times as many points as asked for are drawn where some may be the same
 
 
@@ -69,14 +70,24 @@ class Plan:
         return self.search or self.spec.search
 
     @property
+    def objectives(self) -> tuple[str, ...]:
+        """What is compared, the first before all."""
+        return tuple(self.search.objectives) if self.search else (OBJECTIVE,)
+
+    @property
     def image_passes(self) -> int:
         """Training images seen if every trial runs to its end."""
         return self.trials * self.base.epochs * self.base.train_images
 
     def identity(self) -> dict[str, Any]:
         """What must not change while results are gathered; counts and levels may grow."""
-        own = {} if self.confirmation is None else {"confirms": self.confirmation.uid}
+        later: dict[str, Any] = {}  # what is at its default is left out: older ledgers lack it
+        if len(self.objectives) > 1:
+            later["objectives"] = list(self.objectives)
+        if self.confirmation is not None:
+            later["confirms"] = self.confirmation.uid
         return {
+            **later,
             "kind": "confirmation" if self.confirmation else self.spec.kind,
             "base": self.base.identity(),
             "scientific": sorted(self.scientific),
@@ -87,7 +98,6 @@ class Plan:
             "pruner": self.searched.pruner if self.searched else None,
             "objective": OBJECTIVE,
             "study_seed": self.spec.seed,
-            **own,
         }
 
     def extent(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from fashion_hpo.design.claims import Level as Level
 from fashion_hpo.design.claims import Part as Part
 from fashion_hpo.design.claims import check_claims
 from fashion_hpo.design.config import TrainConfig, field_names
+from fashion_hpo.design.objectives import VALUE, check_objectives
 
 Sampler = Literal["tpe", "gp", "quasi_random", "random"]
 Pruner = Literal["none", "hyperband", "successive_halving", "median"]
@@ -62,6 +63,7 @@ class Search:
     finalists: int = 3  # trained again, from scratch, once the sampler has had its trials; 0: none
     fresh_seeds: int = 3  # for each of them
     audit: int = 0  # pruned trials that are then trained to their end, to judge the pruner
+    objectives: tuple[str, ...] = (VALUE,)  # of several, the first says which trial is best
 
     @property
     def is_drawn(self) -> bool:
@@ -140,6 +142,12 @@ def _check_counts(spec: StudySpec) -> None:
         check_count("search.audit", spec.search.audit, least=0)
         check_choice("search.sampler", spec.search.sampler, get_args(Sampler))
         check_choice("search.pruner", spec.search.pruner, get_args(Pruner))
+        check_objectives(spec.search.objectives)
+        if len(spec.search.objectives) > 1 and spec.search.pruner != "none":
+            raise ValueError(
+                f"search.pruner is {spec.search.pruner!r}, and there are several objectives; "
+                'pruners compare one, so set it to "none".'
+            )
 
 
 def _check_roles(spec: StudySpec) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fashion_hpo.analysis import answers, records, selection, verdicts
 from fashion_hpo.analysis.findings import Finding
+from fashion_hpo.analysis.pareto import places
 from fashion_hpo.reporting import claims_page, page
 from fashion_hpo.reporting.document import replace
 from fashion_hpo.running.mirror import Mirror, log_page
@@ -47,6 +48,9 @@ def publish(mirror: Mirror) -> Published:
         if mirrored and confirming is not None:
             theirs = Mirror(mirror.store, confirming, mirror.tracker)
             mirrored = theirs.publish(None, tags, finished=not confirming.remaining())
+        if mirrored and len(found.plan.objectives) > 1:
+            words = places(found)
+            mirrored = mirror.tag_trials({uid: {"pareto": word} for uid, word in words.items()})
     return Published(answer, path, "" if mirrored else mirror.away)
 
 

@@ -6,7 +6,13 @@ import plotly.graph_objects as go
 
 from fashion_hpo.analysis.importance import importances
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.reporting import curve_figures, final_figures, search_figures, selection_figures
+from fashion_hpo.reporting import (
+    curve_figures,
+    final_figures,
+    pareto_figures,
+    search_figures,
+    selection_figures,
+)
 
 Section = Mapping[str, go.Figure]
 """Figures shown side by side where there is room, by the name of their file."""
@@ -43,6 +49,9 @@ def _of_search(records: Records) -> dict[str, Section]:
     }
     if records.complete.empty:
         return found
+    if fronts := pareto_figures.pareto_fronts(records):
+        drawn = {f"pareto_{name}": figure for name, figure in fronts.items()}
+        found = {"The Pareto front": drawn, **found}
     if shares := importances(records):
         found["What mattered"] = {"importance": search_figures.importance_bars(shares)}
     if (curve := selection_figures.budget_curve(records)) is not None:

@@ -94,6 +94,17 @@ class Mirror:
             return False
         return True
 
+    def tag_trials(self, tags: Mapping[str, Mapping[str, str]]) -> bool:
+        """Tag the runs of trials, by their uid; False if tracking is away."""
+        try:
+            for uid, own in tags.items():
+                if (run := self.tracker.run_of(uid)) is not None:
+                    self.tracker.set_tags(run, own)
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            self._note(error)
+            return False
+        return True
+
     def study_run(self) -> str:
         """The id of the ledger's study run, RUNNING from when it is first asked for."""
         if not self._study_run:

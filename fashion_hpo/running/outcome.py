@@ -60,6 +60,8 @@ def finish(
     )
     summaries["parameters"] = float(parameter_count(state.model))
     summaries["flops"] = float(packaging.flops(state.model))
+    if "latency" in session.ledger.plan.objectives:
+        summaries["latency"] = packaging.latency(model)
     summaries["kept_epoch"] = float(state.kept_epoch)
     last = state.history[-1]
     # A design compares the last epoch of a fixed number; a search the model that is kept.

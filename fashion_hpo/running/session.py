@@ -69,3 +69,8 @@ def check_architectures(plan: Plan) -> None:
         configs = [plan.base.replace(architecture=name) for name in named]
     for name, options in {(c.architecture, tuple(c.architecture_options.items())) for c in configs}:
         architectures.check(name, dict(options))
+        if name in architectures.CLASSICAL and len(plan.objectives) > 1:
+            raise ValueError(
+                f"architecture {name} has no {plan.objectives[1]}, which is an objective; leave "
+                "one of them out."
+            )

@@ -201,8 +201,7 @@ class Ledger:
         """Close the trial by its result; telling a closed trial again changes nothing."""
         states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
         state = states.get(result.outcome, TrialState.FAIL)
-        value = result.value if state != TrialState.FAIL else None
-        values = None if value is None else [value]
+        values = None if state == TrialState.FAIL else self._values(result)
         try:
             self._storage.set_trial_state_values(self._id(attempt.number), state, values)
         except UpdateFinishedTrialError:
@@ -210,7 +209,10 @@ class Ledger:
         sys.audit("fashion_hpo.write", "trial told")
 
     def best(self) -> Entry | None:
-        """The complete trial of the highest value, the first of equals."""
+        """The complete trial of the highest value, the first of equals.
+
+        Of several objectives this is the first.
+        """
         done = [entry for entry in self.entries() if entry.state == "COMPLETE"]
         return max(done, key=lambda entry: (_value(entry), -entry.attempt.number), default=None)
 
@@ -227,6 +229,12 @@ class Ledger:
     @cached_property
     def _points(self) -> list[Point]:
         return points(self.plan)
+
+    def _values(self, result: Result) -> list[float] | None:
+        """Of the objectives: the trial's value, then what its summaries have."""
+        if result.value is None:
+            return None
+        return [result.value, *(result.summaries[name] for name in self.plan.objectives[1:])]
 
     @property
     def _asked_for(self) -> int:

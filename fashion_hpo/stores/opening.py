@@ -6,7 +6,7 @@ import re
 import sys
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from optuna.distributions import json_to_distribution
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import SUFFIX, Confirmation
+from fashion_hpo.design.objectives import directions
 from fashion_hpo.design.plan import (
     Plan,
     canonical_json,
@@ -32,7 +33,6 @@ from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.samplers import make_pruner
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, alone, check_ledger
 
-DIRECTION: Literal["maximize"] = "maximize"  # of the validation accuracy
 LAST_DESCRIBED = "extent"  # the attribute that a ledger gets last: without it, it was not finished
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -60,7 +60,10 @@ def open_ledger(
         if name is None or revise:
             name = _next_name(storage, plan)
             optuna.create_study(
-                storage=storage, study_name=name, direction=DIRECTION, load_if_exists=True
+                storage=storage,
+                study_name=name,
+                directions=directions(plan.objectives),
+                load_if_exists=True,
             )
             sys.audit("fashion_hpo.write", "ledger created")
         study = _load(storage, name, plan)
@@ -176,6 +179,7 @@ def _kept_plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
                 trials=extent["trials"],
                 sampler=identity["sampler"],
                 pruner=identity["pruner"],
+                objectives=tuple(identity.get("objectives", (identity["objective"],))),
             )
         spec = StudySpec(
             base=TrainConfig.from_dict(identity["base"]),
@@ -257,10 +261,11 @@ def _extended(study: optuna.Study, plan: Plan, data_hash: str) -> Plan:
     found = differences(_parsed(kept["identity"]), _parsed(canonical_json(plan.identity())))
     if kept["data_hash"] != data_hash:
         found.append(f"data: {kept['data_hash'][:12]}… → {data_hash[:12]}…")
-    if study.direction.name != DIRECTION.upper():
-        found.append(f"direction: {study.direction.name.lower()} → {DIRECTION}")
-    for name, old in kept["extent"]["scientific"].items():
-        if lost := [value for value in old if value not in plan.scientific.get(name, ())]:
+    old, new = [each.name.lower() for each in study.directions], directions(plan.objectives)
+    if old != new:
+        found.append(f"direction: {', '.join(old)} → {', '.join(new)}")
+    for name, levels in kept["extent"]["scientific"].items():
+        if lost := [value for value in levels if value not in plan.scientific.get(name, ())]:
             found.append(f"scientific.{name}: {lost} left out")
     if found:
         raise StoreError(

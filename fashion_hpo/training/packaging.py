@@ -1,6 +1,8 @@
 """The served form of a network: raw uint8 images in, probabilities out, in evaluation mode."""
 
 import copy
+import statistics
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +14,8 @@ from fashion_hpo.design.config import PixelRange
 
 PROOF_BATCHES = (1, 7, 512)
 """Batch sizes at which a reloaded model must equal the one that was measured."""
+
+WARM_UP = 5  # passes
 
 
 class ServedClassifier(nn.Module):
@@ -67,6 +71,19 @@ def differences(
             gap = float((outputs - measured(part)).abs().max())
             found.append(f"outputs at batch {batch} differ by up to {gap:.2g}")
     return found
+
+
+@torch.no_grad()
+def latency(model: nn.Module, repeats: int = 50) -> float:
+    """Milliseconds that a served model takes for one image on this CPU: the median of so many
+    passes, after a few that warm up."""
+    image = torch.zeros(1, 28, 28, dtype=torch.uint8)
+    passes = []
+    for _ in range(WARM_UP + repeats):
+        began = time.perf_counter()
+        model(image)
+        passes.append(time.perf_counter() - began)
+    return 1000 * statistics.median(passes[WARM_UP:])
 
 
 def flops(network: nn.Module) -> int:

@@ -345,6 +345,12 @@ def test_the_identity_of_a_search_has_its_sampler_and_pruner_but_not_its_count()
     assert search_plan().identity()["kind"] == "search"
 
 
+def test_the_identity_of_a_search_has_its_objectives_where_there_are_several() -> None:
+    assert "objectives" not in search_plan().identity()
+    several = search_plan(pruner="none", objectives=("val_accuracy", "flops"))
+    assert several.identity()["objectives"] == ["val_accuracy", "flops"]
+
+
 def test_identity_and_extent_come_back_from_json() -> None:
     for made in (plan(), search_plan()):
         for value in (made.identity(), made.extent()):

@@ -57,6 +57,7 @@ def refusal(**changes: Any) -> str:
         search(sampler="random", pruner="none"),
         search(sampler="quasi_random"),
         search(sampler="gp"),
+        search(pruner="none", objectives=("val_accuracy", "flops", "parameters", "latency")),
     ],
 )
 def test_a_good_spec_is_taken(changes: dict[str, Any]) -> None:
@@ -170,6 +171,11 @@ def test_a_range_that_cannot_be_sampled_is_refused(ranges: dict[str, Any], words
             "search.sampler is 'grid'; choose one of tpe, gp, quasi_random, random.",
         ),
         (search(pruner="asha"), "search.pruner is 'asha'; choose one of none, hyperband, "),
+        (search(objectives=()), "search.objectives is (); allowed is a tuple of objectives."),
+        (search(objectives=("cost",)), "search.objectives is 'cost'; choose one of val_accuracy"),
+        (search(objectives=("parameters",)), "search.objectives begins with 'parameters'; put "),
+        (search(objectives=("val_accuracy", "flops", "flops")), "search.objectives is ('val_"),
+        (search(objectives=("val_accuracy", "flops")), "search.pruner is 'hyperband', and there "),
         ({"search": Search(space=SPACE, trials=1)}, "search excludes scientific and nuisance"),
         ({**search(), "nuisance": SPACE}, "search excludes scientific and nuisance"),
     ],

@@ -102,3 +102,24 @@ def test_a_random_search_of_the_version_before_gets_the_trials_it_lacks(store: S
     for attempt in claim_all(ledger):
         finish(ledger, attempt)
     assert (ledger.remaining(), len(ledger.entries())) == (0, 5)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_several_objectives_are_told_and_the_first_decides(store: Store, sampler: str) -> None:
+    plan = search(trials=12, sampler=sampler, pruner="none", objectives=("val_accuracy", "flops"))
+    ledger = opened(store, plan)
+    while (attempt := ledger.claim()) is not None:
+        cost = float(attempt.config.batch_size)
+        result = Result("complete", value=attempt.config.dropout, summaries={"flops": cost})
+        ledger.close(attempt, result)
+    study = optuna.load_study(study_name=ledger.name, storage=connect(store))
+    assert [each.name for each in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert [trial.values for trial in study.trials] == [
+        [entry.attempt.config.dropout, entry.attempt.config.batch_size]
+        for entry in ledger.entries()
+    ]
+    best = opened(store, plan).best()
+    assert best is not None
+    assert best.attempt.config.dropout == max(
+        entry.attempt.config.dropout for entry in ledger.entries()
+    )

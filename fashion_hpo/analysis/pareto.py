@@ -1,0 +1,84 @@
+"""The Pareto front of a search with several objectives: trials that no other beats in all."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.wording import plain, shown
+from fashion_hpo.design.objectives import OBJECTIVES, VALUE
+
+MOST_TOLD = 6  # trials of a front, in an answer
+VALIDATION_IMAGES = 5_000
+NOUNS = {"latency": "ms", "flops": "FLOPs"}
+
+
+def objective_values(records: Records) -> pd.DataFrame:
+    """A row for each complete trial that has them all, by its uid; a column for each objective."""
+    sources = {name: "value" if name == VALUE else name for name in records.plan.objectives}
+    rows = {
+        str(row["uid"]): [float(row.get(source, math.nan)) for source in sources.values()]
+        for row in records.complete.to_dict("records")
+    }
+    found = pd.DataFrame.from_dict(rows, orient="index", columns=list(sources), dtype=float)
+    whole: pd.DataFrame = found.loc[np.isfinite(found.to_numpy()).all(axis=1)]
+    return whole
+
+
+def front(values: pd.DataFrame) -> pd.DataFrame:
+    """The rows that no other dominates, which would be as good in all objectives, better in one.
+
+    Columns are objectives by name.  Best first in the first objective; equal rows all stay.
+    """
+    falling = [OBJECTIVES[str(name)].direction == "minimize" for name in values.columns]
+    costs = values.to_numpy() * np.where(falling, 1, -1)
+    kept = [not ((costs <= row).all(axis=1) & (costs < row).any(axis=1)).any() for row in costs]
+    return values.loc[np.array(kept, dtype=bool)].sort_values(
+        list(values.columns), ascending=falling
+    )
+
+
+def places(records: Records) -> dict[str, str]:
+    """Whether each complete trial, by its uid, is on the front or dominated."""
+    values = objective_values(records)
+    best = front(values).index
+    return {str(uid): "front" if uid in best else "dominated" for uid in values.index}
+
+
+def answer_of_front(records: Records) -> list[str]:
+    """The front's trials, best first, and how far they can be told apart."""
+    values = objective_values(records)
+    found = front(values)
+    rows = {str(row["uid"]): row for row in records.trials.to_dict("records")}
+    titles = " against ".join(OBJECTIVES[name].title for name in records.plan.objectives)
+    are = "trial is" if len(found) == 1 else "trials are"
+    told = [
+        f"{titles.capitalize()}: of {len(values)} complete trials, {len(found)} {are} on the "
+        "Pareto front."
+    ]
+    for uid, objectives in found.head(MOST_TOLD).to_dict("index").items():
+        row = rows[str(uid)]
+        fields = ", ".join(f"{name} {shown(row[name])}" for name in records.varied)
+        told.append(f"{_written(objectives)}: trial {row['trial']}, {fields}.")
+    if len(found) > MOST_TOLD:
+        told.append(f"{len(found) - MOST_TOLD} more are in the report.")
+    return [*told, _caution(rows[str(found.index[0])])]
+
+
+def _caution(best: Mapping[Any, Any]) -> str:
+    error = 196 * math.sqrt(best["value"] * (1 - best["value"]) / VALIDATION_IMAGES)
+    return (
+        f"One seed each, and {VALIDATION_IMAGES:,} validation images alone leave ±{error:.1f} "
+        "points: neighbours on the front may change places. What is best and registered is trial "
+        f"{best['trial']}, by {OBJECTIVES[VALUE].title} alone."
+    )
+
+
+def _written(objectives: Mapping[Any, float]) -> str:
+    return ", ".join(
+        f"{value:.2%}" if name == VALUE else f"{plain(value)} {NOUNS.get(name, name)}"
+        for name, value in objectives.items()
+    )

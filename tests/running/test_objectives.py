@@ -1,0 +1,37 @@
+"""A search with several objectives, from trial to tag."""
+
+import pytest
+
+from fashion_hpo.reporting.publish import publish
+from fashion_hpo.running.doctor import examine
+from fashion_hpo.running.session import check_architectures
+from fashion_hpo.running.workers import work
+from fashion_hpo.stores.layout import Store
+from tests.plans import TINY, search
+from tests.running.conftest import OpenSession
+
+
+def test_its_trials_are_measured_told_and_tagged(open_here: OpenSession, store: Store) -> None:
+    objectives = ("val_accuracy", "parameters", "latency")
+    session = open_here(search(trials=2, pruner="none", objectives=objectives))
+    list(work(session))
+    published = publish(session.mirror)
+    assert published.mirrored
+    assert "on the Pareto front" in published.answer[0]
+    assert (published.page.parent / "figures" / "pareto_latency.json").exists()
+    words = []
+    for entry in session.ledger.entries():
+        assert entry.result is not None
+        assert 0 < entry.result.summaries["latency"] < 1000
+        run = session.tracker.client.get_run(session.tracker.run_of(entry.attempt.uid))
+        words.append(run.data.tags["fashion_hpo.pareto"])
+    assert set(words) <= {"front", "dominated"}
+    assert "front" in words
+    assert examine(store, session.ledger, session.tracker) == []
+
+
+def test_classical_classifiers_have_no_parameters_to_compare() -> None:
+    base = TINY.replace(architecture="svm", architecture_options={})
+    plan = search(pruner="none", objectives=("val_accuracy", "parameters"), base=base)
+    with pytest.raises(ValueError, match="architecture svm has no parameters, which is an"):
+        check_architectures(plan)
