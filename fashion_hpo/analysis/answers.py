@@ -6,13 +6,13 @@ import numpy as np
 
 from fashion_hpo.analysis import budget_bootstrap
 from fashion_hpo.analysis.cells import cells_of
-from fashion_hpo.analysis.effects import effect_of
+from fashion_hpo.analysis.comparisons import compare, in_one_line
+from fashion_hpo.analysis.estimates import find
 from fashion_hpo.analysis.pareto import answer_of_front
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.selection import Finalist, audit, finalists, mean_bias, winner
-from fashion_hpo.analysis.statistics import t_interval
-from fashion_hpo.analysis.verdicts import QUICK, judge
-from fashion_hpo.analysis.wording import Units, seeds, shown
+from fashion_hpo.analysis.verdicts import judge
+from fashion_hpo.analysis.wording import seeds, shown
 from fashion_hpo.design.claims import Part
 
 
@@ -31,43 +31,35 @@ def answer(records: Records) -> list[str]:
     found = [f"{first.claim_id} is {first.word}: {first.sentence}"]
     if others:
         found.append(", ".join(f"{each.claim_id} is {each.word}" for each in others) + ".")
+    if compared := compare(records):
+        found.append(in_one_line(compared))
     return [*found, _best_level(records)]
 
 
 def _comparison(records: Records) -> str:
-    """Best against worst level of the first scientific field, paired by seed."""
-    field = next(iter(records.plan.scientific))
-    means = records.tuned.groupby(field)["value"].mean().sort_values()
-    worst, best = means.index[0], means.index[-1]
-    if len(means) < 2:
-        return f"Only {field} {shown(best)} has complete trials yet: nothing to compare."
-    part = Part(measure="value", contrast=(field, worst, best), direction="higher")
-    cells = cells_of(records, part)
-    assert cells is not None  # both levels have values
-    found = effect_of(cells, part).values
-    if len(found) < 2:
-        return f"One seed alone cannot tell the levels of {field} apart."
-    interval = t_interval(found.tolist())
-    verb = "is better than" if interval.low > 0 else "cannot be told from"
-    evidence = f"; {QUICK}" if records.plan.budget == "quick" else ""
-    return (
-        f"{field} {shown(best)} {verb} {shown(worst)} by validation accuracy: "
-        f"{Units(part).interval(interval)}, {seeds(len(found))}{evidence}."
-    )
+    """All levels against the base's own; or why there is nothing to say of them."""
+    if found := compare(records):
+        return in_one_line(found)
+    name, levels = next(iter(records.plan.scientific.items()))
+    there = [level for level in levels if level in set(records.tuned[name])]
+    if len(there) == 1:
+        return f"Only {name} {shown(there[0])} has complete trials yet: nothing to compare."
+    return f"One seed alone cannot tell the levels of {name} apart."
 
 
 def _best_level(records: Records) -> str:
-    names = list(records.plan.scientific)
-    groups = {
-        level: part.groupby("seed_index")["value"].mean().tolist()
-        for level, part in records.tuned.groupby(names)
-    }
-    level, values = max(groups.items(), key=lambda item: float(np.mean(item[1])))
-    assert isinstance(level, tuple)  # what grouping by a list gives
-    where = ", ".join(f"{name} {shown(value)}" for name, value in zip(names, level, strict=True))
-    mean, low, high = t_interval(values)
+    cells = cells_of(records, Part("value", "higher", figure=0.0))
+    assert cells is not None  # a complete trial has a value
+    counts = (~np.isnan(cells.values)).sum(axis=0)
+    means = np.nansum(cells.values, axis=0) / np.maximum(counts, 1)
+    best = int(np.where(counts > 0, means, -np.inf).argmax())
+    where = dict(zip(cells.fields, cells.levels[best], strict=True))
+    found = find(records, Part("value", "higher", figure=0.0, at=where))
+    assert found is not None
+    mean, low, high = found.estimate.interval()
     spread = "" if math.isnan(low) else f" (95 % interval {low:.2%} to {high:.2%})"
-    return f"Best mean validation accuracy: {mean:.2%}{spread} with {where}, {seeds(len(values))}."
+    named = ", ".join(f"{name} {shown(value)}" for name, value in where.items())
+    return f"Best mean validation accuracy: {mean:.2%}{spread} with {named}, {found.basis}."
 
 
 def _answer_of_search(records: Records) -> list[str]:

@@ -15,11 +15,16 @@ from fashion_hpo.design.spec import Level
 
 @dataclass(frozen=True)
 class Cells:
-    """`values` has shape (seeds, cells), NaN where a cell has none; `levels` are each cell's."""
+    """`values` has shape (seeds, cells), NaN where a cell has none; `levels` are each cell's.
+
+    `disagreement` (cells,) tells how unsteadily a cell's nuisance values were chosen.
+    """
 
     fields: tuple[str, ...]
     levels: list[tuple[Level, ...]]
     values: np.ndarray
+    seeds: list[int]
+    disagreement: np.ndarray
 
     def at(self, where: Mapping[str, Level]) -> list[bool]:
         """Which cells have these levels."""
@@ -54,12 +59,42 @@ def cells_of(records: Records, part: Part) -> Cells | None:
     trials = compared.assign(measured=_measured(records.epochs, compared, part))
     if not trials["measured"].notna().any() or any(name not in trials for name in scientific):
         return None
-    by_cell = trials.dropna(subset="measured").groupby([*scientific, "seed_index"])["measured"]
-    found = by_cell.mean().to_dict()
+    trials = trials.dropna(subset="measured")
+    found = _by_cell_and_seed(trials, list(scientific))
     levels = list(product(*scientific.values()))
     seeds = sorted(set(trials["seed_index"]))
     values = [[found.get((*cell, seed), np.nan) for cell in levels] for seed in seeds]
-    return Cells(tuple(scientific), levels, np.array(values, dtype=float))
+    unsteady = _disagreement(trials, list(scientific))
+    return Cells(
+        tuple(scientific),
+        levels,
+        np.array(values, dtype=float),
+        seeds,
+        np.array([unsteady.get(cell, 0.0) for cell in levels]),
+    )
+
+
+def weights_of(trials: pd.DataFrame) -> "pd.Series[float]":
+    """How much each trial counts in its cell and seed; alike where nothing was tuned."""
+    if "weight" in trials:
+        return trials["weight"]
+    return pd.Series(1.0, index=trials.index)
+
+
+def _by_cell_and_seed(trials: pd.DataFrame, fields: list[str]) -> dict[tuple[Level, ...], float]:
+    weights = weights_of(trials)
+    weighted = trials.assign(measured=trials["measured"] * weights, counted=weights)
+    sums = weighted.groupby([*fields, "seed_index"])[["measured", "counted"]].sum()
+    means = sums["measured"] / sums["counted"]
+    return dict(zip(means.index.tolist(), means.tolist(), strict=True))
+
+
+def _disagreement(trials: pd.DataFrame, fields: list[str]) -> dict[tuple[Level, ...], float]:
+    if "disagreement" not in trials:
+        return {}
+    levels = trials.drop_duplicates(fields)
+    keys = levels[fields].itertuples(index=False, name=None)
+    return dict(zip(keys, levels["disagreement"], strict=True))
 
 
 def _measured(epochs: pd.DataFrame, trials: pd.DataFrame, part: Part) -> "pd.Series[float]":

@@ -1,11 +1,12 @@
 """The statistic of every kind of claim: one number a seed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from fashion_hpo.analysis.cells import Cells
+from fashion_hpo.analysis.tuning import widening
 from fashion_hpo.analysis.wording import level_mean, shown
 from fashion_hpo.design.claims import Contrast, Part
 from fashion_hpo.design.spec import Level
@@ -13,16 +14,61 @@ from fashion_hpo.design.spec import Level
 
 @dataclass(frozen=True)
 class Effect:
-    """A statistic's values, shape (seeds,), its name, and in words the means behind it."""
+    """A statistic's values, shape (seeds,), its name, and in words the means behind it.
+
+    `seeds` says which seeds have one.  `shares` (cells,) are what each cell counts where the
+    statistic is a sum of cells, None where it is no such sum; `widening` is the factor on its
+    variance that the choice of nuisance values costs.
+    """
 
     values: np.ndarray
     name: str
     means: str
+    seeds: list[int] = field(default_factory=list)
+    shares: np.ndarray | None = None
+    widening: float = 1.0
 
 
 def effect_of(cells: Cells, part: Part) -> Effect:
     """A part's statistic, for each seed that has every cell it needs."""
-    return _KINDS[part.kind](cells, part)
+    found = _KINDS[part.kind](cells, part)
+    shares = _shares(cells, part)
+    used = np.array(cells.at(part.at)) if shares is None else shares != 0
+    unsteady = cells.disagreement[used]
+    return replace(
+        found,
+        seeds=_seeds(cells, used),
+        shares=shares,
+        widening=widening(unsteady) if len(unsteady) else 1.0,
+    )
+
+
+def _seeds(cells: Cells, used: np.ndarray) -> list[int]:
+    whole = ~np.isnan(cells.values[:, used]).any(axis=1)
+    return [seed for seed, there in zip(cells.seeds, whole, strict=True) if there]
+
+
+def _shares(cells: Cells, part: Part) -> np.ndarray | None:
+    """What each cell counts; None where the statistic is no sum of cells."""
+    if part.contrast is not None and not part.relative:
+        name, first, second = part.contrast
+        sides = [({name: second}, 1), ({name: first}, -1)]
+    elif part.interaction is not None:
+        (name, *inner), (other, *outer) = part.interaction
+        sides = [
+            ({name: level, other: where}, 1 if (place == 1) == (there == 1) else -1)
+            for place, level in enumerate(inner)
+            for there, where in enumerate(outer)
+        ]
+    elif part.figure is not None:
+        sides = [({}, 1)]
+    else:
+        return None
+    shares = np.zeros(len(cells.levels))
+    for levels, sign in sides:
+        chosen = np.array(cells.at({**part.at, **levels}))
+        shares[chosen] += sign / max(1, int(chosen.sum()))
+    return shares
 
 
 def _contrast(cells: Cells, part: Part) -> Effect:

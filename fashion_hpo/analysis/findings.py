@@ -53,7 +53,7 @@ def _of_study(
     testable = any(not claim.untestable for claim in spec.claims)
     there = budget is None or budget in spec.budgets
     ledger = look_up_ledger(store, name, question, spec, budget) if testable and there else None
-    records = None if ledger is None else of_ledger(ledger)
+    records = None if ledger is None else of_ledger(ledger, store)
     for claim in spec.claims:
         if claim.untestable:
             yield Finding(untestable(claim), name)

@@ -12,6 +12,7 @@ from fashion_hpo.design.study_file import load_study
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import read_ledgers
+from fashion_hpo.stores.predictions import PredictionFiles
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Records:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     remaining: int
+    predictions: PredictionFiles | None = None  # of single images, where a store is known
     confirmation: "Records | None" = None  # of a search: finalists on fresh seeds, audited trials
 
     @property
@@ -97,8 +99,13 @@ def look_up_ledger(
     return next(complete, found[0] if found else None)
 
 
-def of_ledger(ledger: Ledger, confirmation: Ledger | None = None) -> Records:
-    """A ledger's points with an outcome, as data frames; with those of a search's confirmation."""
+def of_ledger(
+    ledger: Ledger, store: Store | None = None, confirmation: Ledger | None = None
+) -> Records:
+    """A ledger's points with an outcome, as data frames, with those of a search's confirmation.
+
+    With a store also what they predicted.
+    """
     trials, epochs = [], []
     for entry in ledger.entries():
         attempt, result = entry.attempt, entry.result
@@ -139,5 +146,6 @@ def of_ledger(ledger: Ledger, confirmation: Ledger | None = None) -> Records:
         trials=pd.DataFrame(trials, columns=None if trials else ["trial", "outcome", "value"]),
         epochs=pd.DataFrame(epochs, columns=None if epochs else ["trial", "epoch"]),
         remaining=ledger.remaining(),
-        confirmation=None if confirmation is None else of_ledger(confirmation),
+        predictions=PredictionFiles(store, ledger.plan.name, ledger.name) if store else None,
+        confirmation=None if confirmation is None else of_ledger(confirmation, store),
     )

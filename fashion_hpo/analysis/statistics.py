@@ -1,11 +1,12 @@
-"""Intervals over seeds, and what an interval says of a margin."""
+"""Estimates over seeds, their intervals, and what these say of a margin."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.special import stdtr, stdtrit
 
 LARGEST_SEED_COUNT = 1_000  # beyond this, more seeds are no answer
 
@@ -18,6 +19,82 @@ class Interval(NamedTuple):
     high: float
 
 
+class ImageNoise(NamedTuple):
+    """The variance that a mean has because its images are a sample, and how many they are.
+
+    Further seeds meet the same images: they do not lower it.
+    """
+
+    variance: float
+    images: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The mean of one value a seed, and how far it may be off.
+
+    With a the variance of the mean over n seeds, widened, and b that of the N images, the mean's
+    variance is a + b, with (a + b)² / (a² / (n − 1) + b² / (N − 1)) degrees of freedom
+    (Satterthwaite 1946).  An interval is never narrower than by the seeds alone.
+    """
+
+    values: np.ndarray  # (seeds,)
+    widening: float = 1.0  # of the seeds' variance; more than 1 where the values are correlated
+    images: ImageNoise | None = None
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return float(self.values.mean())
+
+    def minus(self, figure: float) -> "Estimate":
+        """The same from another zero."""
+        return replace(self, values=self.values - figure)
+
+    def negative(self) -> "Estimate":
+        """The same, turned round."""
+        return replace(self, values=-self.values)
+
+    def interval(self, confidence: float = 0.95) -> Interval:
+        """Its interval, without ends for fewer than two seeds."""
+        if len(self.values) < 2:
+            return Interval(self.mean, math.nan, math.nan)
+        half = float(self.half_widths(np.array([len(self.values)]), confidence)[0])
+        return Interval(self.mean, self.mean - half, self.mean + half)
+
+    def half_widths(self, counts: np.ndarray, confidence: float = 0.95) -> np.ndarray:
+        """What the interval's half width would be with these numbers of seeds."""
+        tail = 0.5 + confidence / 2
+        scales, freedom = self._scales(counts)
+        alone = stdtrit(counts - 1.0, tail) * np.sqrt(self._seeds_variance(counts))
+        return np.asarray(np.maximum(alone, stdtrit(freedom, tail) * scales))
+
+    def p_above(self, figure: float) -> float:
+        """One-sided: how probable so high a mean is if the true one is `figure`, at most."""
+        counts = np.array([len(self.values)])
+        scales, freedom = self._scales(counts)
+        alone = np.sqrt(self._seeds_variance(counts))
+        distance = self.mean - figure
+        found = [
+            _tail(distance, float(scale), float(df))
+            for scale, df in ((alone[0], counts[0] - 1), (scales[0], freedom[0]))
+        ]
+        return max(found)
+
+    def _seeds_variance(self, counts: np.ndarray) -> np.ndarray:
+        return self.widening * float(self.values.var(ddof=1)) / counts
+
+    def _scales(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Standard errors and degrees of freedom with these numbers of seeds."""
+        seeds = self._seeds_variance(counts)
+        if self.images is None or self.images.variance <= 0:
+            return np.sqrt(seeds), counts - 1.0
+        images = self.images.variance
+        whole = seeds + images
+        freedom = whole**2 / (seeds**2 / (counts - 1) + images**2 / (self.images.images - 1))
+        return np.sqrt(whole), freedom
+
+
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Student's t interval of a mean.  With 3 to 5 seeds a bootstrap would cover far too little.
 
@@ -26,25 +103,50 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     array = np.asarray(values, dtype=float)
     if len(array) == 0:
         raise ValueError("values is empty; a mean needs at least one.")
-    mean = float(array.mean())
-    if len(array) < 2:
-        return Interval(mean, math.nan, math.nan)
-    half = half_width(float(array.std(ddof=1)), len(array), confidence)
-    return Interval(mean, mean - half, mean + half)
+    return Estimate(array).interval(confidence)
 
 
-def half_width(deviation: float, count: int, confidence: float = 0.95) -> float:
-    """Of the t interval of a mean of `count` values with this standard deviation."""
-    quantile = float(student_t.ppf(0.5 + confidence / 2, count - 1))
-    return quantile * deviation / math.sqrt(count)
+def seeds_to_decide(estimate: Estimate, margin: float, confidence: float = 0.95) -> int | None:
+    """How many seeds would set the mean apart from the margin, if it and its spread stay as they
+    are; None if more than a thousand."""
+    distance = abs(estimate.mean - margin)
+    counts = np.arange(len(estimate.values) + 1, LARGEST_SEED_COUNT + 1)
+    enough = estimate.half_widths(counts, confidence) < distance
+    return int(counts[enough.argmax()]) if enough.any() else None
 
 
-def seeds_to_decide(effects: np.ndarray, margin: float) -> int | None:
-    """How many seeds would set the mean effect apart from the margin, if its mean and spread stay
-    as they are; None if more than a thousand."""
-    distance = abs(float(effects.mean()) - margin)
-    deviation = float(effects.std(ddof=1))
-    for count in range(len(effects) + 1, LARGEST_SEED_COUNT + 1):
-        if half_width(deviation, count) < distance:
-            return count
-    return None
+def image_noise(values: np.ndarray) -> ImageNoise:
+    """What the finite images add to the variance of the mean of `values`, shape (seeds, images).
+
+    A value is a seed's mean, plus what an image does to all seeds, plus the rest.  The variance
+    over seeds has the first and the last part in it; this is the second, as the two-way analysis
+    of variance has it: (mean square of the images − mean square of the rest) / (seeds × images),
+    not below 0 (Dorfman, Berbaum and Metz 1992, for readers and cases).  Resampling the images
+    many times would give the same, slower.  With one seed the rest counts as the images'.
+    """
+    seeds, images = values.shape
+    by_image = values.mean(axis=0)
+    of_images = seeds * float(by_image.var(ddof=1))
+    if seeds == 1:
+        return ImageNoise(of_images / images, images)
+    rest = values - values.mean(axis=1, keepdims=True) - by_image + values.mean()
+    of_rest = float((rest**2).sum()) / ((seeds - 1) * (images - 1))
+    return ImageNoise(max(0.0, of_images - of_rest) / (seeds * images), images)
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """P values corrected for their number (Holm 1979): the k-th smallest of m times m − k + 1, and
+    none below a smaller one's."""
+    given = np.asarray(p_values, dtype=float)
+    order = np.argsort(given, kind="stable")
+    corrected = np.empty_like(given)
+    steps = given[order] * np.arange(len(given), 0, -1)
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    return corrected
+
+
+def _tail(distance: float, scale: float, freedom: float) -> float:
+    """Of Student's t beyond distance / scale."""
+    if scale == 0:
+        return 0.5 if distance == 0 else float(distance < 0)
+    return float(stdtr(freedom, -distance / scale))

@@ -1,4 +1,4 @@
-"""A verdict for every claim: the interval of its statistic over seeds against its margin.
+"""A verdict for every claim: the interval of its statistic against its margin.
 
 Each rests on a 95 % interval of its own.  Intervals are not widened for the number of claims: each
 claim was declared before its study ran and is a question of its own.  All parts of a claim must
@@ -7,12 +7,9 @@ hold, which needs no correction either.
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from fashion_hpo.analysis.cells import cells_of
-from fashion_hpo.analysis.effects import effect_of
+from fashion_hpo.analysis.estimates import find
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics import seeds_to_decide, t_interval
+from fashion_hpo.analysis.statistics import Estimate, seeds_to_decide
 from fashion_hpo.analysis.wording import Units, seeds
 from fashion_hpo.design.claims import Claim, Part
 
@@ -72,15 +69,16 @@ def untestable(claim: Claim) -> Verdict:
     return Verdict(claim.id, claim.text, UNTESTABLE, f"{claim.untestable}.", claim.reported)
 
 
-def decide(effects: np.ndarray, part: Part) -> tuple[str, str]:
-    """A word, and for what is undecided what would decide it; effects are differences from 0."""
+def decide(effect: Estimate, part: Part) -> tuple[str, str]:
+    """A word, and for what is undecided what would decide it; the effect is a difference from 0."""
     if part.direction == "same":
-        size = effects if effects.mean() >= 0 else -effects  # its upper end is the farther from 0
+        up = effect.mean >= 0  # its upper end is the farther from 0
         above, below = REFUTED, REPRODUCED
     else:
-        size = effects if part.direction == "higher" else -effects
+        up = part.direction == "higher"
         above, below = REPRODUCED, REFUTED
-    interval = t_interval(size.tolist())
+    size = effect if up else effect.negative()
+    interval = size.interval()
     word = UNDECIDED
     if interval.low > part.margin:
         word = above
@@ -91,27 +89,27 @@ def decide(effects: np.ndarray, part: Part) -> tuple[str, str]:
     needed = seeds_to_decide(size, part.margin)
     if needed is None:
         return word, "; more than a thousand seeds would be needed"
-    return word, f"; about {seeds(needed - len(size), 'more ')} would decide"
+    return word, f"; about {seeds(needed - len(size.values), 'more ')} would decide"
 
 
 def _judge(records: Records, part: Part) -> _Finding:
-    cells = cells_of(records, part)
-    if cells is None:
+    found = find(records, part)
+    if found is None:
         where = "" if part.epoch is None else f" at epoch {part.epoch}"
         return _Finding(UNDECIDED, f"no trial has {part.measure}{where} yet.")
-    effect, units = effect_of(cells, part), Units(part)
+    effect, units = found.effect, Units(part)
     count = len(effect.values)
     if count < 2:
         few = f"{effect.name}: {seeds(count)} with all that it compares; two are the least."
         return _Finding(UNDECIDED, few, f"{effect.means}, {seeds(count)}" if count else "")
-    interval = t_interval(effect.values.tolist())
-    measured = f"{effect.name}: {units.interval(interval)}, {seeds(count)}"
+    interval = found.estimate.interval()
+    measured = f"{effect.name}: {units.interval(interval)}, {found.basis}"
     means = f"{effect.means}: " if effect.means else ""
-    ours = f"{means}{units.brief(interval)}, {seeds(count)}"
+    ours = f"{means}{units.brief(interval)}, {found.basis}"
     if records.plan.budget == "quick":
         return _Finding(UNDECIDED, f"{measured}; {QUICK}.", ours)
     figure = part.figure if part.figure != "epochs" else records.plan.base.epochs
-    word, rest = decide(effect.values - (figure or 0.0), part)
+    word, rest = decide(found.estimate.minus(figure or 0.0), part)
     return _Finding(word, f"{measured}; {_claimed(part, units, figure)}{rest}.", ours)
 
 

@@ -38,7 +38,7 @@ def publish(mirror: Mirror) -> Published:
     confirming = confirmation_of(mirror.store, mirror.ledger)
     folder = mirror.store.report(mirror.ledger.name)
     with mirror.store.lock("report"):  # workers that end together
-        found = records.of_ledger(mirror.ledger, confirming)
+        found = records.of_ledger(mirror.ledger, mirror.store, confirming)
         answer, judged = answers.answer(found), verdicts.judge(found)
         path = page.write(found, judged, answer, folder)
         tags = {f"verdict.{verdict.claim_id}": verdict.word for verdict in judged}

@@ -16,11 +16,12 @@ def test_the_answer_is_the_first_claims_verdict_the_others_words_and_the_best_le
     others = [claim(id="T.b", direction="higher"), claim(id="T.c", margin=0.1)]
     made = measured(CLEAR, claim(), *others)
     made.trials["value"] = [0.90, 0.91, 0.92, 0.93, 0.95, 0.94]
-    first, words, last = answer(made)
+    first, words, compared, last = answer(made)
     assert first == f"T.a is reproduced: {judge(made)[0].sentence}"
     assert words == "T.b is not reproduced, T.c is undecided."
     assert answer(measured(CLEAR, claim()))[0] == first
-    assert len(answer(measured(CLEAR, claim()))) == 2
+    assert compared.startswith("dropout 0.5 against 0: better by validation accuracy; +3.00 points")
+    assert len(answer(measured(CLEAR, claim()))) == 3
     assert last == (
         "Best mean validation accuracy: 94.00% (95 % interval 91.52% to 96.48%) with dropout 0.5, "
         "3 seeds."
@@ -30,18 +31,16 @@ def test_the_answer_is_the_first_claims_verdict_the_others_words_and_the_best_le
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ([[0.90, 0.91, 0.90], [0.94, 0.95, 0.94]], "is better than"),
-        ([[0.90, 0.94, 0.92], [0.94, 0.91, 0.93]], "cannot be told from"),
+        ([[0.90, 0.91, 0.90], [0.94, 0.95, 0.94]], "better: dropout 0.25, dropout 0.5"),
+        ([[0.90, 0.94, 0.92], [0.94, 0.91, 0.93]], "undecided: dropout 0.25, dropout 0.5"),
     ],
 )
-def test_without_claims_the_best_level_is_compared_with_the_worst(
+def test_without_claims_every_level_is_compared_with_the_bases(
     values: list[list[float]], words: str
 ) -> None:
     table: Table = {0.0: values[0], 0.25: [0.92, 0.93, 0.925], 0.5: values[1]}
     first, second = answer(measured(table, column="value"))
-    assert first.startswith(f"dropout 0.5 {words} 0 by validation accuracy: +")
-    assert "points (95 % interval" in first
-    assert first.endswith("points), 3 seeds.")
+    assert first == f"By validation accuracy against dropout 0, {words}."
     assert second.startswith("Best mean validation accuracy: 9")
 
 
@@ -72,7 +71,9 @@ def test_levels_may_be_words() -> None:
         for seed, value in enumerate(values)
     ]
     first, second = answer(records(plan(field="architecture"), rows))
-    assert first.startswith("architecture cnn is better than simple_cnn by validation accuracy")
+    assert first.startswith(
+        "architecture simple_cnn against cnn: worse by validation accuracy; -10"
+    )
     assert "with architecture cnn, 2 seeds." in second
 
 

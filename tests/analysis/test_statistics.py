@@ -7,10 +7,14 @@ from scipy import stats
 
 from fashion_hpo.analysis.statistics import (
     LARGEST_SEED_COUNT,
-    half_width,
+    Estimate,
     seeds_to_decide,
     t_interval,
 )
+
+
+def half_width(deviation: float, count: int) -> float:
+    return float(stats.t.ppf(0.975, count - 1)) * deviation / math.sqrt(count)
 
 
 @pytest.mark.parametrize("values", [[0.1, 0.4], [3.0, 1.0, 2.0], [0.9, 0.91, 0.89, 0.905, 0.9]])
@@ -24,7 +28,9 @@ def test_the_interval_is_students(values: list[float], confidence: float) -> Non
 def test_three_values_have_the_tables_quantile() -> None:
     mean, low, high = t_interval([1.0, 2.0, 3.0])
     assert mean == 2.0
-    assert high - mean == mean - low == pytest.approx(4.3027 / math.sqrt(3), rel=1e-4)
+    assert (
+        high - mean == pytest.approx(mean - low) == pytest.approx(4.3027 / math.sqrt(3), rel=1e-4)
+    )
     assert half_width(1.0, 5) == pytest.approx(2.7764 / math.sqrt(5), rel=1e-4)
 
 
@@ -50,17 +56,17 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(count: int) -> None:
 
 def test_enough_seeds_make_the_interval_clear_the_margin() -> None:
     effects = np.array([-1.0, 0.5, 2.0])  # mean 0.5, standard deviation 1.5
-    count = seeds_to_decide(effects, margin=0.0)
+    count = seeds_to_decide(Estimate(effects), margin=0.0)
     assert count == 38
     assert half_width(1.5, count) < 0.5 <= half_width(1.5, count - 1)
-    assert seeds_to_decide(effects, margin=1.0) == 38  # as far on the other side
-    further = seeds_to_decide(effects, margin=0.4)
+    assert seeds_to_decide(Estimate(effects), margin=1.0) == 38  # as far on the other side
+    further = seeds_to_decide(Estimate(effects), margin=0.4)
     assert further is not None
     assert further > 38
 
 
 def test_a_decided_effect_still_asks_for_one_seed_at_least() -> None:
-    assert seeds_to_decide(np.array([1.0, 1.1, 0.9]), margin=0.0) == 4
+    assert seeds_to_decide(Estimate(np.array([1.0, 1.1, 0.9])), margin=0.0) == 4
 
 
 @pytest.mark.parametrize(
@@ -68,11 +74,11 @@ def test_a_decided_effect_still_asks_for_one_seed_at_least() -> None:
     [([-1.0, 0.0, 1.0], 0.0), ([0.4, 0.5, 0.6], 0.5), ([-10.0, 10.1], 0.0), ([1.0, 1.0], 1.0)],
 )
 def test_an_effect_at_the_margin_is_never_decided(effects: Any, margin: float) -> None:
-    assert seeds_to_decide(np.array(effects), margin) is None
+    assert seeds_to_decide(Estimate(np.array(effects)), margin) is None
 
 
 def test_a_thousand_seeds_are_the_most() -> None:
     at_the_limit = half_width(1.0, LARGEST_SEED_COUNT) * 1.0001
     values = np.array([-1.0, 1.0]) / math.sqrt(2)  # mean 0, standard deviation 1
-    assert seeds_to_decide(values + at_the_limit, 0.0) == LARGEST_SEED_COUNT
-    assert seeds_to_decide(values + at_the_limit * 0.999, 0.0) is None
+    assert seeds_to_decide(Estimate(values + at_the_limit), 0.0) == LARGEST_SEED_COUNT
+    assert seeds_to_decide(Estimate(values + at_the_limit * 0.999), 0.0) is None

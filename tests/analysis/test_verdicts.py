@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fashion_hpo.analysis.cells import column_of
+from fashion_hpo.analysis.statistics import Estimate
 from fashion_hpo.analysis.verdicts import decide, judge
 from fashion_hpo.design.claims import Direction, Part
 from tests.analysis.made import CLEAR, Table, claim, factorial, measured, plan, records
@@ -128,7 +129,7 @@ def test_summaries_have_columns_of_their_own_name() -> None:
 )
 def test_the_same_is_what_differs_by_less_than_the_margin(effects: list[float], word: str) -> None:
     part = Part(measure="value", contrast=("dropout", 0, 0.5), direction="same", margin=0.005)
-    found, rest = decide(np.array(effects), part)
+    found, rest = decide(Estimate(np.array(effects)), part)
     assert found == word
     assert (rest != "") is (word == "undecided")
 
@@ -136,9 +137,9 @@ def test_the_same_is_what_differs_by_less_than_the_margin(effects: list[float], 
 def test_the_same_needs_the_same_number_of_seeds_on_either_side() -> None:
     part = Part(measure="value", contrast=("dropout", 0, 0.5), direction="same", margin=0.5)
     effects = np.array([0.1, 0.2, 0.5])
-    _, rest = decide(effects, part)
+    _, rest = decide(Estimate(effects), part)
     assert rest.startswith("; about ")
-    assert decide(-effects, part)[1] == rest
+    assert decide(Estimate(-effects), part)[1] == rest
 
 
 def test_what_is_said_of_the_same_names_the_margin() -> None:

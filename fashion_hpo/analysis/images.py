@@ -1,0 +1,103 @@
+"""What the finite validation images add to the noise of a statistic, from the trials' logits."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from fashion_hpo.analysis.cells import Cells, weights_of
+from fashion_hpo.analysis.effects import Effect
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics import ImageNoise, image_noise
+from fashion_hpo.design.claims import Part
+from fashion_hpo.design.spec import Level
+from fashion_hpo.stores.predictions import PredictionFiles, Predictions
+
+
+def correct(found: Predictions) -> np.ndarray:
+    """1 for an image whose class has the highest logit, 0 for another; (images,)."""
+    return np.asarray(found.logits.argmax(axis=1) == found.labels, dtype=float)
+
+
+def loss(found: Predictions) -> np.ndarray:
+    """Cross entropy in nats, (images,)."""
+    logits = found.logits.astype(float)
+    logits -= logits.max(axis=1, keepdims=True)
+    picked = logits[np.arange(len(logits)), found.labels]
+    return np.asarray(np.log(np.exp(logits).sum(axis=1)) - picked)
+
+
+def brier(found: Predictions) -> np.ndarray:
+    """Squared distance of the probabilities from the truth, summed over classes; (images,)."""
+    logits = found.logits.astype(float)
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    distance = odds / odds.sum(axis=1, keepdims=True)
+    distance[np.arange(len(distance)), found.labels] -= 1
+    return np.asarray((distance**2).sum(axis=1))
+
+
+PER_IMAGE: dict[str, Callable[[Predictions], np.ndarray]] = {
+    "value": correct,
+    "val_accuracy": correct,
+    "model_val_accuracy": correct,
+    "val_loss": loss,
+    "model_val_loss": loss,
+    "brier_score": brier,
+}
+"""The measures that are means over the validation images."""
+
+
+def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> ImageNoise | None:
+    """The images' part of the variance of a statistic; None where it is not known.
+
+    It is known for what is a sum of means over images at the last epoch, if the logits of every
+    trial behind it are in the store.  All trials of a study see the same images, so differences
+    are taken image by image.
+    """
+    if part.measure not in PER_IMAGE or part.epoch is not None or effect.shares is None:
+        return None
+    if records.predictions is None or not effect.seeds:
+        return None
+    behind = _behind(records)
+    used = [(cells.levels[place], effect.shares[place]) for place in np.flatnonzero(effect.shares)]
+    by_seed = []
+    for seed in effect.seeds:
+        trials = []
+        for cell, share in used:
+            there = behind.get((*cell, seed), [])
+            whole = sum(weight for _, weight in there)
+            trials += [(uid, share * weight / whole) for uid, weight in there]
+        values = _weighted(records.predictions, PER_IMAGE[part.measure], trials)
+        if values is None:
+            return None
+        by_seed.append(values)
+    return image_noise(np.stack(by_seed)) if len({len(each) for each in by_seed}) == 1 else None
+
+
+def _behind(records: Records) -> dict[tuple[Level, ...], list[tuple[str, float]]]:
+    """The trials' uids and weights by cell and seed."""
+    trials = records.tuned
+    if "uid" not in trials:
+        return {}
+    names = [*records.plan.scientific, "seed_index"]
+    behind: dict[tuple[Level, ...], list[tuple[str, float]]] = {}
+    weights = weights_of(trials).to_numpy()
+    for row, weight in zip(trials[[*names, "uid"]].itertuples(index=False), weights, strict=True):
+        *key, uid = row
+        behind.setdefault(tuple(key), []).append((uid, float(weight)))
+    return behind
+
+
+def _weighted(
+    files: PredictionFiles,
+    measured: Callable[[Predictions], np.ndarray],
+    trials: Sequence[tuple[str, float]],
+) -> np.ndarray | None:
+    """The trials' values of each image, weighted and summed; None if one has none."""
+    total: np.ndarray | None = None
+    for uid, weight in trials:
+        found = files.of_trial(uid)
+        if found is None or (total is not None and len(total) != len(found.labels)):
+            return None
+        values = weight * measured(found)
+        total = values if total is None else total + values
+    return total
