@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: study studies test faults check data ui lock clean
+.PHONY: study studies test faults calibration check data ui lock clean
 
 study: .venv/installed data
 	$(BIN)/python -m fashion_hpo.study dropout_ablation --budget quick
@@ -22,6 +22,10 @@ test: check
 # Every fault, at every write and at many random times; `make test` runs a part of it.
 faults: .venv/installed data
 	$(BIN)/python -m pytest tests/faults --faults all
+
+# Intervals and verdicts, held against thousands of simulated studies.
+calibration: .venv/installed
+	$(BIN)/python -m fashion_hpo.calibration
 
 check: .venv/installed data
 	$(BIN)/ruff format --check .

@@ -16,6 +16,7 @@ COMMANDS = {
     "augment": "draw what each augmentation does to training images",
     "doctor": "check, and mend, all that the store holds",
     "ui": "open the MLflow UI on the store",
+    "calibration": "check intervals and verdicts on simulated studies",
     "bench": "measure the trainer's speed and the logging's cost",
 }
 
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Hand over to a command; returns its exit code, or 2 for one that is not there."""
     given = list(sys.argv[1:] if argv is None else argv)
     if not given or given[0] in ("-h", "--help"):
-        lines = [f"  {name:9} {what}" for name, what in COMMANDS.items()]
+        lines = [f"  {name:11} {what}" for name, what in COMMANDS.items()]
         print("usage: fashion-hpo COMMAND ...", *lines, sep="\n")
         return 0
     if given[0] not in COMMANDS:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fashion_hpo.analysis.cells import cells_of
 from fashion_hpo.analysis.effects import Effect, effect_of
-from fashion_hpo.analysis.images import noise_of
+from fashion_hpo.analysis.images import is_of_images, noise_of
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import Estimate
 from fashion_hpo.analysis.wording import seeds
@@ -17,7 +17,7 @@ class Found:
 
     effect: Effect
     estimate: Estimate
-    basis: str  # `3 seeds, 5,000 images`
+    basis: str  # `3 seeds, 5,000 images`, or that the noise of the images is not known
 
 
 def find(records: Records, part: Part) -> Found | None:
@@ -31,4 +31,6 @@ def find(records: Records, part: Part) -> Found | None:
     basis = seeds(len(effect.values))
     if noise is not None:
         basis += f", {noise.images:,} images"
+    elif records.predictions is not None and is_of_images(part, effect):
+        basis += ", image noise unknown"
     return Found(effect, estimate, basis)

@@ -53,10 +53,9 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
     trial behind it are in the store.  All trials of a study see the same images, so differences
     are taken image by image.
     """
-    if part.measure not in PER_IMAGE or part.epoch is not None or effect.shares is None:
+    if records.predictions is None or not is_of_images(part, effect):
         return None
-    if records.predictions is None or not effect.seeds:
-        return None
+    assert effect.shares is not None
     behind = _behind(records)
     used = [(cells.levels[place], effect.shares[place]) for place in np.flatnonzero(effect.shares)]
     by_seed = []
@@ -71,6 +70,12 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
             return None
         by_seed.append(values)
     return image_noise(np.stack(by_seed)) if len({len(each) for each in by_seed}) == 1 else None
+
+
+def is_of_images(part: Part, effect: Effect) -> bool:
+    """Whether a statistic is a sum of means over the validation images, as they were at the end."""
+    at_the_end = part.measure in PER_IMAGE and part.epoch is None
+    return at_the_end and effect.shares is not None and bool(effect.seeds)
 
 
 def _behind(records: Records) -> dict[tuple[Level, ...], list[tuple[str, float]]]:

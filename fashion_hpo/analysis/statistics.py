@@ -65,8 +65,10 @@ class Estimate:
     def half_widths(self, counts: np.ndarray, confidence: float = 0.95) -> np.ndarray:
         """What the interval's half width would be with these numbers of seeds."""
         tail = 0.5 + confidence / 2
-        scales, freedom = self._scales(counts)
         alone = stdtrit(counts - 1.0, tail) * np.sqrt(self._seeds_variance(counts))
+        if self.images is None:
+            return np.asarray(alone)
+        scales, freedom = self._scales(counts)
         return np.asarray(np.maximum(alone, stdtrit(freedom, tail) * scales))
 
     def p_above(self, figure: float) -> float:

@@ -11,6 +11,8 @@ SHARES = (
     "model_val_accuracy",
     "confident_share",
     "look_alike_errors",
+    "area_above_curve",
+    *(f"recall_{label}" for label in range(10)),
 )
 
 

@@ -24,7 +24,8 @@ MEASURES = (
     *EPOCH_METRICS,  # at the last epoch, or at the one that is named
     "value", "best_val_accuracy", "best_epoch", "generalization_gap", "parting_epoch", "roughness",
     "ece", "confident_share", "look_alike_errors", "model_val_accuracy", "model_val_loss",
-    "parameters", "flops", "kept_epoch", "export_seconds",
+    "parameters", "flops", "kept_epoch", "export_seconds", "area_above_curve", "brier_score",
+    *(f"recall_{label}" for label in range(10)),
 )  # fmt: skip
 """What a claim may be about: all that a trial logs."""
 KINDS = ("contrast", "interaction", "best", "figure", "influence")

@@ -8,8 +8,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from fashion_hpo.analysis.cells import weights_of
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics import Interval, t_interval
+from fashion_hpo.analysis.statistics import Estimate, Interval
+from fashion_hpo.analysis.tuning import widening
 from fashion_hpo.design.spec import Level
 
 LONGEST_LABEL = 60  # characters
@@ -52,12 +54,18 @@ def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
 
 
 def seed_interval(trials: pd.DataFrame, column: str) -> Interval | None:
-    """Mean and 95 % interval over seeds; points of one seed are averaged first.
+    """Mean and 95 % interval over seeds; points of one seed are averaged first, by their weight.
 
-    None where no trial has a finite value.
+    It is as wide as the choice of nuisance values was unsteady.  None where no trial has a finite
+    value.
     """
-    values = numbers(trials, column).groupby(trials["seed_index"]).mean().dropna()
-    return t_interval(values.tolist()) if len(values) else None
+    values = numbers(trials, column)
+    weights = weights_of(trials).where(values.notna())
+    seeds = trials["seed_index"]
+    sums, whole = (values * weights).groupby(seeds).sum(), weights.groupby(seeds).sum()
+    means = (sums / whole)[whole > 0]
+    unsteady = trials["disagreement"].to_numpy() if "disagreement" in trials else np.zeros(1)
+    return Estimate(means.to_numpy(), widening(unsteady)).interval() if len(means) else None
 
 
 def left_out(records: Records) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.evaluate import (
+    brier_score,
     class_scores,
     confusion_matrix,
     expected_calibration_error,
@@ -51,9 +52,14 @@ def write_documents(
     summaries = {
         "model_val_accuracy": float((probabilities.argmax(1) == labels).mean()),
         "model_val_loss": float(-np.log(np.maximum(picked, np.finfo(np.float32).tiny)).mean()),
+        "brier_score": brier_score(probabilities, labels),
         "ece": expected_calibration_error(probabilities, labels),
         "confident_share": float((probabilities.max(1) >= CONFIDENT).mean()),
         "look_alike_errors": look_alike_errors(confusion),
+        **{
+            f"recall_{label}": float(share) if scores.support[label] else math.nan
+            for label, share in enumerate(scores.recall)
+        },
     }
     return finite(summaries)
 

@@ -83,6 +83,16 @@ def class_scores(confusion: np.ndarray) -> ClassScores:
     return ClassScores(precision, recall, 2 * precision * recall / total, support)
 
 
+def brier_score(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over images of Σ over classes of (probability − truth)², truth being 1 or 0; from 0 to 2
+    (Brier 1950).
+
+    probabilities: (N, 10); labels: (N,).  Lower is better, and lowest for the true probabilities.
+    """
+    truth = np.arange(probabilities.shape[1]) == labels[:, None]
+    return float(((probabilities - truth) ** 2).sum(axis=1).mean())
+
+
 def expected_calibration_error(
     probabilities: np.ndarray, labels: np.ndarray, bins: int = 15
 ) -> float:

@@ -25,6 +25,7 @@ def curve_summaries(history: Sequence[Epoch]) -> dict[str, float]:
         "generalization_gap": last.val_loss - last.train_eval_loss,
         "parting_epoch": float(parting_epoch(history)),
         "roughness": roughness([epoch.val_accuracy for epoch in history]),
+        "area_above_curve": area_above_curve([epoch.val_accuracy for epoch in history]),
     }
 
 
@@ -56,6 +57,12 @@ def roughness(values: Sequence[float]) -> float:
     """
     half = np.asarray(values)[len(values) // 2 :]
     return float(np.diff(half, n=2).std()) if len(half) >= 4 else math.nan
+
+
+def area_above_curve(accuracies: Sequence[float]) -> float:
+    """Mean of 1 − accuracy over the epochs: the area between the learning curve and 1, an epoch
+    being 1 / epochs wide.  Small where training is soon and lastingly good."""
+    return float(1 - np.mean(accuracies))
 
 
 def finite(summaries: dict[str, float]) -> dict[str, float]:

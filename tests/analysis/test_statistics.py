@@ -8,6 +8,9 @@ from scipy import stats
 from fashion_hpo.analysis.statistics import (
     LARGEST_SEED_COUNT,
     Estimate,
+    ImageNoise,
+    holm,
+    image_noise,
     seeds_to_decide,
     t_interval,
 )
@@ -82,3 +85,82 @@ def test_a_thousand_seeds_are_the_most() -> None:
     values = np.array([-1.0, 1.0]) / math.sqrt(2)  # mean 0, standard deviation 1
     assert seeds_to_decide(Estimate(values + at_the_limit), 0.0) == LARGEST_SEED_COUNT
     assert seeds_to_decide(Estimate(values + at_the_limit * 0.999), 0.0) is None
+
+
+@pytest.mark.parametrize("widening", [1.0, 2.0])
+def test_widening_is_of_the_variance(widening: float) -> None:
+    mean, low, high = Estimate(np.array([1.0, 2.0, 3.0]), widening).interval()
+    assert mean == 2.0
+    assert high - low == pytest.approx(2 * math.sqrt(widening) * half_width(1.0, 3))
+
+
+def crossed(
+    seeds: int, images: int, of_images: float, draw: np.random.Generator
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Values of (seeds, images) with a part of the seeds' (1), the images' and the rest (1)."""
+    shape = (seeds, images)
+    parts = draw.normal(size=(seeds, 1)), of_images * draw.normal(size=(1, images))
+    return np.asarray(parts[0] + parts[1] + draw.normal(size=shape)).reshape(seeds, images)
+
+
+def test_image_noise_is_what_another_sample_of_images_would_change() -> None:
+    draw = np.random.default_rng(0)
+    found = [image_noise(crossed(3, 50, 2.0, draw)).variance for _ in range(400)]
+    assert np.mean(found) == pytest.approx(2.0**2 / 50, rel=0.05)
+    assert image_noise(crossed(3, 50, 2.0, draw)).images == 50
+
+
+def test_image_noise_is_what_resampling_the_images_gives() -> None:
+    draw = np.random.default_rng(1)
+    values = crossed(10, 400, 2.0, draw)
+    means = [values[:, draw.integers(0, 400, 400)].mean() for _ in range(4_000)]
+    # the seeds' own rest, a tenth of it, is in the resampled means and not in ours
+    expected = np.var(means) - 1 / (10 * 400)
+    assert image_noise(values).variance == pytest.approx(expected, rel=0.1)
+
+
+def test_images_that_are_all_alike_add_nothing() -> None:
+    draw = np.random.default_rng(2)
+    alike = [image_noise(crossed(5, 50, 0.0, draw)).variance for _ in range(400)]
+    assert min(alike) == 0.0
+    assert np.mean(alike) < 0.1 / 50
+
+
+def test_seeds_and_images_add_up_with_satterthwaites_freedom() -> None:
+    values = np.array([1.0, 2.0, 3.0])
+    found = Estimate(values, images=ImageNoise(0.5, 101)).interval()
+    seeds, images = 1 / 3, 0.5
+    freedom = (seeds + images) ** 2 / (seeds**2 / 2 + images**2 / 100)
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(seeds + images)
+    assert found.high - 2 == pytest.approx(max(half, half_width(1.0, 3)))
+    larger = Estimate(values, images=ImageNoise(5.0, 101)).interval()
+    assert larger.high - 2 > half_width(1.0, 3) * 1.05
+
+
+def test_images_never_make_an_interval_narrower() -> None:
+    values = np.array([1.0, 2.0, 3.0])
+    alone = Estimate(values).interval()
+    assert Estimate(values, images=ImageNoise(0.3, 5000)).interval().high >= alone.high
+    assert Estimate(values, images=ImageNoise(0.0, 5000)).interval() == pytest.approx(alone)
+
+
+def test_more_seeds_do_not_lower_the_images_noise() -> None:
+    values = np.array([0.5, 1.0, 1.5])
+    assert seeds_to_decide(Estimate(values), 0.0) == 4
+    assert seeds_to_decide(Estimate(values, images=ImageNoise(0.2, 5000)), 0.0) is not None
+    assert seeds_to_decide(Estimate(values, images=ImageNoise(0.3, 5000)), 0.0) is None
+
+
+def test_the_p_value_is_students() -> None:
+    values = np.array([0.1, 0.4, 0.2])
+    expected = stats.ttest_1samp(values, 0.05, alternative="greater").pvalue
+    assert Estimate(values).p_above(0.05) == pytest.approx(expected)
+    assert Estimate(np.array([0.1, 0.1])).p_above(0.0) == 0.0
+    assert Estimate(np.array([0.1, 0.1])).p_above(0.2) == 1.0
+    assert Estimate(np.array([0.1, 0.1])).p_above(0.1) == 0.5
+
+
+def test_holms_correction_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]).tolist() == [1.0, 1.0]
+    assert holm([]).tolist() == []

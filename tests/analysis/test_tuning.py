@@ -1,6 +1,8 @@
+import numpy as np
 import pandas as pd
+import pytest
 
-from fashion_hpo.analysis.tuning import tuned
+from fashion_hpo.analysis.tuning import cross_fit, tuned, widening
 
 
 def trials(*rows: tuple[str, int, float, float]) -> pd.DataFrame:
@@ -47,3 +49,54 @@ def test_several_nuisance_fields_are_chosen_together() -> None:
     table["dropout"] = [0.0, 0.5, 0.0, 0.5]
     kept = tuned(table, ["architecture"], ["learning_rate", "dropout"])
     assert kept["dropout"].tolist() == [0.5, 0.5]
+
+
+def three_seeds(values: list[list[float]]) -> pd.DataFrame:
+    """One level; a row of the values of three learning rates for each seed."""
+    rates = (0.1, 0.2, 0.3)
+    return trials(*(
+        ("a", seed, rate, value)
+        for seed, row in enumerate(values) for rate, value in zip(rates, row, strict=True)
+    ))  # fmt: skip
+
+
+def test_with_three_seeds_two_choose_for_the_third() -> None:
+    table = three_seeds([[0.9, 0.5, 0.1], [0.9, 0.8, 0.1], [0.1, 0.8, 0.2]])
+    kept = tuned(table, ["architecture"], ["learning_rate"])
+    assert kept["learning_rate"].tolist() == [0.2, 0.2, 0.1]
+    assert kept["weight"].tolist() == [1.0] * 3
+    assert kept["disagreement"].tolist() == pytest.approx([2 / 3] * 3)  # of three pairs one agrees
+
+
+def test_where_all_halves_agree_there_is_no_disagreement() -> None:
+    kept = tuned(three_seeds([[0.9, 0.5, 0.1]] * 3), ["architecture"], ["learning_rate"])
+    assert kept["learning_rate"].tolist() == [0.1] * 3
+    assert set(kept["disagreement"]) == {0.0}
+    assert widening(kept["disagreement"].to_numpy()) == 1.0
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 4, 5, 10, 12])
+def test_weights_add_up_and_a_seed_never_chooses_for_itself(seeds: int) -> None:
+    values = np.random.default_rng(seeds).normal(size=(seeds, 4))
+    weights = cross_fit(values).weights
+    assert weights.sum(axis=-1) == pytest.approx(np.ones(seeds))
+    changed = values.copy()
+    changed[0, weights[1:].sum(axis=0).argmin()] += 99.0
+    assert cross_fit(changed).weights[0].tolist() == weights[0].tolist()
+    assert cross_fit(changed).weights.tolist() != weights.tolist()
+
+
+def test_many_studies_are_fitted_as_each_alone() -> None:
+    values = np.random.default_rng(0).normal(size=(7, 2, 4, 3))
+    values[0, 0, 1, 2] = np.nan
+    weights, disagreement = cross_fit(values)
+    alone = cross_fit(values[0, 0])
+    assert weights[0, 0].tolist() == alone.weights.tolist()
+    assert disagreement[0, 0] == alone.disagreement
+
+
+def test_a_missing_value_has_no_weight() -> None:
+    values = np.array([[np.nan, 0.5], [0.9, 0.5], [0.9, np.nan], [0.9, 0.1]])
+    weights = cross_fit(values).weights
+    assert weights[np.isnan(values)].tolist() == [0.0, 0.0]
+    assert weights[0].tolist() == [0.0, 1.0]

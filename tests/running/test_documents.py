@@ -35,3 +35,11 @@ def test_confident_is_from_nine_tenths(tmp_path: Path) -> None:
     found = write_documents(tmp_path, probabilities, probabilities, np.array([0, 1, 0, 0]))
     assert found["confident_share"] == 0.5
     assert found["model_val_accuracy"] == 0.75
+
+
+def test_recall_is_of_each_class_that_there_is(tmp_path: Path) -> None:
+    probabilities = np.eye(10)[[0, 1, 1, 1]]
+    found = write_documents(tmp_path, probabilities, probabilities, np.array([0, 0, 1, 2]))
+    recalls = {name: value for name, value in found.items() if name.startswith("recall")}
+    assert recalls == {"recall_0": 0.5, "recall_1": 1.0, "recall_2": 0.0}
+    assert found["brier_score"] == 1.0

@@ -19,7 +19,7 @@ from tests.running.conftest import OpenSession
 SUMMARIES = {
     "best_val_accuracy", "best_epoch", "generalization_gap", "parting_epoch", "ece",
     "parameters", "flops", "model_val_accuracy", "model_val_loss", "kept_epoch", "value",
-    "confident_share", "look_alike_errors",
+    "confident_share", "look_alike_errors", "area_above_curve", "brier_score", "recall_0",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from fashion_hpo.training.architectures import build
 from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.evaluate import (
+    brier_score,
     class_scores,
     confusion_matrix,
     expected_calibration_error,
@@ -101,6 +102,22 @@ def test_calibrated_confidences_have_a_small_error_and_boasted_ones_a_large() ->
     assert expected_calibration_error(probabilities(boasted), labels) == pytest.approx(
         0.249, abs=0.01
     )
+
+
+def test_brier_score_by_hand() -> None:
+    guesses = np.array([[0.6, 0.4, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    expected = (0.4**2 + 0.4**2, 0.0, 2.0)
+    assert brier_score(guesses, np.array([0, 1, 2])) == pytest.approx(np.mean(expected))
+    assert brier_score(np.full((4, 10), 0.1), np.arange(4)) == pytest.approx(0.9)
+
+
+def test_the_true_probabilities_have_the_lowest_brier_score() -> None:
+    labels = (np.random.default_rng(0).uniform(size=20_000) < 0.3).astype(int)
+    scores = [
+        brier_score(np.tile([1 - share, share], (len(labels), 1)), labels)
+        for share in (0.1, 0.3, 0.5)
+    ]
+    assert min(scores) == scores[1] == pytest.approx(2 * 0.3 * 0.7, abs=0.01)
 
 
 def test_fewer_images_than_bins_are_no_hindrance() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.training.summaries import (
+    area_above_curve,
     curve_summaries,
     finite,
     parting_epoch,
@@ -74,7 +75,14 @@ def test_curve_summaries() -> None:
         "best_epoch": 2.0,
         "generalization_gap": pytest.approx(0.3),
         "parting_epoch": 4.0,
+        "area_above_curve": pytest.approx((0.5 + 0.2 + 0.5) / 3),
     }
+
+
+def test_the_area_above_a_curve_is_small_where_it_is_soon_and_lastingly_high() -> None:
+    assert area_above_curve([1.0, 1.0]) == 0
+    assert area_above_curve([0.6, 0.8]) == pytest.approx(0.3)
+    assert area_above_curve([0.8, 0.9, 0.9]) < area_above_curve([0.4, 0.9, 0.9])
 
 
 def test_an_empty_history_is_refused() -> None:
