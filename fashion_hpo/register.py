@@ -1,78 +1,213 @@
-"""Test and register a study's best model: `python -m fashion_hpo.register dropout_ablation`."""
+"""Test and register a study's winner: `python -m fashion_hpo.register dropout_ablation`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fashion_hpo.reporting import command_line
 
+if TYPE_CHECKING:  # imported where they are used: --help waits for nothing slow
+    from mlflow.entities.model_registry import ModelVersion
+    from torch import nn
+
+    from fashion_hpo.running.final_results import Tested
+    from fashion_hpo.running.registration import Candidate
+    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.tracking import Tracker
+    from fashion_hpo.training.data import SearchSplits
+
+FIRST = "there was none, so nothing was compared"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0; 1 if the model is not the one that was measured; 2 where there is none."""
+    """Returns 0; 1 if the model is worse than the champion or not the one that was measured; 2
+    where there is none."""
     made = command_line.parser(
-        "register", "Open the test set for a study's best model, and register it as champion."
+        "register",
+        "Open the test set for a study's winner, and make it champion unless the gate images show "
+        "it to be worse than the present one.",
     )
-    made.add_argument("name", help="a file of studies/, without .py")
+    made.add_argument("name", nargs="?", help="a file of studies/, without .py")
     command_line.add_budget(made, None, "default: the largest complete one")
     command_line.add_store(made)
-    made.add_argument("--data", metavar="DIR", help="folder of the data files")
+    command_line.add_data(made)
+    made.add_argument(
+        "--retrain",
+        action="store_true",
+        help="register the winner's config trained again, on training and validation images",
+    )
+    made.add_argument(
+        "--force",
+        action="store_true",
+        help="make it champion even if it is worse; the card says so",
+    )
+    made.add_argument(
+        "--rollback", action="store_true", help="make the previous champion champion again"
+    )
     return command_line.run(_run, made, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
+    if args.rollback:
+        return _roll_back(args)
+    if args.name is None:
+        raise ValueError("no study was named; name one, or say --rollback.")
     from fashion_hpo.analysis import records
-    from fashion_hpo.reporting.model_card import model_card
     from fashion_hpo.running import registration
-    from fashion_hpo.stores import registry
-    from fashion_hpo.stores.layout import Store, without_password
+    from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.tracking import Tracker
-    from fashion_hpo.training import final_images
     from fashion_hpo.training.data import load_or_download
 
     store = Store.at(args.store, args.storage)
-    data = Path(args.data) if args.data else None
     ledger = records.find_ledger(store, args.name, args.budget)
     tracker = Tracker(store, args.name)
     chosen = registration.candidate(ledger, tracker)
-    model = registration.load_proven(chosen, tracker, load_or_download(data))
+    splits = load_or_download(args.data)
+    with store.lock("register"):  # two at once would both be compared with the same champion
+        if args.retrain:
+            chosen = _retrained(args, chosen, store, tracker, splits)
+        return _register(args, chosen, store, tracker, splits)
+
+
+def _register(
+    args: argparse.Namespace,
+    chosen: "Candidate",
+    store: "Store",
+    tracker: "Tracker",
+    splits: "SearchSplits",
+) -> int:
+    """In this order: proof, gate, test, version, champion.
+
+    One that the gate refuses is neither tested nor registered: it costs no look at the test set,
+    and its run, its model and what the gate said stay.
+    """
+    from fashion_hpo.reporting.model_card import model_card, registered
+    from fashion_hpo.running import registration
+    from fashion_hpo.stores import registry
+    from fashion_hpo.stores.layout import without_password
+
+    model = registration.load_proven(chosen, tracker, splits)
     known = registry.find_version(tracker, chosen.attempt.uid)
-    if known is not None:
+    present = registry.champion(tracker)
+    if known is not None and present is not None and known.version == present.version:
         registration.crown(chosen, tracker, known, model)
-        print(f"version {known.version} is this trial already, and champion; nothing was opened.")
+        print(f"version {known.version} is this model already, and champion; nothing was opened.")
         return 0
-    opened = final_images.open_test(store.openings_log, f"register {ledger.name}", data)
-    tested = registration.score(model, opened.images)
-    val = chosen.result.summaries["model_val_accuracy"]
-    metrics = {"test_accuracy": tested.accuracy, "test_loss": tested.loss}
-    tracker.log_summaries(
-        chosen.run_id,
-        metrics,
-        int(chosen.result.summaries["kept_epoch"]),
-        chosen.result.history[-1]["timestamp"],
-    )
+    gate, forced = _gate(args, chosen, store, tracker, model, present)
+    tested = _test(args, chosen, store, tracker, model)
     tags = {
         "study": args.name,
-        "budget": ledger.plan.budget,
-        "test_openings_before": str(opened.openings_before),
-        "data_hash": ledger.data_hash,
+        "budget": chosen.ledger.plan.budget,
+        "test_openings_before": str(tested.openings_before),
+        "test_accuracy": str(tested.score.accuracy),
+        "data_hash": chosen.ledger.data_hash,
+        "gate": gate,
+        "forced": str(forced),
+        "retrained": chosen.retrained or "no",
     }
-    card = model_card(ledger, chosen, tested, opened.openings_before)
-    version = registration.register(chosen, tracker, model, tags, card)
-    print(
-        f"{registry.REGISTERED_NAME} version {version} is champion: trial {chosen.attempt.number} "
-        f"of {ledger.name}, {chosen.attempt.config.architecture}"
-    )
-    print(
-        f"validation accuracy {val:.2%}; test accuracy {tested.accuracy:.2%} "
-        f"± {1.96 * tested.error:.2%} (95 %, 10,000 images), "
-        f"the test set's opening number {opened.openings_before + 1} here"
-    )
+    version = registration.register(chosen, tracker, model, tags, model_card(chosen, tested, gate))
+    print(f"{registry.REGISTERED_NAME} version {version} is champion", end=": ")
+    print(*registered(chosen, tested, gate), sep="\n")
     print(
         f'load it: mlflow.pytorch.load_model("{registry.CHAMPION_URI}"), with '
         f'mlflow.set_tracking_uri("{without_password(store.tracking_uri)}")'
     )
+    return 0
+
+
+def _gate(
+    args: argparse.Namespace,
+    chosen: "Candidate",
+    store: "Store",
+    tracker: "Tracker",
+    model: "nn.Module",
+    present: "ModelVersion | None",
+) -> tuple[str, bool]:
+    """What the comparison with the champion says, and whether --force was needed to go on."""
+    from fashion_hpo.running import final_results
+    from fashion_hpo.training import final_images
+
+    if present is None:
+        return FIRST, False
+    found = final_results.compared(chosen, tracker, present)
+    if found is None:
+        try:
+            opponent = final_results.load_champion(tracker, present)
+        except final_results.RefusedError as error:
+            if not args.force:
+                raise
+            return f"not compared, made champion by --force: {str(error).partition('; ')[0]}", True
+        purpose = f"register {chosen.ledger.name} against version {present.version}"
+        opened = final_images.open_gate(store.openings_log, purpose, args.data)
+        found = final_results.compare(
+            chosen, tracker, model, present, opponent, opened.images, opened.openings_before
+        )
+    if found.passed:
+        return str(found), False
+    if not args.force:
+        raise final_results.RefusedError(
+            f"{chosen.ledger.name} is not made champion: {found}; keep the champion, or replace it "
+            "all the same with --force."
+        )
+    return f"{found}; made champion all the same, by --force", True
+
+
+def _test(
+    args: argparse.Namespace,
+    chosen: "Candidate",
+    store: "Store",
+    tracker: "Tracker",
+    model: "nn.Module",
+) -> "Tested":
+    """The test result, measured now unless an earlier process measured this model's."""
+    from fashion_hpo.running import final_results
+    from fashion_hpo.training import final_images
+
+    tested = final_results.tested(chosen, tracker)
+    if tested is None:
+        purpose = f"register {chosen.ledger.name}"
+        opened = final_images.open_test(store.openings_log, purpose, args.data)
+        tested = final_results.test(chosen, tracker, model, opened.images, opened.openings_before)
+    tracker.log_summaries(
+        chosen.run_id,
+        {"test_accuracy": tested.score.accuracy, "test_loss": tested.score.loss},
+        int(chosen.result.summaries["kept_epoch"]),
+        chosen.result.history[-1]["timestamp"],
+    )
+    return tested
+
+
+def _retrained(
+    args: argparse.Namespace,
+    chosen: "Candidate",
+    store: "Store",
+    tracker: "Tracker",
+    splits: "SearchSplits",
+) -> "Candidate":
+    from fashion_hpo.running.retraining import retrain
+    from fashion_hpo.training import devices
+
+    hardware = devices.choose(args.device, chosen.attempt.config.precision, chosen.ledger.threads)
+    training = retrain(chosen, store, tracker, splits, hardware)
+    while True:
+        try:
+            epoch = next(training)
+        except StopIteration as ended:
+            found: Candidate = ended.value
+            return found
+        print(f"epoch {epoch.epoch}: training loss {epoch.train_loss:.4f}", flush=True)
+
+
+def _roll_back(args: argparse.Namespace) -> int:
+    from fashion_hpo.running import registration
+    from fashion_hpo.stores.layout import Store
+
+    store = Store.at(args.store, args.storage)
+    store.check_tracking()
+    with store.lock("register"):
+        restored, withdrawn = registration.roll_back(store.tracking_uri)
+    print(f"version {restored} is champion again; version {withdrawn} is previous.")
     return 0
 
 

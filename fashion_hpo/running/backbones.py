@@ -15,6 +15,7 @@ from torch import Tensor
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores import models, registry
+from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry
 from fashion_hpo.stores.opening import all_ledgers
 from fashion_hpo.stores.tracking import Tracker
@@ -29,21 +30,45 @@ def backbone_file(session: Session, config: TrainConfig) -> Path | None:
     Raises ValueError for a name behind which there is no model, and UnsafeModelError for a model
     whose files are not those that were logged.
     """
-    name = str(config.architecture_options.get("backbone", "random"))
-    if name == "random":
+    file = _place(session.store, session.ledger.uid, config)
+    if file is None:
         return None
+    name = _name(config)
     if name == IMAGENET and config.pixel_range != "unit":
         raise ValueError(
             f"pixel_range is {config.pixel_range!r} with the backbone imagenet, which takes pixels "
             "in [0, 1]; set it to 'unit'."
         )
-    key = hashlib.sha256(name.encode()).hexdigest()[:16]
-    file = session.store.backbone(session.ledger.uid, key)
     with session.store.lock("backbones"):
         if not file.exists():
             weights = imagenet_vit() if name == IMAGENET else _weights(_folder(session, name))
             write_atomically(file, _saved(weights))
     return file
+
+
+def kept_backbone(store: Store, ledger_uid: str, config: TrainConfig) -> Path | None:
+    """The file that a ledger's trials had for this backbone; None if the config names none.
+
+    Raises ValueError if it is gone: the name may stand for another model by now.
+    """
+    file = _place(store, ledger_uid, config)
+    if file is not None and not file.exists():
+        raise ValueError(
+            f"backbone {_name(config)!r} is no longer in {file.parent}; put the file back from a "
+            "copy of the store."
+        )
+    return file
+
+
+def _place(store: Store, ledger_uid: str, config: TrainConfig) -> Path | None:
+    name = _name(config)
+    if name == "random":
+        return None
+    return store.backbone(ledger_uid, hashlib.sha256(name.encode()).hexdigest()[:16])
+
+
+def _name(config: TrainConfig) -> str:
+    return str(config.architecture_options.get("backbone", "random"))
 
 
 def _folder(session: Session, name: str) -> Path:

@@ -1,55 +1,78 @@
-"""From a study's best trial to a proven, registered model; the test images are the caller's."""
+"""From a study's winner to a proven, registered model; gate and test images are the caller's."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
 from fashion_hpo.running.outcome import AlteredModelError
+from fashion_hpo.running.winner import Winner, winner
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training import packaging
-from fashion_hpo.training.data import SearchSplits, Split
+from fashion_hpo.training.data import CLASSES, SearchSplits, Split
+from fashion_hpo.training.evaluate import class_scores, confusion_matrix
 
 LOSS_TOLERANCE = 1e-3  # nats; another machine rounds otherwise
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A complete trial with its run and its model in MLflow."""
+    """A complete trial of a ledger's winner, with its run and its model in MLflow.
+
+    Or that config trained again, with a run of its own: `retrained` then says on what.
+    """
 
     ledger: Ledger
+    winner: Winner
     attempt: Attempt
     result: Result
     run_id: str
     model_id: str
+    retrained: str = ""
 
 
 @dataclass(frozen=True)
 class Score:
-    """On one set of images; `error` is the standard error of the accuracy."""
+    """A model on one set of images; confusion: counts (10, 10), rows are true classes."""
 
-    accuracy: float
-    loss: float
-    error: float
+    loss: float  # nats
+    confusion: np.ndarray
+
+    @property
+    def images(self) -> int:
+        """How many there were."""
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """A share, 0 to 1."""
+        return float(np.trace(self.confusion) / self.images)
+
+    @property
+    def classes(self) -> list[tuple[str, float, float, float, int]]:
+        """Name, precision, recall, F1 and images of each class."""
+        found = class_scores(self.confusion)
+        columns = (found.precision, found.recall, found.f1, found.support)
+        return list(zip(CLASSES, *(column.tolist() for column in columns), strict=True))
 
 
 def candidate(ledger: Ledger, tracker: Tracker) -> Candidate:
-    """The best complete trial; raises ValueError if there is none or its model is missing."""
-    best = ledger.best()
-    if best is None or best.result is None:
+    """The winner's trial; raises ValueError if there is none or its model is missing."""
+    won = winner(ledger.entries())
+    if won is None or won.chosen.result is None:
         raise ValueError(f"{ledger.name} has no complete trial; run the study first.")
-    uid = best.attempt.uid
-    run_id, model_id = tracker.run_of(uid), tracker.model_of(uid)
+    attempt = won.chosen.attempt
+    run_id, model_id = tracker.run_of(attempt.uid), tracker.model_of(attempt.uid)
     if run_id is None or model_id is None:
-        raise ValueError(
-            f"trial {best.attempt.number} has no model in MLflow; run the study again."
-        )
-    return Candidate(ledger, best.attempt, best.result, run_id, model_id)
+        raise ValueError(f"trial {attempt.number} has no model in MLflow; run the study again.")
+    return Candidate(ledger, won, attempt, won.chosen.result, run_id, model_id)
 
 
 def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn.Module:
@@ -75,23 +98,29 @@ def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn
 
 
 def score(model: nn.Module, images: Split) -> Score:
-    """Accuracy and mean loss of a served model."""
+    """Mean loss and confusion matrix of a served model."""
     probabilities = packaging.probabilities_of(model, images.images)
     labels = images.labels.numpy()
-    accuracy = float((probabilities.argmax(1) == labels).mean())
     picked = probabilities[np.arange(len(labels)), labels]
     loss = float(-np.log(np.maximum(picked, np.finfo(np.float32).tiny)).mean())
-    return Score(accuracy, loss, float(np.sqrt(accuracy * (1 - accuracy) / len(labels))))
+    return Score(loss, confusion_matrix(probabilities.argmax(1), labels))
 
 
 def register(
-    chosen: Candidate, tracker: Tracker, model: nn.Module, tags: dict[str, str], card: str
+    chosen: Candidate, tracker: Tracker, model: nn.Module, tags: Mapping[str, str], card: str
 ) -> str:
-    """Register the proven model and make it champion; its version."""
-    hashes = models.hashes_in(chosen.result.files)
-    version = registry.create_version(
-        tracker, chosen.model_id, chosen.run_id, chosen.attempt.uid, tags, card, hashes
-    )
+    """Register the proven model, if that was not done yet, and make it champion; its version.
+
+    A version that is there gets these tags and this card.
+    """
+    version = registry.find_version(tracker, chosen.attempt.uid)
+    if version is None:
+        hashes = models.hashes_in(chosen.result.files)
+        version = registry.create_version(
+            tracker, chosen.model_id, chosen.run_id, chosen.attempt.uid, tags, card, hashes
+        )
+    elif version.description != card:
+        registry.describe(tracker, version, tags, card)
     crown(chosen, tracker, version, model)
     return str(version.version)
 
@@ -109,6 +138,20 @@ def crown(chosen: Candidate, tracker: Tracker, version: ModelVersion, model: nn.
     if found := packaging.differences(models.read_model(folder), model, images):
         raise AlteredModelError(f"version {version.version} is not the tested model: {found[0]}")
     registry.make_champion(tracker, version)
+
+
+def roll_back(tracking_uri: str) -> tuple[str, str]:
+    """Make the previous champion champion again; the versions restored and withdrawn.
+
+    Raises ValueError if there is none, and UnsafeModelError, with nothing changed, if its files
+    are not what was registered.
+    """
+    client = MlflowClient(tracking_uri, tracking_uri)
+    restored, withdrawn = registry.to_roll_back(client)
+    address = f"models:/{registry.REGISTERED_NAME}/{restored}"
+    models.read_model(registry.download_verified(tracking_uri, address))
+    registry.roll_back(client)
+    return restored, withdrawn
 
 
 def _check_files(folder: Path, result: Result) -> None:

@@ -23,6 +23,8 @@ from fashion_hpo.stores.tracking import TAG, Tracker
 
 REGISTERED_NAME = "fashion-mnist-classifier"
 CHAMPION = "champion"
+PREVIOUS = "previous"  # alias of the champion before
+WITHDRAWN = "withdrawn"  # of the one that a roll-back under way takes the place from
 CHAMPION_URI = f"models:/{REGISTERED_NAME}@{CHAMPION}"
 MANIFEST = f"{TAG}.manifest"
 MODEL = re.compile(r"models:/(\w[\w.-]{0,255})", re.ASCII)
@@ -81,10 +83,87 @@ def address_of(version: ModelVersion) -> str:
     return f"models:/{version.name}/{version.version}"
 
 
+def describe(tracker: Tracker, version: ModelVersion, tags: Mapping[str, str], card: str) -> None:
+    """Replace a version's description, and the tags that are named."""
+    name, number = version.name, str(version.version)
+    for key, value in tags.items():
+        tracker.client.set_model_version_tag(name, number, f"{TAG}.{key}", value)
+    tracker.client.update_model_version(name, number, card)
+    sys.audit("fashion_hpo.write", "version described")
+
+
+def champion(tracker: Tracker) -> ModelVersion | None:
+    """The version behind the alias; None if there is none."""
+    number = _aliases(tracker.client).get(CHAMPION)
+    if number is None:
+        return None
+    return tracker.client.get_model_version(REGISTERED_NAME, number)
+
+
 def make_champion(tracker: Tracker, version: ModelVersion) -> None:
-    """Point the alias at a version."""
-    tracker.client.set_registered_model_alias(REGISTERED_NAME, CHAMPION, str(version.version))
-    sys.audit("fashion_hpo.write", "alias moved")
+    """Point the alias at a version; the one that it leaves becomes `previous`.
+
+    A roll-back that was killed is finished first, if what it was to restore is still there.
+    """
+    client, number = tracker.client, str(version.version)
+    if WITHDRAWN in _aliases(client):
+        try:
+            roll_back(client)
+        except ValueError:
+            client.delete_registered_model_alias(REGISTERED_NAME, WITHDRAWN)
+    present = _aliases(client).get(CHAMPION)
+    if present == number:
+        return
+    if present is not None:
+        _point(client, PREVIOUS, present)
+    _point(client, CHAMPION, number)
+
+
+def to_roll_back(client: MlflowClient) -> tuple[str, str]:
+    """The versions that a roll-back restores and withdraws; those of one that was killed, if so.
+
+    Raises ValueError if there is none to go back to.
+    """
+    aliases = _aliases(client)
+    withdrawn = aliases.get(WITHDRAWN, aliases.get(CHAMPION, ""))
+    places = (aliases.get(PREVIOUS), aliases.get(CHAMPION))
+    restored = next((number for number in places if number not in (None, withdrawn)), None)
+    if restored is None:
+        raise ValueError(
+            f"{REGISTERED_NAME} has no previous champion to go back to; register another study."
+        )
+    return restored, withdrawn
+
+
+def roll_back(client: MlflowClient) -> None:
+    """Let `champion` and `previous` change places; done again after a kill, it is done once.
+
+    The alias `withdrawn` stands as long as it is under way.  Raises ValueError as `to_roll_back`.
+    """
+    restored, withdrawn = to_roll_back(client)
+    if withdrawn:
+        _point(client, WITHDRAWN, withdrawn)
+    _point(client, CHAMPION, restored)
+    if withdrawn:
+        _point(client, PREVIOUS, withdrawn)
+        client.delete_registered_model_alias(REGISTERED_NAME, WITHDRAWN)
+        sys.audit("fashion_hpo.write", "roll-back ended")
+
+
+def _point(client: MlflowClient, alias: str, number: str) -> None:
+    client.set_registered_model_alias(REGISTERED_NAME, alias, number)
+    sys.audit("fashion_hpo.write", "alias moved" if alias == CHAMPION else f"{alias} set")
+
+
+def _aliases(client: MlflowClient) -> dict[str, str]:
+    """Alias to version; none before the first registration."""
+    try:
+        model = client.get_registered_model(REGISTERED_NAME)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
+    return {alias: str(number) for alias, number in model.aliases.items()}
 
 
 def download(tracking_uri: str, address: str) -> Path:

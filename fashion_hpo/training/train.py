@@ -28,19 +28,23 @@ def train(
     hardware: Hardware,
     *,
     start: TrainingState | None = None,
+    images: Split | None = None,
 ) -> Iterator[Epoch]:
     """Train `model` in place and yield one `Epoch` per pass; stop by leaving the loop.
 
     Pass a `TrainingState` as `start` to read it between epochs (for checkpoints) or to resume one
     that was loaded.  On the CPU a resumed training equals the uninterrupted one to the bit.  Under
-    early stopping the model ends with its best weights.  Raises ValueError for a `start` that holds
-    another model or config.
+    early stopping the model ends with its best weights.  `images` are trained on in place of the
+    training split's first `config.train_images`, where a winner is trained again on more.  Raises
+    ValueError for a `start` that holds another model or config.
     """
     state = start if start is not None else TrainingState(config, model, hardware)
     if state.model is not model or state.config != config:
         raise ValueError("start holds another model or config than the one to train; pass its own.")
     torch.set_num_threads(hardware.threads)
-    images = splits.train.first(config.train_images).to(hardware.device)
+    if images is None:
+        images = splits.train.first(config.train_images)
+    images = images.to(hardware.device)
     sample = images.first(TRAIN_EVAL_IMAGES)
     val = splits.val.to(hardware.device)
     while not state.finished:

@@ -1,0 +1,117 @@
+"""The config that won a ledger, by its mean over seeds, and the trial that stands for it.
+
+One trial is luck: the highest of many values is high by chance as well.  So configs are compared
+by their means, and the model that is registered is the winner's median one.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fashion_hpo.stores.ledger import Attempt, Entry, Result
+from fashion_hpo.stores.models import hashes_in
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The winning config's complete trials, by value, one a seed.
+
+    `median` is the lower median, and `chosen` the trial whose model is registered: the median, or
+    where its model was not kept, the trial of the nearest value that has one.  `configs` counts
+    all that were compared, those with fewer seeds left out.
+    """
+
+    trials: tuple[Entry, ...]
+    median: Entry
+    chosen: Entry
+    configs: int
+
+    @property
+    def values(self) -> list[float]:
+        """Each seed's value, ascending."""
+        return [value_of(entry) for entry in self.trials]
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return sum(self.values) / len(self.trials)
+
+    @property
+    def standing(self) -> str:
+        """Which of the seeds is registered, in words."""
+        number, seed = self.chosen.attempt.number, self.chosen.attempt.config.seed
+        if len(self.trials) == 1:
+            return f"trial {number}, seed {seed}, the only one"
+        if self.chosen is self.median:
+            return f"trial {number}, seed {seed}, the median of {len(self.trials)}"
+        return (
+            f"trial {number}, seed {seed}, the nearest to the median of {len(self.trials)} whose "
+            f"model was kept (the median, trial {self.median.attempt.number}, keeps none)"
+        )
+
+
+def winner(entries: Iterable[Entry]) -> Winner | None:
+    """The config of the best mean value among those with the most seeds; the first of equals.
+
+    Works for any ledger's entries.  Trials that memory made another experiment count only where
+    there are no others.  Returns None without a complete trial; raises ValueError if the winner
+    kept no model.
+    """
+    complete = [entry for entry in entries if entry.state == "COMPLETE" and entry.result]
+    comparable = [e for e in complete if "not_comparable" not in result_of(e).hardware]
+    groups = list(_by_config(comparable or complete).values())
+    if not groups:
+        return None
+    most = max(map(len, groups))
+    rivals = [list(group.values()) for group in groups if len(group) == most]
+    best = max(rivals, key=_mean)  # the first of equals
+    trials = sorted(best, key=lambda entry: (value_of(entry), entry.attempt.number))
+    median = trials[(len(trials) - 1) // 2]
+    return Winner(tuple(trials), median, _nearest_kept(trials, median), len(rivals))
+
+
+def value_of(entry: Entry) -> float:
+    """A complete trial's value."""
+    value = result_of(entry).value
+    assert value is not None
+    return value
+
+
+def result_of(entry: Entry) -> Result:
+    """A complete trial's result."""
+    assert entry.result is not None
+    return entry.result
+
+
+def without_seed(attempt: Attempt) -> str:
+    """What the seeds of one config share, as a key."""
+    shared = {name: v for name, v in attempt.config.identity().items() if name != "seed"}
+    return json.dumps(shared, sort_keys=True)
+
+
+def _by_config(entries: Sequence[Entry]) -> Mapping[str, Mapping[int, Entry]]:
+    """Config to seed to trial; a sampler may have proposed a point twice."""
+    groups: dict[str, dict[int, Entry]] = {}
+    for entry in entries:
+        group = groups.setdefault(without_seed(entry.attempt), {})
+        group.setdefault(entry.attempt.config.seed, entry)
+    return groups
+
+
+def _mean(group: Sequence[Entry]) -> float:
+    return sum(map(value_of, group)) / len(group)
+
+
+def _nearest_kept(trials: Sequence[Entry], median: Entry) -> Entry:
+    kept = [entry for entry in trials if hashes_in(result_of(entry).files)]
+    if not kept:
+        name = median.attempt.config.architecture
+        raise ValueError(
+            f"the winner, {name} (trial {median.attempt.number}), keeps no model; register a study "
+            "that a network wins."
+        )
+    return min(kept, key=lambda entry: (entry is not median, _distance(entry, median)))
+
+
+def _distance(entry: Entry, median: Entry) -> float:
+    return abs(value_of(entry) - value_of(median))
