@@ -10,6 +10,7 @@ COMMANDS = {
     "report": "rebuild a study's report page",
     "claims": "the reports' claims and their verdicts",
     "register": "test and register a study's best model",
+    "replay": "train a logged trial again and compare it to the bit",
     "predict": "classify an image with the champion",
     "serve": "serve the champion over HTTP, for this machine alone",
     "train": "train one config, without a study",

@@ -22,7 +22,7 @@ from fashion_hpo.running.documents import write_documents
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores.ledger import Attempt, Result
 from fashion_hpo.stores.models import file_hashes
-from fashion_hpo.training.data import Split
+from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.summaries import curve_summaries, finite
 from fashion_hpo.training.train import TRAIN_EVAL_IMAGES
@@ -42,8 +42,8 @@ def fit(session: Session, attempt: Attempt, hardware: Hardware) -> Generator[Epo
 
     Pixels are scaled to [0, 1].  Of the config only architecture, train_images and seed count.
     """
-    with session.signals.interruptible(), threadpool_limits(hardware.threads):
-        epoch, probabilities = _fit(attempt.config, session.splits.train, session.splits.val)
+    with session.signals.interruptible():
+        epoch, probabilities = fitted(attempt.config, session.splits, hardware)
     folder, labels = session.store.trial_folder(attempt.uid), session.splits.val.labels.numpy()
     summaries = finite(curve_summaries([epoch]))
     logits = np.log(probabilities)
@@ -60,8 +60,15 @@ def fit(session: Session, attempt: Attempt, hardware: Hardware) -> Generator[Epo
     )
 
 
-def _fit(config: TrainConfig, train: Split, val: Split) -> tuple[Epoch, np.ndarray]:
+def fitted(
+    config: TrainConfig, splits: SearchSplits, hardware: Hardware
+) -> tuple[Epoch, np.ndarray]:
     """The one epoch, and the validation images' probabilities (N, 10)."""
+    with threadpool_limits(hardware.threads):
+        return _fit(config, splits.train, splits.val)
+
+
+def _fit(config: TrainConfig, train: Split, val: Split) -> tuple[Epoch, np.ndarray]:
     images = train.first(config.train_images)
     began = time.perf_counter()
     classifier = CLASSIFIERS[config.architecture](config.seed % 2**32)

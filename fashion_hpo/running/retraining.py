@@ -4,6 +4,7 @@ Its epochs are the lower median of its seeds' best ones, because nothing is left
 It is no trial and in no ledger: its run has the uid of the winner's trial after `retrain-`.
 """
 
+import json
 import math
 import tempfile
 from collections.abc import Generator
@@ -11,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from mlflow.artifacts import load_dict
+from mlflow.artifacts import download_artifacts
 
 from fashion_hpo.design.config import Epoch, TrainConfig
 from fashion_hpo.running.backbones import kept_backbone
@@ -99,8 +100,11 @@ def _finished(tracker: Tracker, run_id: str, uid: str) -> Result | None:
     model_id = tracker.model_of(uid)
     if model_id is None or str(tracker.client.get_logged_model(model_id).status) != "READY":
         return None
-    address = f"{tracker.client.get_run(run_id).info.artifact_uri}/{RESULT}"
-    return Result(**load_dict(address))
+    with tempfile.TemporaryDirectory() as place:
+        found = download_artifacts(
+            run_id=run_id, artifact_path=RESULT, dst_path=place, tracking_uri=tracker.uri
+        )
+        return Result(**json.loads(Path(found).read_text(encoding="utf-8")))
 
 
 def _train(

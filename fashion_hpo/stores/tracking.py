@@ -105,8 +105,8 @@ class Tracker:
         run_id = str(run.info.run_id)
         if NOTE not in run.data.tags:  # set last
             self.client.log_dict(run_id, dict(kept), "spec.json")
-            self.client.log_text(run_id, _packages(), "packages.txt")
-            self.client.log_text(run_id, _git_diff(), "git.diff")
+            self.client.log_text(run_id, packages(), "packages.txt")
+            self.client.log_text(run_id, git_diff(), "git.diff")
             self.client.set_tag(run_id, NOTE, str(kept["question"]))
             sys.audit("fashion_hpo.write", "study run described")
         return run_id
@@ -296,7 +296,8 @@ def _machine() -> dict[str, str]:
     }
 
 
-def _packages() -> str:
+def packages() -> str:
+    """The versions that results may depend on, a line each."""
     names: Sequence[str] = (
         "fashion_hpo",
         "torch",
@@ -311,7 +312,7 @@ def _packages() -> str:
     return "".join(f"{name}=={version(name)}\n" for name in names)
 
 
-def _git_diff() -> str:
+def git_diff() -> str:
     """What the working tree has beyond its commit; empty outside a checkout."""
     here = Path(__file__).parent
     try:

@@ -32,9 +32,10 @@ class Hardware:
         return self if precision == "auto" else replace(self, precision=precision)
 
     def describe(self) -> dict[str, str]:
-        """The fields and the device's name as text, for a run's tags."""
+        """The fields, the device's name and torch's version as text, for a run's tags."""
         fields = {name: str(value) for name, value in asdict(self).items() if value is not None}
-        return {**fields, "device_name": device_name(self.device)}
+        name = device_name(self.device)
+        return {**fields, "device_name": name, "torch": torch.__version__}
 
     @property
     def memory_format(self) -> torch.memory_format:

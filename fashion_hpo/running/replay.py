@@ -1,0 +1,224 @@
+"""A logged trial trained again from its logged config, and compared to the bit.
+
+Nothing is written into the store.  The trial's own threads, precision and memory format are used,
+because sums in another order round differently.
+"""
+
+import math
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from fashion_hpo.design.config import EPOCH_METRICS, Epoch
+from fashion_hpo.running.backbones import kept_backbone
+from fashion_hpo.running.documents import write_documents
+from fashion_hpo.stores import models, registry
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.ledger import Entry, Ledger, Result
+from fashion_hpo.stores.opening import all_ledgers
+from fashion_hpo.stores.tracking import TAG
+from fashion_hpo.training import devices, packaging
+from fashion_hpo.training.architectures import CLASSICAL, build_for
+from fashion_hpo.training.data import SearchSplits
+from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.state import TrainingState
+from fashion_hpo.training.train import train
+
+TIMES = ("seconds", "images_per_second")  # which no two trainings share
+COMPARED = tuple(name for name in EPOCH_METRICS if name not in TIMES)
+
+
+class NoSuchRunError(ValueError):
+    """There is no trial with this run."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A trial as the stores have it."""
+
+    store: Store
+    client: MlflowClient
+    run: Run
+    ledger: Ledger
+    entry: Entry
+    result: Result
+
+    @property
+    def hardware(self) -> Mapping[str, str]:
+        """What it was trained on."""
+        return self.result.hardware
+
+
+def find(store: Store, run_id: str) -> Logged:
+    """The trial of an MLflow run, from the ledger.
+
+    Raises NoSuchRunError where there is none, or none with epochs to compare.
+    """
+    store.check_tracking()
+    client = MlflowClient(store.tracking_uri, store.tracking_uri)
+    try:
+        run = client.get_run(run_id)
+    except MlflowException:
+        raise NoSuchRunError(
+            f"run {run_id[:80]!r} is not in {store.root}; give the id of a trial's run, which the "
+            "UI shows on its page."
+        ) from None
+    uid = run.data.tags.get(f"{TAG}.uid", "")
+    for ledger in all_ledgers(store):
+        for entry in ledger.entries() if uid.startswith(f"{ledger.uid}-") else ():
+            if entry.attempt.uid == uid and entry.result is not None:
+                return _with_epochs(Logged(store, client, run, ledger, entry, entry.result))
+    raise NoSuchRunError(f"run {run_id} is no trial with a result; give the id of a trial's run.")
+
+
+def hardware_of(logged: Logged, device: str | None) -> Hardware:
+    """The trial's own hardware, or another device with the trial's threads.
+
+    Raises ValueError if the device is not here.
+    """
+    told, config = logged.hardware, logged.entry.attempt.config
+    threads = int(told["threads"])
+    found = devices.choose(device or told["device"], config.precision, threads)
+    if found.device_type != told["device"].partition(":")[0]:
+        return found
+    pieces = told.get("micro_batch")
+    return replace(
+        found,
+        precision=told["precision"],
+        channels_last=told["channels_last"] == "True",
+        micro_batch=int(pieces) if pieces else None,
+    )
+
+
+def replay(
+    logged: Logged, splits: SearchSplits, hardware: Hardware, epochs: int | None = None
+) -> Generator[Epoch, None, list[str]]:
+    """Train the trial again, or its first epochs; yields each and returns what differs.
+
+    After all epochs the weights and the files about the validation images are compared as well.
+    """
+    if logged.entry.attempt.config.architecture in CLASSICAL:
+        return (yield from _fitted_again(logged, splits, hardware))
+    config, due = logged.entry.attempt.config, len(logged.result.history)
+    wanted = min(epochs or due, due)
+    torch.set_num_threads(hardware.threads)
+    network = build_for(config, kept_backbone(logged.store, logged.ledger.uid, config))
+    state = TrainingState(config, network, hardware)
+    training = train(config, network, splits, hardware, start=state)
+    for epoch in islice(training, wanted):
+        yield epoch
+    found = differing_epochs(logged.result.history[:wanted], state.history)
+    if wanted < due or logged.result.outcome == "diverged":
+        return found
+    if logged.result.outcome == "complete":
+        for epoch in training:  # ends it; an epoch more is a difference
+            found.append(f"it goes on to epoch {epoch.epoch}")
+    return found + _differing_model(logged, state, splits)
+
+
+def differing_epochs(
+    history: Sequence[Mapping[str, float]], replayed: Sequence[Epoch]
+) -> list[str]:
+    """For each metric that differs anywhere: where first, and by how much at most."""
+    found = []
+    if len(history) != len(replayed):
+        found.append(f"{len(replayed)} epochs, not {len(history)}")
+    for name in COMPARED:
+        pairs = [
+            (old["epoch"], old[name], getattr(new, name))
+            for old, new in zip(history, replayed, strict=False)
+        ]
+        off = [(at, abs(old - new)) for at, old, new in pairs if not _is_same(old, new)]
+        if off:
+            most = max(off, key=lambda pair: pair[1])
+            found.append(
+                f"{name} from epoch {off[0][0]:.0f} on, by up to {most[1]:.3g} "
+                f"(epoch {most[0]:.0f})"
+            )
+    return found
+
+
+def _with_epochs(logged: Logged) -> Logged:
+    if not logged.result.history:
+        raise NoSuchRunError(
+            f"run {logged.run.info.run_id} {logged.result.outcome} without an epoch in the ledger; "
+            "there is nothing to compare."
+        )
+    return logged
+
+
+def _is_same(old: float, new: float) -> bool:
+    return old == new or (math.isnan(old) and math.isnan(new))
+
+
+def _differing_model(logged: Logged, state: TrainingState, splits: SearchSplits) -> list[str]:
+    """Weights against those of the logged model; files about the validation images by sha256."""
+    model = packaging.served(state.model, logged.entry.attempt.config.pixel_range)
+    found = []
+    with tempfile.TemporaryDirectory() as place:
+        measured: torch.nn.Module = model
+        if models.hashes_in(logged.result.files):  # measured then was the exported one
+            folder = Path(place) / "model"
+            models.write_model(model, folder, splits.val.images[:2].numpy(), {})
+            measured = models.read_model(folder)
+            found += _differing_weights(logged, measured)
+        probabilities = packaging.probabilities_of(measured, splits.val.images)
+        logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+        return found + _differing_files(
+            logged, Path(place), probabilities, logits, splits.val.labels.numpy()
+        )
+
+
+def _differing_weights(logged: Logged, replayed: torch.nn.Module) -> list[str]:
+    tracking_uri, uid = logged.store.tracking_uri, logged.entry.attempt.uid
+    found = logged.client.search_logged_models(
+        [logged.run.info.experiment_id], filter_string=f"tags.`{TAG}.uid` = '{uid}'", max_results=1
+    )
+    if not found:
+        return ["weights: the logged model is gone"]
+    folder = registry.download(tracking_uri, f"models:/{found[0].model_id}")
+    if altered := models.changes(folder, models.hashes_in(logged.result.files)):
+        return [f"weights: the logged model's file {altered[0]}"]
+    old, new = models.read_model(folder).state_dict(), replayed.state_dict()
+    if old.keys() != new.keys():
+        return ["weights: other names"]
+    gap = max(float((old[name].double() - new[name].double()).abs().max()) for name in old)
+    return [] if gap == 0 else [f"weights, by up to {gap:.3g}"]
+
+
+def _differing_files(
+    logged: Logged,
+    place: Path,
+    probabilities: np.ndarray,
+    logits: np.ndarray,
+    labels: np.ndarray,
+) -> list[str]:
+    write_documents(place / "files", probabilities, logits, labels)
+    replayed = models.file_hashes(place / "files")
+    return [
+        f"{name}, by its sha256"
+        for name, sha256 in replayed.items()
+        if logged.result.files.get(f"files/{name}") != sha256
+    ]
+
+
+def _fitted_again(
+    logged: Logged, splits: SearchSplits, hardware: Hardware
+) -> Generator[Epoch, None, list[str]]:
+    from fashion_hpo.running.classical import fitted  # scikit-learn takes a second to import
+
+    epoch, probabilities = fitted(logged.entry.attempt.config, splits, hardware)
+    yield epoch
+    found = differing_epochs(logged.result.history, [epoch])
+    with tempfile.TemporaryDirectory() as place:
+        return found + _differing_files(
+            logged, Path(place), probabilities, np.log(probabilities), splits.val.labels.numpy()
+        )
