@@ -157,6 +157,7 @@ def _work(
 def _close(here: "Session", confirming: "Session | None", args: argparse.Namespace) -> int:
     """Report, and say what is left to whom."""
     from fashion_hpo.reporting.publish import publish
+    from fashion_hpo.reporting.terminal import check_lines
     from fashion_hpo.running import reconcile
 
     sessions = [each for each in (here, confirming) if each is not None]
@@ -164,7 +165,7 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
         if each.mirror.away:  # perhaps it is back
             list(reconcile.reconcile(each.mirror))
     published = publish(here.mirror)
-    print("", *published.answer, "", sep="\n")
+    print("", *published.answer, "", *check_lines(published.checks), sep="\n")
     if not published.mirrored:
         print(f"not in MLflow yet ({published.away}); the same command logs what it lacks.")
     where = "" if args.store == command_line.DEFAULT_STORE else f" --store {args.store}"

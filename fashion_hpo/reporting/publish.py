@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_hpo.analysis import answers, records, selection, verdicts
+from fashion_hpo.analysis import answers, checks, records, selection, verdicts
+from fashion_hpo.analysis.checks import Check
 from fashion_hpo.analysis.findings import Finding
 from fashion_hpo.analysis.pareto import places
 from fashion_hpo.reporting import claims_page, page
@@ -18,11 +19,13 @@ ALL_CLAIMS = "all-claims"  # no study can have this name
 
 @dataclass(frozen=True)
 class Published:
-    """The answer's sentences, the page's place, and why it is not in MLflow ("": it is)."""
+    """The answer's sentences, the page's place, and why it is not in MLflow ("": it is); of a study
+    also its checks."""
 
     answer: list[str]
     page: Path
     away: str
+    checks: tuple[Check, ...] = ()
 
     @property
     def mirrored(self) -> bool:
@@ -40,8 +43,10 @@ def publish(mirror: Mirror) -> Published:
     with mirror.store.lock("report"):  # workers that end together
         found = records.of_ledger(mirror.ledger, mirror.store, confirming)
         answer, judged = answers.answer(found), verdicts.judge(found)
+        checked = tuple(checks.check(found))
         path = page.write(found, judged, answer, folder)
         tags = {f"verdict.{verdict.claim_id}": verdict.word for verdict in judged}
+        tags |= {f"check.{each.name}": f"{each.level}: {each.sentence}" for each in checked}
         tags["answer"] = " ".join(answer)
         tags |= selection.summary(found)
         mirrored = mirror.publish(folder, tags, finished=not found.remaining)
@@ -51,7 +56,7 @@ def publish(mirror: Mirror) -> Published:
         if mirrored and len(found.plan.objectives) > 1:
             words = places(found)
             mirrored = mirror.tag_trials({uid: {"pareto": word} for uid, word in words.items()})
-    return Published(answer, path, "" if mirrored else mirror.away)
+    return Published(answer, path, "" if mirrored else mirror.away, checked)
 
 
 def publish_claims(

@@ -1,8 +1,10 @@
 """Progress in a terminal: one line that moves, or plain lines where output is no terminal."""
 
 import time
+from collections.abc import Iterable
 from typing import TextIO
 
+from fashion_hpo.analysis.check import Check
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.running.parallel import WorkerDied
 from fashion_hpo.running.workers import EpochDone, Event, TrialEnded, TrialStarted
@@ -129,3 +131,8 @@ def plan_lines(plan: Plan) -> list[str]:
         f"{shape}, {plan.base.epochs} epochs of {plan.base.train_images:,} images each: "
         f"{plan.image_passes:,} image passes at most",
     ]
+
+
+def check_lines(checks: Iterable[Check]) -> list[str]:
+    """The warnings among a study's checks, each with what to do."""
+    return [f"check     {each.sentence} {each.advice}" for each in checks if each.is_warning]

@@ -3,6 +3,7 @@ from io import StringIO
 import pytest
 from optuna.distributions import FloatDistribution
 
+from fashion_hpo.analysis.check import Check
 from fashion_hpo.design.config import Epoch, TrainConfig
 from fashion_hpo.reporting import terminal
 from fashion_hpo.reporting.terminal import BARS, Progress, clock, plan_lines, sparkline
@@ -311,3 +312,8 @@ def test_a_trial_that_mlflow_lacks_is_told() -> None:
     assert stream.getvalue() == (
         "[1/4] a  complete 80.00% (not in MLflow yet: no reply)  in 30 s, 1 min 30 s left\n"
     )
+
+
+def test_only_warnings_are_told_each_with_what_to_do() -> None:
+    checks = [Check("boundary", "ok", "All is well."), Check("diverged", "warning", "2.", "Mend.")]
+    assert terminal.check_lines(checks) == ["check     2. Mend."]

@@ -1,0 +1,53 @@
+"""One check of a study, as the terminal, MLflow and the report show it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.wording import shown
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was seen, and for a warning what to do."""
+
+    name: str
+    level: Literal["ok", "warning"]
+    sentence: str
+    advice: str = ""
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether there is something to do."""
+        return self.level == "warning"
+
+
+def judged(name: str, sentence: str, advice: str, *, warn: bool) -> Check:
+    """A check that warns, with its advice, or is in order and has none."""
+    return Check(name, "warning", sentence, advice) if warn else Check(name, "ok", sentence)
+
+
+def by_level(records: Records, trials: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The trials of each scientific level that has some, with its name; of a search all, with
+    no name."""
+    fields = list(records.plan.scientific)
+    if not fields:
+        return [("", trials)] if len(trials) else []
+    found = []
+    for values, rows in trials.groupby(fields, sort=False):
+        assert isinstance(values, tuple)  # what grouping by a list gives
+        found.append((level_name(fields, values), rows))
+    return found
+
+
+def level_name(fields: Sequence[str], values: Sequence[object]) -> str:
+    """`dropout 0.25, batch_size 64`."""
+    return ", ".join(f"{name} {shown(value)}" for name, value in zip(fields, values, strict=True))
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 trial`, `3 trials`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -1,0 +1,160 @@
+"""Checks of how the trials were trained, and of what their differences are worth."""
+
+import numpy as np
+import pandas as pd
+
+from fashion_hpo.analysis.check import Check, by_level, counted, judged, level_name
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics import half_width, t_interval
+from fashion_hpo.analysis.wording import seeds, shown
+
+DIVERGED = 0.1  # share of all trials
+IMPROVING = 0.01  # of the error that is left, from one tenth of the epochs to the next
+PARTED = 0.5  # share of a level's trials
+EPOCHS_APART = 0.1  # of the most that a level has on average
+BEST_OF_SEARCH = 5  # trials
+
+
+def diverged(records: Records) -> Check | None:
+    """Trials that ended with a loss that is no number."""
+    if records.trials.empty:
+        return None
+    lost = records.trials[records.trials["outcome"] == "diverged"]
+    seen = f"{len(lost)} of {counted(len(records.trials), 'trial')} diverged"
+    if len(lost) and "learning_rate" in records.varied:
+        ends = dict.fromkeys([shown(float(f(lost["learning_rate"]))) for f in (min, max)])
+        seen += f", with learning_rate {' to '.join(ends)}"
+    return judged(
+        "diverged",
+        f"{seen}.",
+        "Lower learning_rate or the upper end of its range, or set warmup_epochs.",
+        warn=0 < len(lost) >= DIVERGED * len(records.trials),
+    )
+
+
+def still_improving(records: Records) -> Check | None:
+    """Accuracy that still rises over the last tenth of the epochs: training was cut short."""
+    if "val_accuracy" not in records.epochs:
+        return None
+    compared: list[int] = _compared(records)["trial"].tolist()
+    epochs = records.epochs[records.epochs["trial"].isin(compared)]
+    found = [_last_rise(rows) for _, rows in epochs.groupby("trial")]
+    rises = [rise for rise in found if rise is not None]
+    if not rises:
+        return None
+    change = t_interval([gained for gained, _ in rises])
+    left = float(np.mean([error for _, error in rises]))
+    seen = (
+        "From the last tenth of the epochs but one to the last, validation accuracy changed by "
+        f"{100 * change.mean:+.2f} points, the mean of {counted(len(rises), 'trial')}."
+    )
+    sure = not change.low <= 0  # one trial alone has no interval
+    return judged(
+        "still_improving",
+        seen,
+        "Train for longer: raise epochs.",
+        warn=sure and change.mean > IMPROVING * left,
+    )
+
+
+def over_fitting(records: Records) -> Check | None:
+    """Validation losses that turn and rise while the training losses fall."""
+    compared = _compared(records)
+    if "parting_epoch" not in compared or compared["parting_epoch"].dropna().empty:
+        return None
+    found = compared.dropna(subset="parting_epoch")
+    parted = found["parting_epoch"] <= found["epochs_done"]
+    worst = []
+    for level, rows in by_level(records, found):
+        own = parted.loc[rows.index]
+        if own.mean() >= PARTED:
+            of = f"{int(own.sum())} of {counted(len(own), 'trial')}"
+            worst.append(f"{of} at {level}" if level else of)
+    seen = ", ".join(worst) or f"{int(parted.sum())} of {counted(len(parted), 'trial')}"
+    return judged(
+        "over_fitting",
+        f"Validation loss parts from training loss in {seen}.",
+        "Regularise more (dropout, weight_decay, label_smoothing, augmentation), use more "
+        "train_images, or fewer epochs.",
+        warn=bool(worst),
+    )
+
+
+def seed_noise(records: Records) -> Check | None:
+    """Whether the best level leads by more than seeds alone move such a lead."""
+    names, trials = list(records.plan.scientific), records.tuned
+    if not names or trials.empty:
+        return None
+    by_seed = trials.assign(value=trials["value"].astype(float)).groupby([*names, "seed_index"])
+    table = by_seed["value"].mean().unstack(names)
+    if table.shape[1] < 2:
+        return None
+    best, next_best = table.mean().sort_values(ascending=False, kind="stable").index[:2]
+    leads = (table[best] - table[next_best]).dropna().to_numpy()
+    first, second = (level_name(names, _as_tuple(each)) for each in (best, next_best))
+    more = f"run more seeds: --more-seeds {max(2, len(table))}."
+    if len(leads) < 2:
+        seen = f"One seed cannot tell {first} from {second}."
+        return Check("seed_noise", "warning", seen, more.capitalize())
+    lead, noise = float(leads.mean()), half_width(float(leads.std(ddof=1)), len(leads))
+    return judged(
+        "seed_noise",
+        f"{first} leads {second} by {100 * lead:.2f} points; over {seeds(len(leads))}, chance "
+        f"moves such a lead by up to {100 * noise:.2f}.",
+        f"Call neither the better one, or {more}",
+        warn=lead <= noise,
+    )
+
+
+def unequal_budgets(records: Records) -> Check | None:
+    """Whether every level has as many complete trials, of as many epochs."""
+    levels = by_level(records, records.complete) if records.plan.scientific else []
+    if len(levels) < 2:
+        return None
+    counts = {level: len(rows) for level, rows in levels}
+    lengths = {level: float(rows["epochs_done"].mean()) for level, rows in levels}
+    told = []
+    if min(counts.values()) < max(counts.values()):
+        told.append(
+            _apart({level: counted(n, "complete trial") for level, n in counts.items()}, counts)
+        )
+    if min(lengths.values()) < (1 - EPOCHS_APART) * max(lengths.values()):
+        told.append(_apart({level: f"{n:.1f} epochs" for level, n in lengths.items()}, lengths))
+    if not told:
+        return Check("unequal_budgets", "ok", "Every level was trained as often and as long.")
+    return Check(
+        "unequal_budgets",
+        "warning",
+        f"Levels were not trained alike: {'; '.join(told)}.",
+        "Run the study to its end, and look at the trials that failed, diverged or stopped early.",
+    )
+
+
+def _compared(records: Records) -> pd.DataFrame:
+    """The trials that an answer rests on: of a search, the best few."""
+    if records.plan.search is None:
+        return records.tuned
+    values = pd.to_numeric(records.complete["value"])
+    return records.complete.loc[values.nlargest(BEST_OF_SEARCH).index]
+
+
+def _last_rise(rows: pd.DataFrame) -> tuple[float, float] | None:
+    """How much the accuracy rose to the last tenth of the epochs from the one before, and the
+    error that was left then; None for too short a curve."""
+    curve = rows.sort_values("epoch")["val_accuracy"].to_numpy(dtype=float)
+    tenth = max(1, round(len(curve) / 10))
+    if len(curve) < 2 * tenth or not np.isfinite(curve).all():
+        return None
+    before = float(curve[-2 * tenth : -tenth].mean())
+    return float(curve[-tenth:].mean()) - before, 1 - before
+
+
+def _apart(words: dict[str, str], numbers: dict[str, int] | dict[str, float]) -> str:
+    """The level with the least and the one with the most."""
+    ranked = sorted(numbers, key=lambda level: numbers[level])
+    return f"{words[ranked[0]]} at {ranked[0]}, {words[ranked[-1]]} at {ranked[-1]}"
+
+
+def _as_tuple(level: object) -> tuple[object, ...]:
+    """What a column of a table of one or several fields is named by."""
+    return level if isinstance(level, tuple) else (level,)
