@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from fashion_hpo.reporting import command_line
 
@@ -13,6 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("name", help="a file of studies/, without .py")
     command_line.add_budget(made, None, "default: the largest complete one")
     command_line.add_store(made)
+    made.add_argument("--data", type=Path, metavar="DIR", help="folder of the data files")
     made.add_argument("--csv", action="store_true", help="also write trials.csv and epochs.csv")
     return command_line.run(_run, made, argv)
 
@@ -21,6 +23,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.analysis import records
     from fashion_hpo.reporting.publish import publish
     from fashion_hpo.running.mirror import Mirror
+    from fashion_hpo.running.pictures import validation_images
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.tracking import Tracker
 
@@ -32,7 +35,8 @@ def _run(args: argparse.Namespace) -> int:
         found.trials.to_csv(folder / "trials.csv", index=False)
         found.epochs.to_csv(folder / "epochs.csv", index=False)
     mirror = Mirror(store, ledger, Tracker(store, args.name))
-    published = publish(mirror)
+    images, why = validation_images(args.data, ledger.data_hash)
+    published = publish(mirror, images, why)
     print(
         f"budget {ledger.plan.budget}", *published.answer, f"report    {published.page}", sep="\n"
     )

@@ -10,6 +10,7 @@ from fashion_hpo.reporting import command_line
 
 if TYPE_CHECKING:
     from fashion_hpo.design.plan import Plan
+    from fashion_hpo.reporting.publish import Published
     from fashion_hpo.running.session import Session
 
 
@@ -73,7 +74,6 @@ def _dry_run(plan: "Plan") -> int:
 
 
 def _train(plan: "Plan", args: argparse.Namespace) -> int:
-    from fashion_hpo.reporting.publish import publish
     from fashion_hpo.running import confirmation, parallel, scaling, session
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.relocation import relocate
@@ -98,7 +98,7 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
     done = _work(here, args, count, why, args.max_trials, args.timeout)
     confirming = None
     if confirmation.is_due(here.ledger):
-        publish(here.mirror)  # the search itself is done; what follows may be cut short
+        _publish(here)  # the search itself is done; what follows may be cut short
         confirming = confirmation.open_confirmation(here, data=args.data, device=args.device)
     if confirming is not None:
         trials = None if args.max_trials is None else args.max_trials - done
@@ -156,7 +156,6 @@ def _work(
 
 def _close(here: "Session", confirming: "Session | None", args: argparse.Namespace) -> int:
     """Report, and say what is left to whom."""
-    from fashion_hpo.reporting.publish import publish
     from fashion_hpo.reporting.terminal import check_lines
     from fashion_hpo.running import reconcile
 
@@ -164,7 +163,7 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
     for each in sessions:
         if each.mirror.away:  # perhaps it is back
             list(reconcile.reconcile(each.mirror))
-    published = publish(here.mirror)
+    published = _publish(here)
     print("", *published.answer, "", *check_lines(published.checks), sep="\n")
     if not published.mirrored:
         print(f"not in MLflow yet ({published.away}); the same command logs what it lacks.")
@@ -180,6 +179,12 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
         print(f"{remaining - running} point(s) left; the same command goes on.")
         return command_line.HALTED
     return 0
+
+
+def _publish(here: "Session") -> "Published":
+    from fashion_hpo.reporting.publish import publish
+
+    return publish(here.mirror, here.splits.val.images.cpu().numpy())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pandas as pd
 
 from fashion_hpo.analysis.check import Check, by_level, counted, judged, level_name
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics import half_width, t_interval
+from fashion_hpo.analysis.statistics import t_interval
 from fashion_hpo.analysis.wording import seeds, shown
 
 DIVERGED = 0.1  # share of all trials
@@ -96,7 +96,8 @@ def seed_noise(records: Records) -> Check | None:
     if len(leads) < 2:
         seen = f"One seed cannot tell {first} from {second}."
         return Check("seed_noise", "warning", seen, more.capitalize())
-    lead, noise = float(leads.mean()), half_width(float(leads.std(ddof=1)), len(leads))
+    lead, _, high = t_interval(leads.tolist())
+    noise = high - lead
     return judged(
         "seed_noise",
         f"{first} leads {second} by {100 * lead:.2f} points; over {seeds(len(leads))}, chance "

@@ -32,6 +32,7 @@ from fashion_hpo.reporting.theme import (
 
 EPOCH = "epoch"
 LEGEND_ROW = 20  # pixels
+FEW_EPOCHS = 10
 VALIDATION, TRAINING = "validation", "training, in evaluation mode"
 
 
@@ -50,7 +51,7 @@ def loss_curves(records: Records) -> go.Figure:
             figure.add_scatter(
                 x=[None], y=[None], mode="lines", name=name, line={"color": GREY, "dash": dash}
             )
-    return say_empty(figure)
+    return say_empty(_whole_epochs(figure, records))
 
 
 def accuracy_curves(records: Records) -> go.Figure:
@@ -63,7 +64,7 @@ def accuracy_curves(records: Records) -> go.Figure:
     for index, rows in enumerate(groups):
         spread = curve(rows.epochs, "val_accuracy", scale=100)
         _add_curve(figure, spread, plot_text(rows.label, LEVEL_LABEL), level_look(index), "solid")
-    return say_empty(figure)
+    return say_empty(_whole_epochs(figure, records))
 
 
 def captioned_levels(records: Records) -> list[go.Figure]:
@@ -82,7 +83,8 @@ def captioned_levels(records: Records) -> list[go.Figure]:
         ]
     )
     shares = _range([curve(rows.epochs, "val_accuracy", scale=100).mean for _, rows in found])
-    return [_captioned(caption, rows, losses, shares) for caption, rows in found]
+    drawn = [_captioned(caption, rows, losses, shares) for caption, rows in found]
+    return [_whole_epochs(figure, records) for figure in drawn]
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,13 @@ def _add_curve(
         marker={"size": 5, "symbol": look.symbol},
         hovertemplate="%{fullData.name}<br>epoch %{x}: %{y:.4g}<extra></extra>",
     )
+
+
+def _whole_epochs(figure: go.Figure, records: Records) -> go.Figure:
+    """Without ticks between two epochs, where there are few."""
+    if records.plan.base.epochs <= FEW_EPOCHS:
+        figure.update_xaxes(dtick=1)
+    return figure
 
 
 def _height(groups: Sequence[LevelRows]) -> int:

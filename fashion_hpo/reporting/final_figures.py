@@ -15,14 +15,28 @@ from fashion_hpo.reporting.levels import (
     seed_interval,
     shown,
 )
-from fashion_hpo.reporting.theme import ACCURACY, BLUE, LOSS, VERMILLION, new_figure, say_empty
+from fashion_hpo.reporting.theme import (
+    ACCURACY,
+    BLUE,
+    GREY,
+    LOSS,
+    VERMILLION,
+    new_figure,
+    say_empty,
+)
 
 LEVEL_HEIGHT = 52  # pixels
 
 
-def final_accuracy(records: Records) -> go.Figure:
-    """Validation accuracy after the last epoch, every trial a dot."""
-    return _final(records, "last_val_accuracy", "Final validation accuracy", ACCURACY, scale=100)
+def isolation(records: Records) -> go.Figure:
+    """Validation accuracy after the last epoch at every level, each at its best nuisance values.
+
+    The tuning playbook's isolation plot, with every trial to be seen: those at other nuisance
+    values are hollow.
+    """
+    tuned = ", each level at its best" if records.plan.spec.nuisance else ""
+    title = f"Final validation accuracy{tuned}"
+    return _final(records, "last_val_accuracy", title, ACCURACY, scale=100)
 
 
 def final_loss(records: Records) -> go.Figure:
@@ -35,11 +49,15 @@ def _final(
 ) -> go.Figure:
     """Levels from top to bottom, so that long names can be read on a narrow screen."""
     groups = by_level(records)
-    note = "dots: trials; diamond: mean over seeds, with its 95 % t interval" + left_out(records)
+    note = "dots: trials; diamond: mean over seeds, with its 95 % t interval"
+    if records.plan.spec.nuisance:
+        note = f"hollow: trials at other nuisance values; {note}"
+    note += left_out(records)
     fields = plot_text(", ".join(records.plan.scientific))
     height = 180 + LEVEL_HEIGHT * max(len(groups), 2)
     figure = new_figure(title, note, x=measure, y=fields or "level", height=height)
     if groups:
+        _add_others(figure, records, groups, column, scale)
         _add_dots(figure, groups, column, scale)
         _add_means(figure, groups, column, scale)
     labels = [plot_text(", ".join(map(shown, rows.values)), LEVEL_LABEL) for rows in groups]
@@ -70,6 +88,25 @@ def _add_dots(figure: go.Figure, groups: Sequence[LevelRows], column: str, scale
         name="trial",
         marker={"color": BLUE, "size": 9, "opacity": 0.8},
         hovertemplate="%{text}: %{x:.4g}<extra></extra>",
+    )
+
+
+def _add_others(
+    figure: go.Figure, records: Records, groups: Sequence[LevelRows], column: str, scale: float
+) -> None:
+    """The complete trials at nuisance values that are not their level's best."""
+    others = records.complete.drop(index=records.tuned.index)
+    if others.empty:
+        return
+    places = {rows.values: float(index) - 0.3 for index, rows in enumerate(groups)}
+    levels = others[list(records.plan.scientific)].itertuples(index=False, name=None)
+    figure.add_scatter(
+        x=(scale * numbers(others, column)).tolist(),
+        y=[places.get(level) for level in levels],
+        mode="markers",
+        name="other nuisance values",
+        marker={"color": GREY, "size": 7, "symbol": "circle-open"},
+        hovertemplate="%{x:.4g}<extra></extra>",
     )
 
 

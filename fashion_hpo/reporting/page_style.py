@@ -66,6 +66,13 @@ td.reproduced { color: var(--good); }
 td.not-reproduced { color: var(--bad); }
 td.undecided, td.not-testable-here, td.not-run-here, td.no-study-yet { color: var(--open); }
 td.not-run-here, td.no-study-yet { font-weight: 400; }
+td.check-warning { color: var(--bad); }
+td.check-ok { color: var(--good); font-weight: 400; }
+.command { color: var(--soft); font-size: .75rem; margin: .25rem 0 0; }
+.gallery { list-style: none; padding: 0; display: grid; gap: 1rem .75rem; font-size: .8125rem;
+  grid-template-columns: repeat(auto-fill, minmax(6.25rem, 1fr)); }
+.gallery img { display: block; width: 84px; height: 84px; image-rendering: pixelated; }
+.gallery span { display: block; }
 details { margin-top: 1rem; }
 summary { cursor: pointer; color: var(--accent); }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) minmax(0, 1fr);
@@ -77,7 +84,8 @@ pre { background: var(--panel); border: 1px solid var(--line); border-radius: 6p
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 .plot .xtitle, .plot .ytitle, .plot .y2title, .plot .xtick text, .plot .ytick text,
 .plot .y2tick text, .plot .legendtext, .plot .annotation-text, .plot .bartext,
-.plot .parcoords text, .plot .infolayer .colorbar text { fill: var(--ink) !important; }
+.plot .parcoords text, .plot .infolayer .colorbar text,
+.plot .heatmap-label text { fill: var(--ink) !important; }
 .plot .parcoords .axis-extent-text { display: none; }
 .plot .parcoords .axis path, .plot .parcoords .axis line { stroke: var(--soft) !important; }
 .plot .parcoords text { text-shadow: none !important; }

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_hpo.analysis import answers, checks, records, selection, verdicts
+import numpy as np
+
+from fashion_hpo.analysis import answers, checks, predictions, records, selection, verdicts
 from fashion_hpo.analysis.checks import Check
 from fashion_hpo.analysis.findings import Finding
 from fashion_hpo.analysis.pareto import places
@@ -33,10 +35,11 @@ class Published:
         return not self.away
 
 
-def publish(mirror: Mirror) -> Published:
+def publish(mirror: Mirror, images: np.ndarray | None = None, why: str = "") -> Published:
     """Rebuild a study's page and its figures from the ledger and log them to the study run.
 
     That of a search's confirmation is closed too; its results are part of the search's page.
+    images: uint8 (N, 28, 28), the validation split, for the gallery; without them `why` says why.
     """
     confirming = confirmation_of(mirror.store, mirror.ledger)
     folder = mirror.store.report(mirror.ledger.name)
@@ -44,7 +47,8 @@ def publish(mirror: Mirror) -> Published:
         found = records.of_ledger(mirror.ledger, mirror.store, confirming)
         answer, judged = answers.answer(found), verdicts.judge(found)
         checked = tuple(checks.check(found))
-        path = page.write(found, judged, answer, folder)
+        extras = _extras(mirror, found, checked, images, why)
+        path = page.write(found, judged, answer, folder, extras)
         tags = {f"verdict.{verdict.claim_id}": verdict.word for verdict in judged}
         tags |= {f"check.{each.name}": f"{each.level}: {each.sentence}" for each in checked}
         tags["answer"] = " ".join(answer)
@@ -57,6 +61,27 @@ def publish(mirror: Mirror) -> Published:
             words = places(found)
             mirrored = mirror.tag_trials({uid: {"pareto": word} for uid, word in words.items()})
     return Published(answer, path, "" if mirrored else mirror.away, checked)
+
+
+def _extras(
+    mirror: Mirror,
+    found: records.Records,
+    checked: Sequence[Check],
+    images: np.ndarray | None,
+    why: str,
+) -> page.Extras:
+    """What the page shows of the best trial, or why it cannot."""
+    number = predictions.best_trial(found)
+    if number is None:
+        return page.Extras(checked)
+    try:
+        best = predictions.read(mirror.store, mirror.ledger, mirror.tracker, number)
+    except predictions.NoPredictionsError as error:
+        return page.Extras(checked, absent=[f"{error}; its figures are left out."])
+    if images is None or len(images) != len(best.labels):
+        told = why or "the validation images were not at hand"
+        return page.Extras(checked, best, absent=[f"No gallery of mistakes: {told}."])
+    return page.Extras(checked, best, images)
 
 
 def publish_claims(

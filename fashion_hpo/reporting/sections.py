@@ -5,10 +5,14 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from fashion_hpo.analysis.importance import importances
+from fashion_hpo.analysis.predictions import Predictions
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.reporting import (
+    comparison_figures,
+    cost,
     curve_figures,
     final_figures,
+    model_figures,
     pareto_figures,
     search_figures,
     selection_figures,
@@ -26,11 +30,17 @@ def sections(records: Records) -> dict[str, Section]:
 
 
 def _of_design(records: Records) -> dict[str, Section]:
+    paired = comparison_figures.paired_differences(records)
     captioned = curve_figures.captioned_levels(records)
     found: dict[str, Section] = {
         "Final values": {
-            "final_accuracy": final_figures.final_accuracy(records),
+            "isolation": final_figures.isolation(records),
             "final_loss": final_figures.final_loss(records),
+        },
+        "Differences between levels": {} if paired is None else {"differences": paired},
+        "Two fields at once": {
+            f"interaction_{name}": figure
+            for name, figure in comparison_figures.interactions(records).items()
         },
         "Curves, level by level": {
             f"level_{number}": figure for number, figure in enumerate(captioned, 1)
@@ -61,3 +71,20 @@ def _of_search(records: Records) -> dict[str, Section]:
     }
     found["All fields at once"] = {"parallel": search_figures.parallel_coordinates(records)}
     return found
+
+
+def of_model(best: Predictions) -> Section:
+    """The figures of one trial's predictions."""
+    return {
+        "confusion": model_figures.confusion_matrix(best),
+        "confused_pairs": model_figures.most_confused(best),
+        "reliability": model_figures.reliability_diagram(best),
+        "confidence": model_figures.confidence_boxes(best),
+        "precision_recall": model_figures.precision_recall_curves(best),
+    }
+
+
+def of_cost(records: Records) -> Section:
+    """What the trials cost; empty before one has a value."""
+    figure = cost.accuracy_against_time(records)
+    return {"cost": figure} if figure.data else {}

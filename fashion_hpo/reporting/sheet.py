@@ -39,14 +39,14 @@ def render(
 
 def _row(heading: str, pictures: np.ndarray, names: Sequence[str]) -> str:
     cells = "".join(
-        f"<td>{''.join(_picture(*pair) for pair in zip(draw, names, strict=True))}</td>"
+        f"<td>{''.join(picture(*pair) for pair in zip(draw, names, strict=True))}</td>"
         for draw in pictures
     )
     return f'<tr><th scope="row">{escape(heading)}</th>{cells}</tr>'
 
 
-def _picture(pixels: np.ndarray, name: str) -> str:
-    """A grey image inside the page."""
+def picture(pixels: np.ndarray, name: str) -> str:
+    """A grey image, uint8 (S, S), inside the page."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     data = base64.b64encode(buffer.getvalue()).decode()

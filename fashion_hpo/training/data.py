@@ -15,13 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fashion_hpo.design.classes import CLASSES as CLASSES
 from fashion_hpo.training import download, sources
 from fashion_hpo.training.sources import Arrays, MissingDataError
 
-CLASSES = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
 PER_CLASS_HELD_OUT = 500  # images of each class in the gate, and as many in validation
 
 

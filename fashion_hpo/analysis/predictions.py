@@ -1,0 +1,190 @@
+"""What the best trial's model says of every validation image, and what that comes to."""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.ledger import Ledger
+from fashion_hpo.stores.tracking import Tracker
+
+LOGITS = "validation_logits.npz"
+BINS = 15  # of equal mass, as the expected calibration error has them
+
+
+class NoPredictionsError(ValueError):
+    """A trial's validation logits cannot be had."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One trial's: probabilities (N, 10) and labels (N,), in the order of the validation split."""
+
+    trial: int
+    probabilities: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The likeliest class of each image, shape (N,)."""
+        return np.asarray(self.probabilities.argmax(1))
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """The probability of that class, shape (N,)."""
+        return np.asarray(self.probabilities.max(1))
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Whether it is the true one, shape (N,)."""
+        return np.asarray(self.predicted == self.labels)
+
+
+def best_trial(records: Records) -> int | None:
+    """The number of the complete trial with the highest value, the first of several."""
+    trials = records.complete.assign(value=pd.to_numeric(records.complete["value"])).dropna(
+        subset="value"
+    )
+    return None if trials.empty else int(trials["trial"].iloc[int(trials["value"].argmax())])
+
+
+def read(store: Store, ledger: Ledger, tracker: Tracker, trial: int) -> Predictions:
+    """A trial's predictions, from the store or from its MLflow run.
+
+    Raises NoPredictionsError if it has none, they are not those that were written, or tracking is
+    away.
+    """
+    entry = ledger.entry(trial)
+    expected = None if entry.result is None else entry.result.files.get(f"files/{LOGITS}")
+    if expected is None:
+        raise NoPredictionsError(f"trial {trial} has no validation logits")
+    try:
+        with _file(store, tracker, entry.attempt.uid) as path:
+            content = path.read_bytes()
+    except (OSError, MlflowException):
+        raise NoPredictionsError(f"the validation logits of trial {trial} are not there") from None
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise NoPredictionsError(f"the validation logits of trial {trial} were altered")
+    with np.load(io.BytesIO(content)) as kept:  # never pickles
+        return Predictions(trial, softmax(kept["logits"]), kept["labels"].astype(np.int64))
+
+
+@contextmanager
+def _file(store: Store, tracker: Tracker, uid: str) -> Iterator[Path]:
+    local = store.trial_folder(uid) / "files" / LOGITS
+    if local.exists():  # not in the mirror yet
+        yield local
+        return
+    run_id = tracker.run_of(uid)
+    if run_id is None:
+        raise FileNotFoundError(uid)
+    with TemporaryDirectory() as folder:
+        yield Path(tracker.client.download_artifacts(run_id, LOGITS, folder))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (N, 10) of logits (N, 10) of any precision."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(1, keepdims=True)
+    powers = np.exp(shifted)
+    return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+def confusion(of: Predictions) -> np.ndarray:
+    """Counts (10, 10): rows are true classes, columns predicted ones."""
+    matrix = np.zeros((10, 10), dtype=np.int64)
+    np.add.at(matrix, (of.labels, of.predicted), 1)
+    return matrix
+
+
+class Pair(NamedTuple):
+    """How many images of one class were taken for another, of how many."""
+
+    true: int
+    predicted: int
+    mistakes: int
+    images: int
+
+
+def confused_pairs(matrix: np.ndarray, most: int = 10) -> list[Pair]:
+    """The most frequent mistakes, the most frequent first; pairs that never occur are left out."""
+    support = matrix.sum(1)
+    found = [
+        Pair(true, predicted, int(matrix[true, predicted]), int(support[true]))
+        for true in range(10)
+        for predicted in range(10)
+        if true != predicted and matrix[true, predicted]
+    ]
+    return sorted(found, key=lambda pair: -pair.mistakes)[:most]
+
+
+class Bin(NamedTuple):
+    """Images of like confidence: mean confidence, accuracy with its 95 % interval, their number."""
+
+    confidence: float
+    accuracy: float
+    low: float
+    high: float
+    images: int
+
+
+def reliability(of: Predictions, bins: int = BINS) -> list[Bin]:
+    """Accuracy against confidence in bins of equal mass; intervals after Wilson (1927)."""
+    order = np.argsort(of.confidence, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    found = []
+    for part in parts:
+        accuracy = float(of.correct[part].mean())
+        low, high = wilson(accuracy, len(part))
+        found.append(Bin(float(of.confidence[part].mean()), accuracy, low, high, len(part)))
+    return found
+
+
+def calibration_error(bins: list[Bin]) -> float:
+    """Mean |accuracy - confidence| over the images (Guo et al. 2017, eq. 3)."""
+    total = sum(each.images for each in bins)
+    return sum(each.images * abs(each.accuracy - each.confidence) for each in bins) / total
+
+
+def wilson(share: float, count: int, quantile: float = 1.96) -> tuple[float, float]:
+    """The 95 % score interval of a share of `count` images."""
+    spread = quantile**2 / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = quantile * np.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
+    return float(centre - half), float(centre + half)
+
+
+class PrecisionRecall(NamedTuple):
+    """Of one class, at falling thresholds: recall and precision (T,), and average precision."""
+
+    recall: np.ndarray
+    precision: np.ndarray
+    average: float
+
+
+def precision_recall(of: Predictions, label: int) -> PrecisionRecall | None:
+    """Of one class against all others, a threshold after each image of it; None without any."""
+    order = np.argsort(-of.probabilities[:, label], kind="stable")
+    hits = of.labels[order] == label
+    if not hits.any():
+        return None
+    ranks = np.flatnonzero(hits) + 1
+    found = np.arange(1, len(ranks) + 1)
+    precision = found / ranks
+    return PrecisionRecall(found / len(ranks), precision, float(precision.mean()))
+
+
+def confident_mistakes(of: Predictions, most: int) -> np.ndarray:
+    """The numbers of the wrongly classified images, the most confident first, shape (<= most,)."""
+    wrong = np.flatnonzero(~of.correct)
+    return np.asarray(wrong[np.argsort(-of.confidence[wrong], kind="stable")][:most])

@@ -1,0 +1,73 @@
+"""What the trials cost: training time, images, speed and device."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.reporting.levels import LEVEL_LABEL, numbers, plot_text, shown
+from fashion_hpo.reporting.tables import NONE, Cell, table
+from fashion_hpo.reporting.theme import ACCURACY, level_look, new_figure, say_empty
+
+MOST_GROUPS = 12
+
+
+def groups(records: Records) -> list[tuple[str, pd.DataFrame]]:
+    """All trials with an outcome: of a design by level, of a search by outcome."""
+    if records.trials.empty:
+        return []
+    names = list(records.plan.scientific) or ["outcome"]
+    found = []
+    for values, rows in records.trials.groupby(names, sort=False):
+        assert isinstance(values, tuple)  # what grouping by a list gives
+        found.append((", ".join(map(shown, values)), rows))
+    return found
+
+
+def accuracy_against_time(records: Records) -> go.Figure:
+    """Every trial that has a value: what it cost and what it reached."""
+    figure = new_figure(
+        "Accuracy against training time",
+        "every trial with a value; further up and to the left is better",
+        x="training time of a trial, evaluation included (s)",
+        y=ACCURACY,
+    )
+    for index, (label, rows) in enumerate(groups(records)[:MOST_GROUPS]):
+        values, look = 100 * numbers(rows, "value"), level_look(index)
+        there = values.notna() & (numbers(rows, "seconds") > 0)
+        if there.any():
+            figure.add_scatter(
+                x=rows["seconds"][there].tolist(),
+                y=values[there].tolist(),
+                mode="markers",
+                name=plot_text(label, LEVEL_LABEL),
+                marker={"color": look.colour, "symbol": look.symbol, "size": 9, "opacity": 0.8},
+                hovertemplate="%{fullData.name}: %{y:.2f} % in %{x:.0f} s<extra></extra>",
+            )
+    return say_empty(figure)
+
+
+def cost_table(records: Records) -> str:
+    """For each level or outcome and in all: trials, time, images, speed and device, as HTML."""
+    rows = [_row(label, trials) for label, trials in groups(records)]
+    if len(rows) > 1:
+        rows.append(_row("all", records.trials))
+    first = ", ".join(records.plan.scientific) or "outcome"
+    headings = [first, "trials", "minutes", "seconds a trial", "images", "images/s", "device"]
+    caption = "Training, evaluation included; images: passes through the network in training"
+    return table(caption, headings, rows)
+
+
+def _row(label: str, trials: pd.DataFrame) -> list[Cell]:
+    seconds = float(numbers(trials, "seconds").sum())
+    images = float((numbers(trials, "epochs_done") * numbers(trials, "train_images")).sum())
+    devices = trials["device_name"].dropna() if "device_name" in trials else pd.Series(dtype=str)
+    named = sorted({str(name) for name in devices if name})
+    return [
+        label,
+        str(len(trials)),
+        f"{seconds / 60:,.1f}",
+        f"{seconds / len(trials):,.1f}",
+        f"{images:,.0f}",
+        f"{images / seconds:,.0f}" if seconds > 0 and images > 0 else NONE,
+        ", ".join(named) or NONE,
+    ]
