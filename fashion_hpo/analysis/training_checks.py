@@ -1,5 +1,7 @@
 """Checks of how the trials were trained, and of what their differences are worth."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -42,11 +44,12 @@ def still_improving(records: Records) -> Check | None:
     rises = [rise for rise in found if rise is not None]
     if not rises:
         return None
-    change = t_interval([gained for gained, _ in rises])
-    left = float(np.mean([error for _, error in rises]))
+    change = t_interval([rise.gain for rise in rises])
+    left = float(np.mean([rise.error for rise in rises]))
+    last = max(rise.epochs for rise in rises)
     seen = (
-        "From the last tenth of the epochs but one to the last, validation accuracy changed by "
-        f"{100 * change.mean:+.2f} points, the mean of {counted(len(rises), 'trial')}."
+        f"In the last {counted(last, 'epoch')} validation accuracy was {100 * change.mean:+.2f} "
+        f"points above that of as many before, the mean of {counted(len(rises), 'trial')}."
     )
     sure = not change.low <= 0  # one trial alone has no interval
     return judged(
@@ -139,15 +142,23 @@ def _compared(records: Records) -> pd.DataFrame:
     return records.complete.loc[values.nlargest(BEST_OF_SEARCH).index]
 
 
-def _last_rise(rows: pd.DataFrame) -> tuple[float, float] | None:
-    """How much the accuracy rose to the last tenth of the epochs from the one before, and the
-    error that was left then; None for too short a curve."""
+class _Rise(NamedTuple):
+    """How much accuracy rose to the last tenth of the epochs from the one before, the error that
+    was left before, and how many epochs a tenth is."""
+
+    gain: float
+    error: float
+    epochs: int
+
+
+def _last_rise(rows: pd.DataFrame) -> _Rise | None:
+    """Of one trial's epochs; None for too short a curve."""
     curve = rows.sort_values("epoch")["val_accuracy"].to_numpy(dtype=float)
     tenth = max(1, round(len(curve) / 10))
     if len(curve) < 2 * tenth or not np.isfinite(curve).all():
         return None
     before = float(curve[-2 * tenth : -tenth].mean())
-    return float(curve[-tenth:].mean()) - before, 1 - before
+    return _Rise(float(curve[-tenth:].mean()) - before, 1 - before, tenth)
 
 
 def _apart(words: dict[str, str], numbers: dict[str, int] | dict[str, float]) -> str:

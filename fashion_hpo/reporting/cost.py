@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.reporting.levels import LEVEL_LABEL, numbers, plot_text, shown
+from fashion_hpo.reporting.levels import LEVEL_LABEL, level_label, numbers, plot_text
 from fashion_hpo.reporting.tables import NONE, Cell, table
 from fashion_hpo.reporting.theme import ACCURACY, level_look, new_figure, say_empty
 
@@ -19,7 +19,8 @@ def groups(records: Records) -> list[tuple[str, pd.DataFrame]]:
     found = []
     for values, rows in records.trials.groupby(names, sort=False):
         assert isinstance(values, tuple)  # what grouping by a list gives
-        found.append((", ".join(map(shown, values)), rows))
+        label = level_label(names, values) if records.plan.scientific else str(values[0])
+        found.append((label, rows))
     return found
 
 
@@ -27,8 +28,8 @@ def accuracy_against_time(records: Records) -> go.Figure:
     """Every trial that has a value: what it cost and what it reached."""
     figure = new_figure(
         "Accuracy against training time",
-        "every trial with a value; further up and to the left is better",
-        x="training time of a trial, evaluation included (s)",
+        "every trial with a value, evaluation included; up and to the left is better",
+        x="training time of a trial (s)",
         y=ACCURACY,
     )
     for index, (label, rows) in enumerate(groups(records)[:MOST_GROUPS]):
@@ -51,10 +52,9 @@ def cost_table(records: Records) -> str:
     rows = [_row(label, trials) for label, trials in groups(records)]
     if len(rows) > 1:
         rows.append(_row("all", records.trials))
-    first = ", ".join(records.plan.scientific) or "outcome"
+    first = "level" if records.plan.scientific else "outcome"
     headings = [first, "trials", "minutes", "seconds a trial", "images", "images/s", "device"]
-    caption = "Training, evaluation included; images: passes through the network in training"
-    return table(caption, headings, rows)
+    return table("Cost; an image counts each time it is trained on", headings, rows)
 
 
 def _row(label: str, trials: pd.DataFrame) -> list[Cell]:

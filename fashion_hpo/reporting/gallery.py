@@ -23,8 +23,9 @@ def gallery(of: Predictions, images: np.ndarray) -> str:
 
 def _item(of: Predictions, image: np.ndarray, number: int) -> str:
     true, taken = CLASSES[of.labels[number]], CLASSES[of.predicted[number]]
-    told = f"{taken}, {of.confidence[number]:.1%}".replace("%", " %")
+    sure = f"{of.confidence[number]:.1%}".replace("%", "\u00a0%")
     return (
         f"<li>{picture(image, f'validation image {number}')}"
-        f'<span>{escape(told)}</span><span class="note">is {escape(true)}</span></li>'
+        f"<span>{escape(taken)}</span><span>{sure}</span>"
+        f'<span class="note">is {escape(true)}</span></li>'
     )

@@ -42,7 +42,7 @@ def level_rows(records: Records, values: tuple[Level, ...]) -> LevelRows:
     for name, value in zip(names, values, strict=True):
         trials = trials[trials[name] == value] if name in trials else trials.head(0)
     epochs = records.epochs[records.epochs["trial"].isin(trials["trial"])]
-    return LevelRows(_label(names, values), values, trials, epochs)
+    return LevelRows(level_label(names, values), values, trials, epochs)
 
 
 def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
@@ -88,7 +88,7 @@ def shown(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _label(names: Sequence[str], values: Sequence[Level]) -> str:
+def level_label(names: Sequence[str], values: Sequence[object]) -> str:
     """`dropout 0.25`; a level that is a name speaks for itself."""
     parts = [
         value if isinstance(value, str) else f"{name} {shown(value)}"

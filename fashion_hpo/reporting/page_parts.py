@@ -75,7 +75,8 @@ def checks_table(checks: Sequence[Check]) -> str:
     ]
     warnings = sum(check.is_warning for check in checks)
     caption = f"{warnings} of {len(checks)} checks warn (after the deep-learning tuning playbook)"
-    return table(caption, ["check", "result", "what was seen", "what to do"], rows, whole=True)
+    headings = ["check", "result", "what was seen", "what to do"]
+    return f'<div class="checks">{table(caption, headings, rows, whole=True)}</div>'
 
 
 def figures(drawn: Section, command: str) -> str:

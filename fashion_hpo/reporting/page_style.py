@@ -40,6 +40,7 @@ a { color: var(--accent); }
   padding: .6rem 1rem; margin: 1rem 0; max-width: 50rem;
 }
 .warning p { margin: .2rem 0; }
+.grid ~ .scroll { margin-top: 1.5rem; }
 .grid { display: grid; gap: 2rem 1.5rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); }
 figure { margin: 0; min-width: 0; }
@@ -66,13 +67,16 @@ td.reproduced { color: var(--good); }
 td.not-reproduced { color: var(--bad); }
 td.undecided, td.not-testable-here, td.not-run-here, td.no-study-yet { color: var(--open); }
 td.not-run-here, td.no-study-yet { font-weight: 400; }
+.checks th:nth-child(1) { width: 9rem; }
+.checks th:nth-child(2) { width: 5.5rem; }
 td.check-warning { color: var(--bad); }
 td.check-ok { color: var(--good); font-weight: 400; }
 .command { color: var(--soft); font-size: .75rem; margin: .25rem 0 0; }
+section > h3 { margin-top: 2rem; }
 .gallery { list-style: none; padding: 0; display: grid; gap: 1rem .75rem; font-size: .8125rem;
   grid-template-columns: repeat(auto-fill, minmax(6.25rem, 1fr)); }
 .gallery img { display: block; width: 84px; height: 84px; image-rendering: pixelated; }
-.gallery span { display: block; }
+.gallery span { display: block; overflow-wrap: normal; }
 details { margin-top: 1rem; }
 summary { cursor: pointer; color: var(--accent); }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) minmax(0, 1fr);

@@ -11,7 +11,7 @@ from fashion_hpo.reporting.curve_figures import (
     curve,
     loss_curves,
 )
-from fashion_hpo.reporting.final_figures import final_accuracy, final_loss
+from fashion_hpo.reporting.final_figures import final_loss, isolation
 from fashion_hpo.reporting.theme import COLOURS, SYMBOLS, level_look
 from tests.reporting import studies
 
@@ -73,7 +73,7 @@ def test_early_stopping_is_said() -> None:
 
 
 def test_every_trial_is_a_dot_and_the_mean_has_a_t_interval() -> None:
-    dots, means = final_accuracy(studies.design()).data
+    dots, means = isolation(studies.design()).data
     assert len(dots.x) == 6
     assert means.x[0] == pytest.approx(100 * (0.9 - 0.025 + 0.01))
     half = 4.303 * 1 / math.sqrt(3)  # t quantile for 2 degrees of freedom; deviation: 1 point
@@ -81,7 +81,7 @@ def test_every_trial_is_a_dot_and_the_mean_has_a_t_interval() -> None:
 
 
 def test_every_level_has_its_label_beside_the_axis_title_of_its_field() -> None:
-    axis = final_accuracy(studies.design(values=(0.0, 0.1, 0.25))).layout.yaxis
+    axis = isolation(studies.design(values=(0.0, 0.1, 0.25))).layout.yaxis
     assert axis.title.text == "dropout"
     assert list(axis.ticktext) == ["0", "0.1", "0.25"]
 

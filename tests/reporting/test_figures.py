@@ -43,7 +43,7 @@ def test_every_figure_has_title_axis_titles_and_valid_json(case: str) -> None:
 
 @pytest.mark.parametrize(
     ("case", "count"),
-    [("design", 6), ("one level", 5), ("all diverged", 0), ("search", 9), ("empty search", 0)],
+    [("design", 7), ("one level", 5), ("all diverged", 0), ("search", 9), ("empty search", 0)],
 )
 def test_as_many_figures_as_the_records_can_fill(case: str, count: int) -> None:
     assert sum(map(len, sections(CASES[case]()).values())) == count
@@ -57,7 +57,7 @@ def test_each_figure_can_be_drawn_from_any_records(case: str) -> None:
         drawn = [
             curve_figures.loss_curves(records),
             curve_figures.accuracy_curves(records),
-            final_figures.final_accuracy(records),
+            final_figures.isolation(records),
             final_figures.final_loss(records),
         ]
     else:

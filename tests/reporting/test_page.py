@@ -5,13 +5,18 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fashion_hpo.analysis.checks import check
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.verdicts import Verdict
-from fashion_hpo.reporting.page import QUICK, render, warnings_of, write
+from fashion_hpo.reporting.gallery import MOST
+from fashion_hpo.reporting.page import Extras, render, write
+from fashion_hpo.reporting.page_parts import QUICK, warnings_of
 from fashion_hpo.reporting.tables import levels_table, trials_table
 from tests.reporting import studies
+from tests.reporting.test_model_figures import predicted
 
 VERDICTS = [Verdict("R2.a", "losses stay together", "not reproduced", "they part by 0.3")]
 ANSWER = ["Dropout 0.25 costs 5 points.", "Best is no dropout."]
@@ -47,6 +52,12 @@ class Outline(HTMLParser):
         return sum(name == tag for name, _ in self.tags)
 
 
+def with_model() -> Extras:
+    """The checks, the predictions of trial 4, and grey images."""
+    images = np.full((200, 28, 28), 128, dtype=np.uint8)
+    return Extras(check(studies.design()), predicted(), images)
+
+
 def outline(records: Records, verdicts: list[Verdict] = VERDICTS) -> Outline:
     return Outline(render(records, verdicts, ANSWER))
 
@@ -77,9 +88,10 @@ def test_any_records_make_a_well_formed_page(records: Records) -> None:
 
 
 def test_the_page_loads_nothing() -> None:
-    page = outline(studies.design())
+    page = Outline(render(studies.design(), VERDICTS, ANSWER, extras=with_model()))
+    assert page.count("img") == MOST
     for tag, attributes in page.tags:
-        assert "src" not in attributes, tag
+        assert (attributes.get("src") or "data:").startswith("data:"), tag
         assert tag not in ("link", "iframe", "object", "form")
     assert not any("@import" in text or "url(" in text for text in page.text)
     policy = next(a["content"] for t, a in page.tags if a.get("http-equiv"))
@@ -125,7 +137,7 @@ def test_every_figure_has_its_own_place_and_data() -> None:
     tags = outline(studies.search()).tags
     places = [a["id"] for _, a in tags if (a.get("class") or "").startswith("plot")]
     data = [a["id"] for t, a in tags if t == "script" and a.get("type") == "application/json"]
-    assert len(set(places)) == len(places) == 8
+    assert len(set(places)) == len(places) == 9
     assert data == [f"{place}-data" for place in places]
 
 
@@ -170,8 +182,9 @@ def test_write_leaves_whole_files_and_no_stale_figures(tmp_path: Path) -> None:
     assert path == tmp_path / "report.html"
     page = path.read_text(encoding="utf-8")
     names = {file.name for file in (tmp_path / "figures").iterdir()}
-    assert names == {"final_accuracy.json", "final_loss.json", "level_1.json", "level_2.json",
-                     "loss_curves.json", "accuracy_curves.json"}  # fmt: skip
+    assert names == {"isolation.json", "final_loss.json", "differences.json", "level_1.json",
+                     "level_2.json", "loss_curves.json", "accuracy_curves.json",
+                     "cost.json"}  # fmt: skip
     for name in names:
         assert json.loads((tmp_path / "figures" / name).read_text())["data"]
         assert f'href="./figures/{name}"' in page
@@ -197,3 +210,28 @@ def test_trials_of_another_experiment_are_named_and_left_out() -> None:
     records.trials.loc[records.trials.index[0], "not_comparable"] = "batch normalisation over 12"
     assert len(records.complete) == complete - 1
     assert warnings_of(records)[-1].startswith("1 trial was trained in pieces")
+
+
+def test_the_model_the_checks_and_the_merits_of_one_trial_are_told() -> None:
+    page = Outline(render(studies.design(), VERDICTS, ANSWER, extras=with_model()))
+    text = " ".join(page.text)
+    assert page.open == []
+    assert "the best by value: trial 4 (dropout 0, seed 2). Its model is right on 80.00 %" in text
+    assert "Confident mistakes" in text
+    assert "seed noise" in text
+    drawn = [a["id"] for t, a in page.tags if (a.get("class") or "") == "plot"]
+    assert {"confusion", "reliability", "precision_recall", "cost"} <= set(drawn)
+
+
+def test_what_is_absent_is_said_and_other_findings_follow_the_claims() -> None:
+    extras = Extras(absent=["No <logits>."], findings=["<section>comparisons</section>"])
+    page = render(studies.design(), VERDICTS, ANSWER, extras=extras)
+    assert "No &lt;logits&gt;." in page
+    assert page.index("Declared before") < page.index("comparisons") < page.index("Final values")
+    assert 'id="confusion"' not in page
+
+
+def test_every_figure_names_the_command_that_makes_it_again() -> None:
+    page = render(studies.design(), VERDICTS, ANSWER, extras=with_model())
+    command = "<code>python -m fashion_hpo.report example --budget standard</code>"
+    assert page.count(f'<p class="command">{command}') == page.count("<figure>") == 13

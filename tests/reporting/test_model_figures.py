@@ -1,0 +1,77 @@
+"""The figures of one model's predictions, also of one that makes no mistake or nothing but."""
+
+import json
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from fashion_hpo.analysis.predictions import Predictions
+from fashion_hpo.design.classes import CLASSES
+from fashion_hpo.reporting import model_figures
+from fashion_hpo.reporting.gallery import MOST, gallery
+from fashion_hpo.reporting.sections import of_model
+
+
+def predicted(share_right: float = 0.8, images: int = 200, classes: int = 10) -> Predictions:
+    rng = np.random.default_rng(0)
+    labels = np.arange(images) % classes
+    named = np.where(np.arange(images) < share_right * images, labels, (labels + 1) % 10)
+    table = rng.random((images, 10)) / 20
+    table[np.arange(images), named] = 1 + rng.random(images)
+    return Predictions(4, table / table.sum(1, keepdims=True), labels)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.8, 1.0])
+@pytest.mark.parametrize("classes", [1, 10])
+def test_every_figure_has_axis_titles_and_valid_json(share: float, classes: int) -> None:
+    drawn = of_model(predicted(share, classes=classes))
+    assert len(drawn) == 5
+    for figure in drawn.values():
+        layout = json.loads(figure.to_json())["layout"]
+        assert layout["title"]["subtitle"]["text"]
+        assert layout["xaxis"]["title"]["text"]
+        assert layout["yaxis"]["title"]["text"]
+        assert figure.data or figure.layout.annotations[0].text == "nothing to show yet"
+        json.dumps(json.loads(figure.to_json()), allow_nan=False)
+
+
+def test_the_confusion_matrix_has_every_image_once() -> None:
+    hits, mistakes = model_figures.confusion_matrix(predicted()).data
+    assert _total(hits) == 160
+    assert _total(mistakes) == 40
+    assert all(hits.z[row][row] is not None for row in range(10))
+
+
+def test_confused_pairs_are_shares_of_the_true_class() -> None:
+    (bars,) = model_figures.most_confused(predicted()).data
+    assert f"{CLASSES[0]} → {CLASSES[1]}" in bars.y
+    assert max(bars.x) == pytest.approx(20)  # 4 of 20
+    assert set(bars.text) == {"4"}
+
+
+def test_confidence_is_apart_for_right_and_wrong() -> None:
+    right, wrong = model_figures.confidence_boxes(predicted()).data
+    assert (right.name, wrong.name) == ("right", "wrong")
+    assert list(right.y) == list(CLASSES)
+    for each in (right, wrong):
+        for low, middle, high in zip(each.q1, each.median, each.q3, strict=True):
+            assert low <= middle <= high <= 100
+
+
+def test_curves_stay_small_and_end_at_full_recall() -> None:
+    for curve in model_figures.precision_recall_curves(predicted(images=5000)).data:
+        assert len(curve.x) <= model_figures.CURVE_POINTS
+        assert curve.x[-1] == 1
+
+
+def test_the_gallery_shows_the_surest_mistakes_inside_the_page() -> None:
+    images = np.zeros((200, 28, 28), dtype=np.uint8)
+    shown = gallery(predicted(), images)
+    assert shown.count('<img src="data:image/png;base64,') == MOST
+    assert "of 40." in shown
+    assert "made no mistake" in gallery(predicted(1.0), images)
+
+
+def _total(heatmap: go.Heatmap) -> int:
+    return sum(value for row in heatmap.z for value in row if value is not None)
