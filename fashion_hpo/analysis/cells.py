@@ -55,7 +55,7 @@ def column_of(measure: str) -> str:
 def cells_of(records: Records, part: Part) -> Cells | None:
     """A part's measure in the cells of the plan; None if no trial has it."""
     scientific = records.plan.scientific
-    compared = records.untuned if part.untuned else records.tuned
+    compared = compared_trials(records, part)
     trials = compared.assign(measured=_measured(records.epochs, compared, part))
     if not trials["measured"].notna().any() or any(name not in trials for name in scientific):
         return None
@@ -72,6 +72,11 @@ def cells_of(records: Records, part: Part) -> Cells | None:
         seeds,
         np.array([unsteady.get(cell, 0.0) for cell in levels]),
     )
+
+
+def compared_trials(records: Records, part: Part) -> pd.DataFrame:
+    """Those that a part is about: at each level's best nuisance values, or at the base's own."""
+    return records.untuned if part.untuned else records.tuned
 
 
 def weights_of(trials: pd.DataFrame) -> "pd.Series[float]":

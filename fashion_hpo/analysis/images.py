@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fashion_hpo.analysis.cells import Cells, weights_of
+from fashion_hpo.analysis.cells import Cells, compared_trials, weights_of
 from fashion_hpo.analysis.effects import Effect
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import ImageNoise, image_noise
@@ -56,7 +56,7 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
     if records.predictions is None or not is_of_images(part, effect):
         return None
     assert effect.shares is not None
-    behind = _behind(records)
+    behind = _behind(records, part)
     used = [(cells.levels[place], effect.shares[place]) for place in np.flatnonzero(effect.shares)]
     by_seed = []
     for seed in effect.seeds:
@@ -78,9 +78,9 @@ def is_of_images(part: Part, effect: Effect) -> bool:
     return at_the_end and effect.shares is not None and bool(effect.seeds)
 
 
-def _behind(records: Records) -> dict[tuple[Level, ...], list[tuple[str, float]]]:
+def _behind(records: Records, part: Part) -> dict[tuple[Level, ...], list[tuple[str, float]]]:
     """The trials' uids and weights by cell and seed."""
-    trials = records.tuned
+    trials = compared_trials(records, part)
     if "uid" not in trials:
         return {}
     names = [*records.plan.scientific, "seed_index"]

@@ -24,7 +24,6 @@ def made(
     probability: list[float], labels: list[int], named: list[int] | None = None
 ) -> Predictions:
     """Each image's class `named` (0 unless told) has its probability, the others share the rest."""
-    count = len(labels)
     rest = (1 - np.array(probability)) / 9
     table = np.repeat(rest[:, None], 10, axis=1)
     table[:, 0] = probability
