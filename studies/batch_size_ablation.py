@@ -42,7 +42,7 @@ STUDY = StudySpec(
     captions={32: "low batch size", 512: "high batch size"},
     budgets={
         "quick": Budget(epochs=4, train_images=8_000, seeds=2, nuisance_points=2, scientific=ENDS),
-        "standard": Budget(train_images=10_000, nuisance_points=3, scientific=ENDS),
+        "standard": Budget(train_images=6_000, nuisance_points=3, scientific=ENDS),
         "full": Budget(epochs=30, seeds=5),
     },
 )

@@ -29,7 +29,7 @@ STUDY = StudySpec(
     ),
     budgets={
         "quick": Budget(epochs=8, train_images=6_000, trials=8, finalists=2, fresh_seeds=1),
-        "standard": Budget(trials=16, finalists=2),
+        "standard": Budget(trials=12, finalists=2, fresh_seeds=2),
         "full": Budget(epochs=40, trials=80),
     },
 )

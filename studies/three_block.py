@@ -27,7 +27,7 @@ STUDY = StudySpec(
     ],
     budgets={
         "quick": Budget(epochs=2, train_images=2_000, seeds=2),
-        "standard": Budget(train_images=6_000),
+        "standard": Budget(train_images=4_000),
         "full": Budget(seeds=5),
     },
 )
