@@ -1,9 +1,39 @@
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fashion_hpo import study
+from fashion_hpo import status, study
 from fashion_hpo.reporting import command_line
+from fashion_hpo.running.signals import HANDLED
+from fashion_hpo.stores.layout import Store
+
+SEARCH = '''"""Which dropout is best?"""
+
+from optuna.distributions import FloatDistribution
+
+from fashion_hpo.design.spec import Budget, Search, StudySpec
+from tests.plans import TINY
+
+STUDY = StudySpec(
+    base=TINY.replace(epochs=1),
+    search=Search(
+        space={"dropout": FloatDistribution(0.0, 0.5)},
+        trials=2, sampler="random", pruner="none", finalists=1, fresh_seeds=2,
+    ),
+    budgets={"standard": Budget()},
+)
+'''
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """This process's signal handlers, put back at the end."""
+    before = {number: signal.getsignal(number) for number in HANDLED}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "x", "1.5", "", "Auto", "two\nlines"])
@@ -44,3 +74,31 @@ def test_missing_data_are_refused_before_workers_are_measured(
     assert study.main([*command, "--store", str(store)]) == 2
     assert capsys.readouterr().err.startswith(f"error: data folder {nowhere} ")
     assert not (store / "optuna.db").exists()
+
+
+@pytest.mark.usefixtures("handlers")
+def test_the_same_command_goes_on_from_a_search_to_its_confirmation(
+    store: Store,
+    real_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "tiny_search.py").write_text(SEARCH)
+    monkeypatch.chdir(tmp_path)
+    at = ["tiny_search", "--store", str(store.root)]
+    command = [*at, "--device", "cpu", "--data", str(real_data)]
+    assert study.main([*command, "--max-trials", "3"]) == command_line.HALTED
+    said = capsys.readouterr().out
+    assert "\nthe best 1 on 2 fresh seed(s) each, 1 epochs of 100 images each: " in said
+    assert "own figure (1 of 2 trainings that tell are done)." in said
+    assert "\n1 point(s) left; the same command goes on.\n" in said
+    assert status.main(at) == 0
+    said = capsys.readouterr().out
+    assert "2 points: 2 complete, 0 running, 0 to go; best " in said
+    assert "confirmation: 1 of 2 trainings done\n" in said
+    assert study.main(command) == 0
+    assert "\nWinner: dropout 0." in capsys.readouterr().out
+    page = store.report("tiny_search/standard/r1") / "report.html"
+    assert "Finalists on fresh seeds" in page.read_text()
