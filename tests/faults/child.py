@@ -23,7 +23,6 @@ from fashion_hpo.running.confirmation import open_confirmation
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.running.signals import Stopped
-from fashion_hpo.stores import registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.models import read_model, write_model
 from fashion_hpo.stores.opening import read_ledger
@@ -81,7 +80,7 @@ def confirm(store: Store, plan: Plan, fault: Fault | None = None) -> None:
 
 
 def register(store: Store, plan: Plan, fault: Fault | None = None) -> None:
-    """What the command `register` does, without the test images."""
+    """What the command `register` does, without the gate and the test images."""
     if fault is not None:
         fault()
     ledger = read_ledger(store, plan)
@@ -89,11 +88,7 @@ def register(store: Store, plan: Plan, fault: Fault | None = None) -> None:
     tracker = Tracker(store, plan.name)
     chosen = registration.candidate(ledger, tracker)
     model = registration.load_proven(chosen, tracker, SPLITS)
-    known = registry.find_version(tracker, chosen.attempt.uid)
-    if known is not None:
-        registration.crown(chosen, tracker, known, model)
-    else:
-        registration.register(chosen, tracker, model, {"study": plan.name}, "# card")
+    registration.register(chosen, tracker, model, {"study": plan.name}, "# card")
 
 
 def opened(store: Store, plan: Plan) -> Session:

@@ -8,6 +8,7 @@ import random
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from fashion_hpo.training import sources
 from tests.faults import child
 from tests.faults.child import Moment
 from tests.faults.lab import Lab, ended, ledger_of
-from tests.plans import design
+from tests.plans import TINY, design
 from tests.running.test_serving import (  # noqa: F401  (fixtures)
     JSON,
     model,
@@ -163,6 +164,23 @@ def test_killed_while_registering_there_is_one_version(lab: Lab, write: str) -> 
     alias = client.get_model_version_by_alias(registry.REGISTERED_NAME, registry.CHAMPION)
     assert alias.version == version.version
     models.read_model(folder)
+
+
+def test_killed_while_the_champion_changes_the_former_is_previous(lab: Lab, trained: Store) -> None:
+    other = replace(design(seeds=1, base=TINY.replace(epochs=1)), name="tiny_two")
+    assert lab.run(trained, other) == 0
+    for write in ("version created", "previous set", "alias moved"):
+        killed = partial(child.killed_at, Moment(write))
+        assert ended(lab.process(child.register, trained, other, killed)) < 0
+        lab.inject("kill -9 while the champion changes")
+    assert ended(lab.process(child.register, trained, other)) == 0
+    lab.check(trained, other, same=False)
+    client = Tracker(trained, other.name).client
+    aliases = client.get_registered_model(registry.REGISTERED_NAME).aliases
+    assert {alias: int(number) for alias, number in aliases.items()} == {
+        "champion": 2, "previous": 1
+    }  # fmt: skip
+    registry.download_verified(trained.tracking_uri, registry.CHAMPION_URI)
 
 
 NAMES = (

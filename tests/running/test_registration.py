@@ -13,6 +13,8 @@ from fashion_hpo.running.outcome import AlteredModelError
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.models import UnsafeModelError
+from fashion_hpo.training import packaging
+from fashion_hpo.training.architectures import build_for
 from tests.plans import design
 from tests.running.conftest import OpenSession
 
@@ -150,12 +152,25 @@ def test_another_network_of_right_hashes_is_refused(done: Session) -> None:
         registration.load_proven(candidate, done.tracker, done.splits)
 
 
+def test_a_model_put_there_in_training_mode_is_refused(open_here: OpenSession) -> None:
+    """Exported by somebody else, the hashes set to fit: dropout would stay on for ever."""
+    session = open_here(design(seeds=1, scientific={"dropout": (0.5,)}, claims=[]))
+    list(workers.work(session))
+    folder, candidate = model_folder(session), chosen(session)
+    shutil.rmtree(folder)
+    network = packaging.served(build_for(candidate.attempt.config), "unit").train()
+    models.write_model(network, folder, session.splits.val.images[:2].numpy(), {})
+    hashes = {f"model/{name}": value for name, value in models.file_hashes(folder).items()}
+    candidate.result.files.clear()  # type: ignore[attr-defined]
+    candidate.result.files.update(hashes)  # type: ignore[attr-defined]
+    with pytest.raises(AlteredModelError, match="dropout is on"):
+        registration.load_proven(candidate, session.tracker, session.splits)
+
+
 def test_a_model_exported_in_training_mode_is_refused(
     open_here: OpenSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here at the trial itself: its export is compared before its result counts."""
-    from fashion_hpo.training import packaging
-
     served = packaging.served
     monkeypatch.setattr(packaging, "served", lambda *given: served(*given).train())
     session = open_here(design(seeds=1, scientific={"dropout": (0.5,)}, claims=[]))

@@ -10,6 +10,7 @@ from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.running import doctor, registration, workers
 from fashion_hpo.running.session import Session
+from fashion_hpo.running.winner import value_of
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training import packaging
@@ -191,5 +192,8 @@ def test_a_study_may_keep_the_best_model_of_a_level(store: Store, open_here: Ope
     assert sum("model" in e.result.hardware for e in session.ledger.entries() if e.result) > 0
     session.mirror.publish(store.root / "reports", {}, finished=True)
     assert doctor.examine(session.store, session.ledger, session.tracker) == []
-    best = registration.candidate(session.ledger, session.tracker)
-    assert best.result.value == max(leading.values())
+    chosen = registration.candidate(session.ledger, session.tracker)
+    best = max(chosen.winner.trials, key=value_of)
+    assert best.result is not None
+    assert any(name.startswith("model/") for name in best.result.files), "the leader's is kept"
+    assert any(name.startswith("model/") for name in chosen.result.files)

@@ -63,6 +63,7 @@ def test_usable_cores_are_those_this_process_may_run_on() -> None:
 
 def test_the_description_is_text(hardware: Hardware) -> None:
     description = hardware.describe()
+    assert description.pop("torch") == torch.__version__
     assert description.pop("device_name").startswith("cpu (")
     assert description == {
         "device": "cpu", "precision": "fp32", "channels_last": "True", "threads": "1"
