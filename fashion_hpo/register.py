@@ -54,13 +54,13 @@ def _run(args: argparse.Namespace) -> int:
     if args.name is None:
         raise ValueError("no study was named; name one, or say --rollback.")
     from fashion_hpo.analysis import records
-    from fashion_hpo.running import registration
+    from fashion_hpo.running import confirmation, registration
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.tracking import Tracker
     from fashion_hpo.training.data import load_or_download
 
     store = Store.at(args.store, args.storage)
-    ledger = records.find_ledger(store, args.name, args.budget)
+    ledger = confirmation.deciding(store, records.find_ledger(store, args.name, args.budget))
     tracker = Tracker(store, args.name)
     chosen = registration.candidate(ledger, tracker)
     splits = load_or_download(args.data)

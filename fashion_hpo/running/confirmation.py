@@ -12,7 +12,9 @@ from pathlib import Path
 from fashion_hpo.design.confirmation import Confirmation, Values
 from fashion_hpo.design.plan import Plan, confirmation_plan, digest
 from fashion_hpo.running.session import Session, open_session
+from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger
+from fashion_hpo.stores.opening import confirmation_of
 
 
 def is_due(ledger: Ledger) -> bool:
@@ -39,6 +41,33 @@ def open_confirmation(
         splits=search.splits,
     )
     return replace(opened, signals=search.signals)
+
+
+def deciding(store: Store, ledger: Ledger) -> Ledger:
+    """The ledger whose trials say which is best: of a finished search, its confirmation's.
+
+    Raises ValueError while finalists of a finished search wait for their seeds.
+    """
+    plan = plan_of(ledger)
+    if plan is None or not plan.confirmation or not plan.confirmation.finalists:
+        return ledger
+    confirming = confirmation_of(store, ledger)
+    left = plan.trials if confirming is None else confirming.remaining() + _new(plan, confirming)
+    if confirming is None or left:
+        raise ValueError(
+            f"{left} of {plan.trials} trainings that confirm the finalists of {ledger.name} are "
+            f"left; run `python -m fashion_hpo.study {ledger.plan.name}` again first."
+        )
+    return confirming
+
+
+def _new(plan: Plan, confirming: Ledger) -> int:
+    """Trainings of finalists that a search has only since it was extended."""
+    assert plan.confirmation is not None
+    assert confirming.plan.confirmation is not None
+    there = [dict(values) for values in confirming.plan.confirmation.finalists]
+    missing = [values for values in plan.confirmation.finalists if dict(values) not in there]
+    return len(missing) * plan.seeds
 
 
 def plan_of(ledger: Ledger) -> Plan | None:

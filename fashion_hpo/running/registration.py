@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
+from fashion_hpo.design.confirmation import SEARCHED_SEED
 from fashion_hpo.running.outcome import AlteredModelError
 from fashion_hpo.running.winner import Winner, winner
 from fashion_hpo.stores import models, registry
@@ -65,7 +66,10 @@ class Score:
 
 def candidate(ledger: Ledger, tracker: Tracker) -> Candidate:
     """The winner's trial; raises ValueError if there is none or its model is missing."""
-    won = winner(ledger.entries())
+    entries = ledger.entries()
+    if ledger.plan.confirmation is not None:  # without the pruned trials that were run to the end
+        entries = [entry for entry in entries if entry.attempt.seed_index > SEARCHED_SEED]
+    won = winner(entries)
     if won is None or won.chosen.result is None:
         raise ValueError(f"{ledger.name} has no complete trial; run the study first.")
     attempt = won.chosen.attempt

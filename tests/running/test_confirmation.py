@@ -5,9 +5,16 @@ import pytest
 
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.reporting.publish import publish
-from fashion_hpo.running.confirmation import audited, finalists, open_confirmation, plan_of
+from fashion_hpo.running.confirmation import (
+    audited,
+    deciding,
+    finalists,
+    open_confirmation,
+    plan_of,
+)
 from fashion_hpo.running.doctor import examine
 from fashion_hpo.running.reconcile import reconcile
+from fashion_hpo.running.registration import candidate
 from fashion_hpo.running.session import Session
 from fashion_hpo.running.workers import EpochDone, TrialEnded, work
 from fashion_hpo.stores.layout import Store
@@ -69,7 +76,7 @@ def test_finalists_are_the_best_complete_trials_the_first_of_equals(store: Store
 
 
 def test_a_config_that_was_proposed_twice_is_one_finalist(store: Store) -> None:
-    plan = searching(trials=3, sampler="random")
+    plan = searching(trials=3, sampler="tpe")
     ledger = scored(store, plan, [complete(0.5), complete(0.6)])
     best = ledger.entries()[1].attempt
     ledger._add(best, best.params, plan.ranges, 1)
@@ -132,11 +139,16 @@ def test_a_killed_confirmation_goes_on_and_every_invariant_holds(
     assert set(run.data.tags) >= {"fashion_hpo.selection_bias", "fashion_hpo.winner"}
 
 
-def test_an_extended_search_adds_its_new_finalists(open_here: OpenSession) -> None:
+def test_an_extended_search_adds_its_new_finalists(open_here: OpenSession, store: Store) -> None:
     sizes = {"finalists": 1, "fresh_seeds": 1, "sampler": "random", "pruner": "none"}
     here = open_here(searching(trials=1, **sizes))  # type: ignore[arg-type]
     list(work(here))
-    list(work(confirming(here)))
+    with pytest.raises(ValueError, match=r"^1 of 1 trainings that confirm the finalists of tiny_search/"):
+        deciding(store, here.ledger)
+    first = confirming(here)
+    list(work(first))
+    assert deciding(store, here.ledger).uid == first.ledger.uid
+    assert candidate(first.ledger, first.tracker).attempt.seed_index == 1
     longer = open_here(searching(trials=2, **sizes))  # type: ignore[arg-type]
     assert open_confirmation(longer, device="cpu") is None, "it is not done"
     worse = longer.ledger.claim()
@@ -146,6 +158,8 @@ def test_an_extended_search_adds_its_new_finalists(open_here: OpenSession) -> No
     assert best.result is not None
     assert best.result.value is not None
     longer.ledger.close(worse, complete(best.result.value + 0.01))
+    with pytest.raises(ValueError, match=r"^1 of 1 trainings"):
+        deciding(store, longer.ledger)
     there = confirming(longer)
     assert (there.ledger.plan.trials, there.ledger.remaining()) == (2, 1)
 
