@@ -102,14 +102,21 @@ class Plan:
 
     def extent(self) -> dict[str, Any]:
         """What may grow: more levels, seeds, nuisance points or trials."""
-        extent = {
+        later: dict[str, Any] = {}  # what is at its default is left out: older ledgers lack it
+        if self.search and self.search.defaults:
+            later["defaults"] = 1
+        if self.search and self.search.plateau:
+            later["plateau"] = self.search.plateau
+        if self.spec.nuisance_base:
+            later["nuisance_base"] = True
+        return {
+            **later,
             "scientific": {name: list(values) for name, values in self.scientific.items()},
             "seeds": self.seeds,
             "nuisance_points": self.nuisance_points,
             "trials": self.trials,
             **(self.confirmation.extent() if self.confirmation else {}),
         }
-        return extent | ({"nuisance_base": True} if self.spec.nuisance_base else {})
 
 
 def make_plan(
@@ -189,14 +196,18 @@ def confirmation_plan(search: Plan, confirmation: Confirmation, seeds: int) -> P
 
 
 def _searched_points(plan: Plan, search: Search) -> list[Point]:
-    """A quasi-random or random search's points, none twice; other samplers propose theirs.
+    """The base config's own, if asked for, and those of a quasi-random or random search, none
+    twice; other samplers propose theirs.
 
     Fewer than asked for if choices alone are searched and there are not as many.
     """
-    if not search.is_drawn:
-        return []
-    draw = sobol_values if search.sampler == "quasi_random" else random_values
-    drawn = draw(search.space, REDRAWN * search.trials, sampler_seed(plan.spec.seed, 0, 0))
+    drawn = []
+    if search.defaults:
+        drawn.append({name: getattr(plan.base, name) for name in search.space})
+    if search.is_drawn:
+        draw = sobol_values if search.sampler == "quasi_random" else random_values
+        count = REDRAWN * search.trials
+        drawn += draw(search.space, count, sampler_seed(plan.spec.seed, 0, 0))
     found = {point.id: point for point in (make_point(plan, values, values) for values in drawn)}
     return list(found.values())[: search.trials]
 

@@ -30,6 +30,7 @@ from fashion_hpo.design.objectives import VALUE, check_objectives
 Sampler = Literal["tpe", "gp", "quasi_random", "random"]
 Pruner = Literal["none", "hyperband", "successive_halving", "median"]
 Models = Literal["all", "best"]
+SAME_STEP = 1e-8  # of a step, as Optuna allows
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -64,6 +65,9 @@ class Search:
     fresh_seeds: int = 3  # for each of them
     audit: int = 0  # pruned trials that are then trained to their end, to judge the pruner
     objectives: tuple[str, ...] = (VALUE,)  # of several, the first says which trial is best
+
+    defaults: bool = False  # whether the base config's own values are the first point
+    plateau: int = 0  # complete trials without a better one, after which it stops; 0: never
 
     @property
     def is_drawn(self) -> bool:
@@ -142,6 +146,8 @@ def _check_counts(spec: StudySpec) -> None:
         check_count("search.audit", spec.search.audit, least=0)
         check_choice("search.sampler", spec.search.sampler, get_args(Sampler))
         check_choice("search.pruner", spec.search.pruner, get_args(Pruner))
+        if spec.search.plateau != 0:
+            check_count("search.plateau", spec.search.plateau)
         check_objectives(spec.search.objectives)
         if len(spec.search.objectives) > 1 and spec.search.pruner != "none":
             raise ValueError(
@@ -167,6 +173,9 @@ def _check_roles(spec: StudySpec) -> None:
     for role, ranges in (("nuisance", spec.nuisance), ("search.space", space)):
         for name, distribution in ranges.items():
             _check_range(spec.base, role, name, distribution)
+    if spec.search is not None and spec.search.defaults:
+        for name, distribution in space.items():
+            _check_default(name, getattr(spec.base, name), distribution)
 
 
 def check_levels(base: TrainConfig, scientific: Mapping[str, tuple[Level, ...]], role: str) -> None:
@@ -194,6 +203,22 @@ def _check_range(base: TrainConfig, role: str, name: str, distribution: object) 
         )
     for value in ends:
         base.replace(**{name: value})
+
+
+def _check_default(name: str, value: Any, distribution: BaseDistribution) -> None:
+    if isinstance(distribution, CategoricalDistribution):
+        inside = value in distribution.choices
+    else:
+        assert isinstance(distribution, FloatDistribution | IntDistribution)
+        inside = distribution.low <= value <= distribution.high
+        if inside and distribution.step is not None:
+            steps = (value - distribution.low) / distribution.step
+            inside = abs(steps - round(steps)) < SAME_STEP
+    if not inside:
+        raise ValueError(
+            f"search.defaults is True, and base.{name} is {value!r}, outside "
+            f"search.space[{name!r}]; widen the range or change the base config."
+        )
 
 
 def _check_field(role: str, name: str) -> None:

@@ -117,6 +117,8 @@ def plan_lines(plan: Plan) -> list[str]:
     levels = " x ".join(f"{len(values)} {name}" for name, values in plan.scientific.items())
     if plan.search is not None:
         shape = f"{plan.trials} trials of {plan.search.sampler} over {', '.join(plan.search.space)}"
+        if plan.search.plateau:
+            shape += f", fewer if {plan.search.plateau} bring nothing better"
         if (best := plan.search.finalists) > 0:
             shape += f", then the best {best} on {plan.search.fresh_seeds} fresh seed(s) each"
     elif plan.confirmation is not None:

@@ -132,6 +132,8 @@ class Ledger:
         To be called under the store's lock "claim", with the trial's own lock taken before that is
         let go: a running trial without a held lock counts as dead.
         """
+        if self.has_stalled():
+            return None
         if not self._trials(TrialState.WAITING):
             self._enqueue_slice()
         for trial in self._trials(TrialState.WAITING):
@@ -218,9 +220,19 @@ class Ledger:
 
     def remaining(self) -> int:
         """Points that still lack their terminal outcome."""
+        if self.has_stalled():
+            return 0
         done = [e.attempt.point for e in self.entries() if e.result and e.result.final]
         # A sampler may propose a point again, which is another trial.
         return max(0, self._asked_for - len(done if self.plan.search else set(done)))
+
+    def has_stalled(self) -> bool:
+        """Whether a search with a plateau has had that many complete trials since its best one."""
+        search = self.plan.search
+        if search is None or not search.plateau:
+            return False
+        values = [_value(entry) for entry in self.entries() if entry.state == "COMPLETE"]
+        return bool(values) and len(values) - 1 - values.index(max(values)) >= search.plateau
 
     def running(self) -> int:
         """Points that a worker holds."""

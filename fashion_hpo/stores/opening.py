@@ -179,6 +179,8 @@ def _kept_plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
                 trials=extent["trials"],
                 sampler=identity["sampler"],
                 pruner=identity["pruner"],
+                defaults=bool(extent.get("defaults", False)),
+                plateau=extent.get("plateau", 0),
                 objectives=tuple(identity.get("objectives", (identity["objective"],))),
             )
         spec = StudySpec(

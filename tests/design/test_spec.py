@@ -56,7 +56,7 @@ def refusal(**changes: Any) -> str:
         search(),
         search(sampler="random", pruner="none"),
         search(sampler="quasi_random"),
-        search(sampler="gp"),
+        search(sampler="gp", defaults=True, plateau=5),
         search(pruner="none", objectives=("val_accuracy", "flops", "parameters", "latency")),
     ],
 )
@@ -176,6 +176,19 @@ def test_a_range_that_cannot_be_sampled_is_refused(ranges: dict[str, Any], words
         (search(objectives=("parameters",)), "search.objectives begins with 'parameters'; put "),
         (search(objectives=("val_accuracy", "flops", "flops")), "search.objectives is ('val_"),
         (search(objectives=("val_accuracy", "flops")), "search.pruner is 'hyperband', and there "),
+        (search(plateau=-1), "search.plateau is -1; allowed is a whole number from 1."),
+        (
+            search(defaults=True, space={"learning_rate": FloatDistribution(0.1, 0.2)}),
+            "search.defaults is True, and base.learning_rate is 0.001, outside search.space[",
+        ),
+        (
+            search(defaults=True, space={"batch_size": IntDistribution(100, 200, step=25)}),
+            "search.defaults is True, and base.batch_size is 128, outside",
+        ),
+        (
+            search(defaults=True, space={"optimizer": CategoricalDistribution(["sgd"])}),
+            "search.defaults is True, and base.optimizer is 'adam', outside",
+        ),
         ({"search": Search(space=SPACE, trials=1)}, "search excludes scientific and nuisance"),
         ({**search(), "nuisance": SPACE}, "search excludes scientific and nuisance"),
     ],

@@ -202,6 +202,7 @@ def test_a_kill_in_the_middle_leaves_one_of_both_and_the_next_ends_well(
         design(nuisance={"learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
                          "batch_size": IntDistribution(10, 50, step=10)}, nuisance_points=3),
         search(trials=7, pruner="median", sampler="random"),
+        search(defaults=True, plateau=3),
         search(pruner="none", objectives=("val_accuracy", "latency")),
     ],
 )  # fmt: skip

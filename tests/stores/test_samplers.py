@@ -1,13 +1,15 @@
 """Every sampler hands out its trials, also to several workers and after a start anew."""
 
+import json
+
 import optuna
 import pytest
 
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
-from fashion_hpo.stores.opening import connect
+from fashion_hpo.stores.opening import all_ledgers, connect
 from tests.design.test_sequences import of_choices
-from tests.plans import search
+from tests.plans import TINY, search
 from tests.stores.test_ledger import claim_all, finish, opened
 
 SAMPLERS = ("tpe", "gp", "quasi_random", "random")
@@ -123,3 +125,45 @@ def test_several_objectives_are_told_and_the_first_decides(store: Store, sampler
     assert best.attempt.config.dropout == max(
         entry.attempt.config.dropout for entry in ledger.entries()
     )
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "quasi_random"])
+def test_the_base_configs_own_values_are_tried_first_and_once(store: Store, sampler: str) -> None:
+    plan = search(trials=3, sampler=sampler, defaults=True)
+    done = run(opened(store, plan), 2) + run(opened(store, plan), 1)
+    own = {name: getattr(TINY, name) for name in ("dropout", "learning_rate", "batch_size")}
+    assert [attempt.params == own for attempt in done] == [True, False, False]
+    assert opened(store, plan).claim() is None
+
+
+def test_a_search_stops_where_nothing_better_comes(store: Store) -> None:
+    plan = search(trials=50, sampler="random", plateau=3)
+    ledger = opened(store, plan)
+    for value in (0.5, 0.7, 0.6, 0.7):  # as good is not better
+        attempt = ledger.claim()
+        assert attempt is not None
+        ledger.close(attempt, Result("complete", value=value))
+    finish(ledger, run_one(ledger), "failed")
+    assert ledger.remaining() == 45, "a trial that failed says nothing"
+    ledger.close(run_one(ledger), Result("complete", value=0.1))
+    assert (ledger.remaining(), ledger.claim()) == (0, None)
+    (kept,) = all_ledgers(store)
+    assert kept.remaining() == 0
+    patient = opened(store, search(trials=50, sampler="random", plateau=9))
+    assert patient.remaining() == 44, "a longer plateau lets it go on"
+
+
+def run_one(ledger: Ledger) -> Attempt:
+    attempt = ledger.claim()
+    assert attempt is not None
+    return attempt
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_options_at_their_defaults_leave_no_trace_in_a_ledger(store: Store, sampler: str) -> None:
+    """So that ledgers of earlier versions open, and these in them."""
+    kept = opened(store, search(sampler=sampler)).attributes
+    assert set(kept["extent"]) == {"scientific", "seeds", "nuisance_points", "trials"}
+    assert set(json.loads(kept["identity"])) == {
+        "kind", "base", "scientific", "ranges", "sampler", "pruner", "objective", "study_seed"
+    }  # fmt: skip
