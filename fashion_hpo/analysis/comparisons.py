@@ -156,8 +156,8 @@ def _comparison(part: Part, found: Found, judged: Judged, delta: float, end: str
     name, reference, level = part.contrast
     interval, units = found.estimate.interval(), Units(part)
     sentence = (
-        f"{name} {shown(level)} against {shown(reference)}: {_in_words(judged, units, delta)} by "
-        f"{_named(part.measure)}; {units.brief(interval)}, {found.basis}{end}."
+        f"{name} {shown(level)} against {shown(reference)} by {_named(part.measure)}: "
+        f"{_in_words(judged, units, delta)}; {units.brief(interval)}, {found.basis}{end}."
     )
     return Comparison(
         field=name,

@@ -75,7 +75,7 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
 def is_of_images(part: Part, effect: Effect) -> bool:
     """Whether a statistic is a sum of means over the validation images, as they were at the end."""
     at_the_end = part.measure in PER_IMAGE and part.epoch is None
-    return at_the_end and effect.shares is not None and bool(effect.seeds)
+    return at_the_end and effect.shares is not None and len(effect.seeds) > 1
 
 
 def _behind(records: Records, part: Part) -> dict[tuple[Level, ...], list[tuple[str, float]]]:

@@ -20,7 +20,7 @@ def test_the_answer_is_the_first_claims_verdict_the_others_words_and_the_best_le
     assert first == f"T.a is reproduced: {judge(made)[0].sentence}"
     assert words == "T.b is not reproduced, T.c is undecided."
     assert answer(measured(CLEAR, claim()))[0] == first
-    assert compared.startswith("dropout 0.5 against 0: better by validation accuracy; +3.00 points")
+    assert compared.startswith("dropout 0.5 against 0 by validation accuracy: better; +3.00 points")
     assert len(answer(measured(CLEAR, claim()))) == 3
     assert last == (
         "Best mean validation accuracy: 94.00% (95 % interval 91.52% to 96.48%) with dropout 0.5, "
@@ -72,7 +72,7 @@ def test_levels_may_be_words() -> None:
     ]
     first, second = answer(records(plan(field="architecture"), rows))
     assert first.startswith(
-        "architecture simple_cnn against cnn: worse by validation accuracy; -10"
+        "architecture simple_cnn against cnn by validation accuracy: worse; -10"
     )
     assert "with architecture cnn, 2 seeds." in second
 

@@ -31,10 +31,10 @@ def test_each_level_has_a_word() -> None:
         None,
     )
     assert first.sentence == (
-        "dropout 0.25 against 0: better by validation accuracy; +2.05 points (1.96 to 2.14), "
+        "dropout 0.25 against 0 by validation accuracy: better; +2.05 points (1.96 to 2.14), "
         "4 seeds."
     )
-    assert "no difference larger than 0.50 points by validation accuracy; +0.00" in second.sentence
+    assert "no difference larger than 0.50 points; +0.00" in second.sentence
     assert in_one_line([first, second]) == (
         "By validation accuracy against dropout 0, better: dropout 0.25; no difference: "
         "dropout 0.5."
@@ -50,14 +50,14 @@ def test_a_lower_value_can_be_the_better_one() -> None:
     made = measured(TABLE, column="ece")
     (first, _) = compare(made, "ece", higher=False)
     assert first.word == "worse"
-    assert first.sentence.startswith("dropout 0.25 against 0: worse by ece; +0.0205 (")
+    assert first.sentence.startswith("dropout 0.25 against 0 by ece: worse; +0.0205 (")
 
 
 def test_noise_decides_nothing_and_says_how_many_seeds_would() -> None:
     noisy: Table = {0.0: [0.90, 0.91, 0.92], 0.5: [0.93, 0.90, 0.95]}
     (found,) = compare(measured(noisy, column="value"))
     assert (found.word, found.more_seeds) == ("undecided", 7)
-    assert "undecided, about 7 more seeds would decide by validation accuracy" in found.sentence
+    assert "undecided, about 7 more seeds would decide; +1.67 points" in found.sentence
 
 
 def test_the_reference_is_the_bases_own_level() -> None:
