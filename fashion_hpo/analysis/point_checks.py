@@ -40,7 +40,8 @@ def too_few_points(records: Records) -> Check | None:
     is_search = records.plan.search is not None
     count = len(records.trials) if is_search else records.plan.nuisance_points
     wanted = POINTS_PER_FIELD * fields
-    seen = f"{counted(count, 'point')} for {counted(fields, 'searched field')}"
+    point, field = ("point", "searched") if is_search else ("nuisance point", "nuisance")
+    seen = f"{counted(count, point)} for {counted(fields, f'{field} field')}"
     what = "trials" if is_search else "nuisance_points"
     return judged(
         "too_few_points",

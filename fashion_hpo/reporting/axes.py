@@ -74,16 +74,20 @@ class FieldAxis:
         return [mark for mark in marks if self.low <= mark <= self.high] or [self.low, self.high]
 
 
+def title_of(name: str, note: str = "") -> str:
+    """A field's name with its unit, where it has one."""
+    noted = ", ".join(each for each in (UNITS.get(name, ""), note) if each)
+    return f"{plot_text(name)} ({noted})" if noted else plot_text(name)
+
+
 def field_axis(name: str, distribution: BaseDistribution) -> FieldAxis:
     """The axis of a field over its whole range."""
     if isinstance(distribution, CategoricalDistribution):
         choices = tuple(distribution.choices)
-        return FieldAxis(plot_text(name), "choices", 0, len(choices) - 1, choices)
+        return FieldAxis(title_of(name), "choices", 0, len(choices) - 1, choices)
     assert isinstance(distribution, FloatDistribution | IntDistribution)
-    notes = [UNITS.get(name, ""), "log scale" if distribution.log else ""]
-    noted = ", ".join(note for note in notes if note)
     return FieldAxis(
-        title=f"{plot_text(name)} ({noted})" if noted else plot_text(name),
+        title=title_of(name, "log scale" if distribution.log else ""),
         kind="log" if distribution.log else "linear",
         low=float(distribution.low),
         high=float(distribution.high),

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import t_interval
+from fashion_hpo.reporting.axes import title_of
 from fashion_hpo.reporting.levels import (
     LEVEL_LABEL,
     LevelRows,
@@ -49,7 +50,7 @@ def paired_differences(records: Records) -> go.Figure | None:
         "dots: one seed each; diamond: mean, with its 95 % t interval; not corrected for several "
         "comparisons" + left_out(records),
         x=f"difference in {OBJECTIVE} (points)",
-        y=plot_text(", ".join(records.plan.scientific)),
+        y=", ".join(map(title_of, records.plan.scientific)),
         height=190 + LEVEL_HEIGHT * max(len(found), 2),
     )
     for index, (rows, gains) in enumerate(found):
@@ -89,8 +90,8 @@ def _interaction(records: Records, first: str, second: str) -> go.Figure:
         f"{plot_text(first)} and {plot_text(second)}",
         f"mean {OBJECTIVE} (%) over seeds and other fields; where one field's effect is the same "
         "at every level of the other, rows differ by the same amount throughout",
-        x=plot_text(second),
-        y=plot_text(first),
+        x=title_of(second),
+        y=title_of(first),
         height=190 + CELL_HEIGHT * max(len(rows), 2),
     )
     if means:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from fashion_hpo.analysis.records import Records
+from fashion_hpo.reporting.axes import title_of
 from fashion_hpo.reporting.levels import (
     LEVEL_LABEL,
     LevelRows,
@@ -50,10 +51,10 @@ def _final(
     """Levels from top to bottom, so that long names can be read on a narrow screen."""
     groups = by_level(records)
     note = "dots: trials; diamond: mean over seeds, with its 95 % t interval"
-    if records.plan.spec.nuisance:
+    if len(records.complete) > len(records.tuned):
         note = f"hollow: trials at other nuisance values; {note}"
     note += left_out(records)
-    fields = plot_text(", ".join(records.plan.scientific))
+    fields = ", ".join(map(title_of, records.plan.scientific))
     height = 180 + LEVEL_HEIGHT * max(len(groups), 2)
     figure = new_figure(title, note, x=measure, y=fields or "level", height=height)
     if groups:

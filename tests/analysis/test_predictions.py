@@ -20,10 +20,8 @@ def done(
     return finished(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
 
 
-def made(
-    probability: list[float], labels: list[int], named: list[int] | None = None
-) -> Predictions:
-    """Each image's class `named` (0 unless told) has its probability, the others share the rest."""
+def made(probability: list[float], labels: list[int]) -> Predictions:
+    """Class 0 has each image's probability, the others share the rest."""
     rest = (1 - np.array(probability)) / 9
     table = np.repeat(rest[:, None], 10, axis=1)
     table[:, 0] = probability
