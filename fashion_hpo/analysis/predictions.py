@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.stores.layout import Store
@@ -71,7 +72,7 @@ def read(store: Store, ledger: Ledger, tracker: Tracker, trial: int) -> Predicti
     try:
         with _file(store, tracker, entry.attempt.uid) as path:
             content = path.read_bytes()
-    except (OSError, MlflowException):
+    except (OSError, MlflowException, SQLAlchemyError):
         raise NoPredictionsError(f"the validation logits of trial {trial} are not there") from None
     if hashlib.sha256(content).hexdigest() != expected:
         raise NoPredictionsError(f"the validation logits of trial {trial} were altered")

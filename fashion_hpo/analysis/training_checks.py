@@ -48,8 +48,8 @@ def still_improving(records: Records) -> Check | None:
     left = float(np.mean([rise.error for rise in rises]))
     last = max(rise.epochs for rise in rises)
     seen = (
-        f"In the last {counted(last, 'epoch')} validation accuracy was {100 * change.mean:+.2f} "
-        f"points above that of as many before, the mean of {counted(len(rises), 'trial')}."
+        f"At the end validation accuracy changed by {100 * change.mean:+.2f} points in "
+        f"{counted(last, 'epoch')}, the mean of {counted(len(rises), 'trial')}."
     )
     sure = not change.low <= 0  # one trial alone has no interval
     return judged(
@@ -116,13 +116,14 @@ def unequal_budgets(records: Records) -> Check | None:
     if len(levels) < 2:
         return None
     counts = {level: len(rows) for level, rows in levels}
-    lengths = {level: float(rows["epochs_done"].mean()) for level, rows in levels}
+    means = {level: float(rows["epochs_done"].mean()) for level, rows in levels}
+    lengths = {level: mean for level, mean in means.items() if mean > 1}  # others are fits, of one
     told = []
     if min(counts.values()) < max(counts.values()):
         told.append(
             _apart({level: counted(n, "complete trial") for level, n in counts.items()}, counts)
         )
-    if min(lengths.values()) < (1 - EPOCHS_APART) * max(lengths.values()):
+    if lengths and min(lengths.values()) < (1 - EPOCHS_APART) * max(lengths.values()):
         told.append(_apart({level: f"{n:.1f} epochs" for level, n in lengths.items()}, lengths))
     if not told:
         return Check("unequal_budgets", "ok", "Every level was trained as often and as long.")

@@ -29,7 +29,7 @@ from fashion_hpo.reporting.theme import (
 
 LEVEL_HEIGHT = 52  # pixels
 CELL_HEIGHT = 58
-MOST_PAIRS = 3  # of scientific fields
+MOST_PAIRS = 6  # of scientific fields
 PALE_TO_BLUE = [[0.0, faint(BLUE, 0.05)], [1.0, faint(BLUE, 0.65)]]
 OBJECTIVE = "validation accuracy"
 
@@ -44,7 +44,7 @@ def paired_differences(records: Records) -> go.Figure | None:
     found = [(rows, gains) for rows, gains in found if len(gains)]
     if not found:
         return None
-    base = plot_text(first.label, LEVEL_LABEL)
+    base = first.short
     figure = new_figure(
         f"Differences to {base}, on shared seeds",
         "dots: one seed each; diamond: mean, with its 95 % t interval; not corrected for several "

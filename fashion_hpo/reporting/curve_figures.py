@@ -8,7 +8,6 @@ import plotly.graph_objects as go
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.reporting.levels import (
-    LEVEL_LABEL,
     LevelRows,
     by_level,
     left_out,
@@ -43,7 +42,7 @@ def loss_curves(records: Records) -> go.Figure:
         "Loss by epoch", _curve_note(records, groups), x=EPOCH, y=LOSS, height=_height(groups)
     )
     for index, rows in enumerate(groups):
-        look, label = level_look(index), plot_text(rows.label, LEVEL_LABEL)
+        look, label = level_look(index), rows.short
         _add_curve(figure, curve(rows.epochs, "val_loss"), label, look, "solid")
         _add_curve(figure, curve(rows.epochs, "train_eval_loss"), label, look, "dash", listed=False)
     if groups:
@@ -63,7 +62,7 @@ def accuracy_curves(records: Records) -> go.Figure:
     )
     for index, rows in enumerate(groups):
         spread = curve(rows.epochs, "val_accuracy", scale=100)
-        _add_curve(figure, spread, plot_text(rows.label, LEVEL_LABEL), level_look(index), "solid")
+        _add_curve(figure, spread, rows.short, level_look(index), "solid")
     return say_empty(_whole_epochs(figure, records))
 
 

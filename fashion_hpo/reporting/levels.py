@@ -15,7 +15,7 @@ from fashion_hpo.analysis.tuning import widening
 from fashion_hpo.design.spec import Level
 
 LONGEST_LABEL = 60  # characters
-LEVEL_LABEL = 22  # where several stand side by side
+LEVEL_LABEL = 26  # where several stand side by side
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,12 @@ class LevelRows:
     values: tuple[Level, ...]
     trials: pd.DataFrame
     epochs: pd.DataFrame
+
+    @property
+    def short(self) -> str:
+        """For legends, where several fields' names would leave no room for their values."""
+        named = self.label if len(self.values) == 1 else ", ".join(map(shown, self.values))
+        return plot_text(named, LEVEL_LABEL)
 
 
 def by_level(records: Records) -> list[LevelRows]:

@@ -235,3 +235,12 @@ def test_a_classical_trial_without_epochs_is_no_reason_to_fail() -> None:
     records = studies.design()
     without = dataclasses.replace(records, epochs=pd.DataFrame(columns=["trial", "epoch"]))
     assert "still_improving" not in applies(without)
+
+
+def test_a_classical_fit_of_one_pass_is_not_held_against_networks_of_many() -> None:
+    rows = [
+        {"dropout": level, "seed_index": seed, "value": 0.9, "epochs_done": done}
+        for level, done in ((0.0, 1), (0.5, 5))
+        for seed in range(2)
+    ]
+    assert not found(designed(rows), "unequal_budgets").is_warning

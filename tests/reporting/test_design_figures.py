@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import pandas as pd
 import pytest
 
 from fashion_hpo.reporting.curve_figures import (
@@ -12,8 +13,12 @@ from fashion_hpo.reporting.curve_figures import (
     loss_curves,
 )
 from fashion_hpo.reporting.final_figures import final_loss, isolation
+from fashion_hpo.reporting.levels import by_level
 from fashion_hpo.reporting.theme import COLOURS, SYMBOLS, level_look
+from tests.analysis.made import factorial
 from tests.reporting import studies
+
+NO_EPOCHS = pd.DataFrame(columns=["trial", "epoch"])
 
 
 def test_loss_curves_are_solid_for_validation_and_dashed_for_training() -> None:
@@ -82,7 +87,7 @@ def test_every_trial_is_a_dot_and_the_mean_has_a_t_interval() -> None:
 
 def test_every_level_has_its_label_beside_the_axis_title_of_its_field() -> None:
     axis = isolation(studies.design(values=(0.0, 0.1, 0.25))).layout.yaxis
-    assert axis.title.text == "dropout"
+    assert axis.title.text == "dropout (probability)"
     assert list(axis.ticktext) == ["0", "0.1", "0.25"]
 
 
@@ -130,3 +135,10 @@ def test_levels_are_told_apart_by_colour_and_symbol() -> None:
     assert len({look.colour for look in looks}) == len(COLOURS) == 8
     assert len({look.symbol for look in looks}) == len(SYMBOLS) == 8
     assert level_look(8) == level_look(0)
+
+
+def test_levels_of_several_fields_are_told_apart_in_a_legend() -> None:
+    records = factorial(lambda dropout, batch, seed: dropout + batch / 1000)()
+    assert [rows.short for rows in by_level(dataclasses.replace(records, epochs=NO_EPOCHS))] == [
+        "0, 32", "0, 512", "0.5, 32", "0.5, 512"
+    ]  # fmt: skip
