@@ -43,7 +43,8 @@ class Comparison:
             f"on the {self.images:,} gate images it is {self.difference * 100:+.2f} points against "
             f"champion version {self.champion}, lower one-sided 95 % bound "
             f"{self.lower * 100:+.2f} (paired by image, t with {self.images - 1:,} degrees of "
-            f"freedom), where more than {-MARGIN * 100:.1f} is needed"
+            f"freedom; the gate's opening number {self.openings_before + 1}), where more "
+            f"than {-MARGIN * 100:.1f} is needed"
         )
 
 

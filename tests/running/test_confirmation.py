@@ -143,9 +143,7 @@ def test_an_extended_search_adds_its_new_finalists(open_here: OpenSession, store
     sizes = {"finalists": 1, "fresh_seeds": 1, "sampler": "random", "pruner": "none"}
     here = open_here(searching(trials=1, **sizes))  # type: ignore[arg-type]
     list(work(here))
-    with pytest.raises(
-        ValueError, match=r"^1 of 1 trainings that confirm the finalists of tiny_search/"
-    ):
+    with pytest.raises(ValueError, match=r"^1 of 1 trainings that confirm the finalists of t"):
         deciding(store, here.ledger)
     first = confirming(here)
     list(work(first))

@@ -56,8 +56,8 @@ def test_its_words_have_the_formulas_parts() -> None:
     told = str(comparison(-0.0123))
     assert told == (
         "on the 5,000 gate images it is +0.10 points against champion version 3, lower one-sided "
-        "95 % bound -1.23 (paired by image, t with 4,999 degrees of freedom), where more than -0.3 "
-        "is needed"
+        "95 % bound -1.23 (paired by image, t with 4,999 degrees of freedom; the gate's opening "
+        "number 1), where more than -0.3 is needed"
     )
 
 
