@@ -103,7 +103,8 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
     if confirming is not None:
         trials = None if args.max_trials is None else args.max_trials - done
         seconds = None if args.timeout is None else args.timeout - (time.monotonic() - began)
-        _work(confirming, args, count, "", trials, seconds)
+        if trials != 0 and (seconds is None or seconds > 0):
+            _work(confirming, args, count, "", trials, seconds)
     return _close(here, confirming, args)
 
 

@@ -101,8 +101,8 @@ def _confirmed(records: Records, best: Finalist) -> list[str]:
     if len(found) > 1:
         told.append(
             f"It is trial {best.trial} of {len(records.trials)}, the best of {len(found)} "
-            f"finalists by that mean; on average their scores were {100 * mean_bias(found):+.2f} "
-            "points too good."
+            f"finalists by that mean; on average their scores lie {100 * mean_bias(found):+.2f} "
+            "points above those means."
         )
     if (audited := audit(records)) is not None:
         told.append(

@@ -76,7 +76,7 @@ def sentence(records: Records) -> str | None:
     lost = float(found.expected[-1]) - expected
     near = int(np.argmax(found.expected >= found.expected[-1] - ENOUGH)) + 1
     word = "would" if lost <= ENOUGH else "would not"
-    guide = "" if _is_exact(records) else "; a guide only, as the sampler learns"
+    guide = "" if is_exact(records) else "; a guide only, as later trials depended on earlier ones"
     return (
         f"Half the trials ({half} of {total}) {word} have been enough: their best search score is "
         f"expected {100 * lost:.2f} points lower ({expected:.2%}, in 90 % of orders {low:.2%} to "
@@ -84,7 +84,8 @@ def sentence(records: Records) -> str | None:
     )
 
 
-def _is_exact(records: Records) -> bool:
+def is_exact(records: Records) -> bool:
+    """Whether the trials could as well have come in any other order."""
     search = records.plan.search
     return search is not None and search.sampler in EXCHANGEABLE and search.pruner == "none"
 

@@ -33,12 +33,15 @@ def budget_curve(records: Records) -> go.Figure | None:
     if found is None:
         return None
     note = "the best of n trials in random order; band: 90 % of orders"
+    if not budget_bootstrap.is_exact(records):
+        note += "; a guide only, as later trials depended on earlier ones"
     figure = new_figure("What fewer trials would have found", note, x="trials (n)", y=ACCURACY)
     numbers = list(range(1, len(found.expected) + 1))
     low, high = (100 * found.low).tolist(), (100 * found.high).tolist()
     figure.add_scatter(
         x=[*numbers, *reversed(numbers)],
         y=[*high, *reversed(low)],
+        mode="lines",
         fill="toself",
         fillcolor=faint(BLUE),
         line={"width": 0},

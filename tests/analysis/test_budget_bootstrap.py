@@ -78,7 +78,7 @@ def test_the_sentence_says_whether_half_was_enough() -> None:
 def test_a_sampler_that_learns_makes_it_a_guide() -> None:
     told = sentence(searched([0.9, 0.91, 0.92], sampler="tpe"))
     assert told is not None
-    assert told.endswith("; a guide only, as the sampler learns.")
+    assert told.endswith("; a guide only, as later trials depended on earlier ones.")
     random = searched([0.9, 0.91, 0.92])
     pruning = replace(random, plan=search(sampler="random", pruner="hyperband"))
     told = sentence(pruning)

@@ -81,8 +81,8 @@ def test_the_answer_names_the_winner_its_interval_and_the_bias() -> None:
         "interval 86.15% to 98.85%, 2 seeds), search score 93.00%: selection bias +0.50 points."
     )
     assert second == (
-        "It is trial 0 of 4, the best of 2 finalists by that mean; on average their scores were "
-        "+2.00 points too good."
+        "It is trial 0 of 4, the best of 2 finalists by that mean; on average their scores lie "
+        "+2.00 points above those means."
     )
     assert third.startswith("Half the trials (2 of 4) would not have been enough")
     assert summary(made) == {
@@ -150,6 +150,8 @@ def test_the_curve_of_smaller_budgets_ends_at_the_best() -> None:
     assert figure is not None
     band, line = figure.data
     assert list(line.x) == [1, 2, 3, 4]
+    assert (band.mode, line.mode) == ("lines", "lines")
+    assert "a guide only" in figure.layout.title.subtitle.text, "its sampler learns"
     assert line.y[-1] == pytest.approx(95)
     assert max(band.y) == pytest.approx(95)
     few = confirmed(FRESH)
