@@ -9,6 +9,7 @@ import numpy as np
 from plotly.offline import get_plotlyjs
 
 from fashion_hpo.analysis.check import Check
+from fashion_hpo.analysis.comparisons import compare
 from fashion_hpo.analysis.predictions import Predictions
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.verdicts import Verdict
@@ -31,15 +32,13 @@ class Extras:
     """What a page shows beside the records.
 
     best: the best trial's predictions; images: uint8 (N, 28, 28), the validation split, for the
-    gallery; absent: sentences that say why one of the two is not there; findings: HTML sections
-    that follow the claims.
+    gallery; absent: sentences that say why one of the two is not there.
     """
 
     checks: Sequence[Check] = ()
     best: Predictions | None = None
     images: np.ndarray | None = None
     absent: Sequence[str] = ()
-    findings: Sequence[str] = ()
 
 
 NO_EXTRAS = Extras()
@@ -100,7 +99,7 @@ def _page(
     drawn: Mapping[str, Section],
     extras: Extras,
 ) -> str:
-    confirmed = finalists_table(records)
+    confirmed, compared = finalists_table(records), parts.comparisons_table(compare(records))
     command = parts.command_of(records)
     found = {heading: parts.figures(figures, command) for heading, figures in drawn.items()}
     model, cost = found.pop(MODEL, ""), found.pop(COST, "")
@@ -108,7 +107,7 @@ def _page(
         parts.head(records, answer),
         section("Claims", claims_table(verdicts)) if verdicts else "",
         section("Finalists on fresh seeds", confirmed) if confirmed else "",
-        *extras.findings,
+        section("Every level compared", compared) if compared else "",
         section("Checks", parts.checks_table(extras.checks)) if extras.checks else "",
         *(section(heading, figures) for heading, figures in found.items()),
         _levels(records),

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import plotly.graph_objects as go
 
 from fashion_hpo.analysis.check import Check
+from fashion_hpo.analysis.comparisons import Comparison
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.reporting.levels import numbers, shown
 from fashion_hpo.reporting.sections import Section
@@ -59,6 +60,23 @@ def warnings_of(records: Records) -> list[str]:
 def command_of(records: Records) -> str:
     """What makes the page and its figures again."""
     return f"python -m fashion_hpo.report {records.plan.name} --budget {records.plan.budget}"
+
+
+def comparisons_table(compared: Sequence[Comparison]) -> str:
+    """A row for each level against its field's reference; "" where nothing can be compared."""
+    if not compared:
+        return ""
+    rows: list[list[Cell]] = [
+        [
+            f"{each.field} {shown(each.level)} against {shown(each.reference)}",
+            (each.word, "word"),
+            f"{each.corrected:.2g}",
+            (each.sentence, "text"),
+        ]
+        for each in compared
+    ]
+    caption = "By validation accuracy; p corrected for the number of comparisons (Holm 1979)"
+    return table(caption, ["levels", "verdict", "p", "what was seen"], rows, whole=True)
 
 
 def checks_table(checks: Sequence[Check]) -> str:

@@ -137,7 +137,7 @@ def test_every_figure_has_its_own_place_and_data() -> None:
     tags = outline(studies.search()).tags
     places = [a["id"] for _, a in tags if (a.get("class") or "").startswith("plot")]
     data = [a["id"] for t, a in tags if t == "script" and a.get("type") == "application/json"]
-    assert len(set(places)) == len(places) == 9
+    assert len(set(places)) == len(places) == 10
     assert data == [f"{place}-data" for place in places]
 
 
@@ -223,11 +223,13 @@ def test_the_model_the_checks_and_the_merits_of_one_trial_are_told() -> None:
     assert {"confusion", "reliability", "precision_recall", "cost"} <= set(drawn)
 
 
-def test_what_is_absent_is_said_and_other_findings_follow_the_claims() -> None:
-    extras = Extras(absent=["No <logits>."], findings=["<section>comparisons</section>"])
-    page = render(studies.design(), VERDICTS, ANSWER, extras=extras)
+def test_what_is_absent_is_said_and_every_level_is_compared_after_the_claims() -> None:
+    page = render(studies.design(), VERDICTS, ANSWER, extras=Extras(absent=["No <logits>."]))
     assert "No &lt;logits&gt;." in page
-    assert page.index("Declared before") < page.index("comparisons") < page.index("Final values")
+    compared = page.index("Every level compared")
+    assert page.index("Declared before") < compared < page.index("Final values")
+    assert "dropout 0.25 against 0<" in page
+    assert "Every level compared" not in render(studies.design(values=(0.0,)), VERDICTS, ANSWER)
     assert 'id="confusion"' not in page
 
 
