@@ -26,6 +26,7 @@ STUDY = StudySpec(
         sampler="tpe",
         pruner="none",
         objectives=("val_accuracy", "parameters"),
+        finalists=0,  # a front has no one winner
     ),
     budgets={
         "quick": Budget(epochs=3, train_images=3_000, trials=8),

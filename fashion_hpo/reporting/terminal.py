@@ -119,8 +119,6 @@ def plan_lines(plan: Plan) -> list[str]:
         shape = f"{plan.trials} trials of {plan.search.sampler} over {', '.join(plan.search.space)}"
         if plan.search.plateau:
             shape += f", fewer if {plan.search.plateau} bring nothing better"
-        if (best := plan.search.finalists) > 0:
-            shape += f", then the best {best} on {plan.search.fresh_seeds} fresh seed(s) each"
     elif plan.confirmation is not None:
         best, audited = len(plan.confirmation.finalists), len(plan.confirmation.audited)
         shape = f"the best {best} on {plan.seeds} fresh seed(s) each"
@@ -131,10 +129,20 @@ def plan_lines(plan: Plan) -> list[str]:
     return [
         f"{plan.name}, budget {plan.budget}: {plan.question}",
         f"{shape}, {plan.base.epochs} epochs of {plan.base.train_images:,} images each: "
-        f"{plan.image_passes:,} image passes at most",
+        f"{plan.image_passes:,} image passes at most{_confirmation(plan)}",
     ]
 
 
 def check_lines(checks: Iterable[Check]) -> list[str]:
     """The warnings among a study's checks, each with what to do."""
     return [f"check     {each.sentence} {each.advice}" for each in checks if each.is_warning]
+
+
+def _confirmation(plan: Plan) -> str:
+    """What comes after a search, as the end of a sentence."""
+    search = plan.search
+    if search is None or not search.finalists:
+        return ""
+    best = min(search.finalists, search.trials)
+    passes = best * search.fresh_seeds * plan.base.epochs * plan.base.train_images
+    return f"; then the best {best} on {search.fresh_seeds} fresh seed(s) each, {passes:,} more"

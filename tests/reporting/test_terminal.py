@@ -104,7 +104,7 @@ def test_plan_lines_say_what_a_design_is_about_to_do() -> None:
 def test_plan_lines_say_what_a_search_is_about_to_do() -> None:
     assert plan_lines(plans.search())[1] == (
         "5 trials of tpe over dropout, learning_rate, batch_size, 3 epochs of 100 images each: "
-        "1,500 image passes at most"
+        "1,500 image passes at most; then the best 3 on 3 fresh seed(s) each, 2,700 more"
     )
 
 
