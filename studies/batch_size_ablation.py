@@ -36,7 +36,7 @@ STUDY = StudySpec(
         )
         for name, text, untuned in (
             ("R2.c", "", True),  # the report's text
-            ("R2.c, tuned", "The same, with the learning rate tuned for each size.", False),
+            ("R2.c-tuned", "The same, with the learning rate tuned for each size.", False),
         )
     ],
     captions={32: "low batch size", 512: "high batch size"},

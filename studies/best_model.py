@@ -14,7 +14,7 @@ from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.spec import Budget, Search, StudySpec
 
 STUDY = StudySpec(
-    base=TrainConfig(optimizer="adamw", weight_decay=0.01, flip=0.5, epochs=15),
+    base=TrainConfig(optimizer="adamw", weight_decay=0.01, flip=0.5, epochs=12),
     search=Search(
         space={
             "dropout": FloatDistribution(0.0, 0.5),
@@ -29,7 +29,7 @@ STUDY = StudySpec(
     ),
     budgets={
         "quick": Budget(epochs=8, train_images=6_000, trials=8, finalists=2, fresh_seeds=1),
-        "standard": Budget(trials=12, finalists=2, fresh_seeds=2),
+        "standard": Budget(trials=10, finalists=2, fresh_seeds=2),
         "full": Budget(epochs=40, trials=80),
     },
 )

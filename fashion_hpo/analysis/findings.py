@@ -44,7 +44,14 @@ def gather(store: Store, budget: str | None = None) -> tuple[list[Finding], list
             sentence = "no study here asks about it."
             verdict = Verdict(claim_id, known.text, NO_STUDY, sentence, known.figure)
             found[claim_id] = [Finding(verdict)]
-    return [finding for findings in found.values() for finding in findings], unreadable
+    ordered = sorted(found, key=_place)
+    return [finding for claim_id in ordered for finding in found[claim_id]], unreadable
+
+
+def _place(claim_id: str) -> int:
+    """The reports' claims in their order, a further answer (R2.c-tuned) after its claim."""
+    first = claim_id.partition("-")[0]
+    return list(CLAIMS).index(first) if first in CLAIMS else len(CLAIMS)
 
 
 def _of_study(

@@ -6,6 +6,7 @@ averaged over.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, get_args
@@ -28,6 +29,7 @@ MEASURES = (
     *(f"recall_{label}" for label in range(10)),
 )  # fmt: skip
 """What a claim may be about: all that a trial logs."""
+ID = re.compile(r"[\w.-]+", re.ASCII)  # it is part of a tag's name
 KINDS = ("contrast", "interaction", "best", "figure", "influence")
 
 
@@ -124,6 +126,10 @@ def _check_claim(where: str, claim: Claim) -> None:
         value = getattr(claim, name)
         if not isinstance(value, str):
             raise ValueError(f"{where}: {name} is {value!r}; allowed is a text.")
+    if not ID.fullmatch(claim.id):
+        raise ValueError(
+            f"{where}: id is {claim.id!r}; allowed are letters, digits, '.', '_' and '-'."
+        )
     if not claim.text:
         raise ValueError(
             f"{where}: text is ''; say what is claimed (only claims of the reports, R0.a to R4.c, "

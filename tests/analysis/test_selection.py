@@ -11,7 +11,7 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.selection import audit, finalists, mean_bias, summary, winner
 from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.plan import confirmation_plan
-from fashion_hpo.reporting.page import warnings_of
+from fashion_hpo.reporting.page_parts import warnings_of
 from fashion_hpo.reporting.selection_figures import budget_curve, finalists_table
 from tests.analysis.made import records
 from tests.plans import search

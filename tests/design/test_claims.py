@@ -133,6 +133,11 @@ def test_a_claim_that_cannot_be_judged_is_refused(changes: dict[str, Any], words
     assert refusal(**changes).startswith(f"claim T.a: {words}")
 
 
+def test_an_id_is_part_of_a_tags_name() -> None:
+    told = "claim T.a, b: id is 'T.a, b'; allowed are letters, digits, '.', '_' and '-'."
+    assert refusal(id="T.a, b") == told
+
+
 @pytest.mark.parametrize(
     ("changes", "given"),
     [({"contrast": None}, "no kind"), ({"figure": 0.9}, "contrast and figure")],

@@ -9,6 +9,9 @@ import pytest
 
 from tests.faults.lab import Lab
 
+HERE = Path(__file__).parent
+STARTING_STUDIES = ("test_failures", "test_signals", "test_stores")
+PART = 3
 KEY = pytest.StashKey[Lab]()
 CONTROL = pytest.StashKey[list[str]]()
 
@@ -31,6 +34,23 @@ def lab(fresh_databases: Path, pytestconfig: pytest.Config) -> Iterator[Lab]:
 def whole(pytestconfig: pytest.Config) -> bool:
     """Whether all faults are asked for (`make faults`), or a part that is quickly run."""
     return bool(pytestconfig.getoption("--faults") == "all")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a test that starts studies in many cases a part takes three, spread over them."""
+    if config.getoption("--faults") == "all":
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.path.parent == HERE and item.path.stem in STARTING_STUDIES:
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left = {case for each in cases.values() for case in each if case not in _spread(each)}
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]
+
+
+def _spread(cases: list[pytest.Item]) -> list[pytest.Item]:
+    return cases if len(cases) <= PART else cases[:: -(-len(cases) // PART)]
 
 
 def pytest_terminal_summary(
