@@ -5,6 +5,8 @@ ablations for every batch size, where a larger batch also means fewer steps, and
 rate tuned for each batch size.
 
     python -m fashion_hpo.study batch_size_ablation
+
+Measured: standard, 18 trials; three seeds leave R2.c undecided both ways.
 """
 
 from optuna.distributions import FloatDistribution

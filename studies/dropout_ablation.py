@@ -4,8 +4,8 @@ Report R2, figures 4.1 and 4.2.  The learning rate is constant, as in the report
 
     python -m fashion_hpo.study dropout_ablation
 
-Measured: standard, 9 trials, 11 minutes on two CPU cores; without dropout the losses part at
-epoch 3 and the gap ends at 0.64, with dropout 0.25 at 0.22: R2.a is reproduced.
+Measured: standard, 9 trials, 11 minutes on two CPU cores alone; without dropout the losses part
+at epoch 3 and the gap ends at 0.64, with dropout 0.25 at 0.22: R2.a is reproduced.
 """
 
 from fashion_hpo.design.config import TrainConfig

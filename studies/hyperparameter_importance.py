@@ -6,7 +6,8 @@ the variance counts, and it counts for these ranges alone.  Each has two levels 
 
     python -m fashion_hpo.study hyperparameter_importance
 
-48 trials, 2.4 million image passes.
+48 trials, 2.4 million image passes.  Measured: batch size has 23 % of the variance, dropout 2 %;
+R2.b is undecided by three seeds, and R2.f is not reproduced.
 """
 
 from fashion_hpo.design.config import TrainConfig

@@ -67,7 +67,7 @@ def _of_study(
         elif ledger is None or records is None:
             yield Finding(_not_run(claim, name, budget), name)
         else:
-            yield Finding(verdict_of(claim, records), name, _basis(ledger))
+            yield Finding(verdict_of(claim, records), name, _basis(ledger, claim))
 
 
 def _not_run(claim: Claim, study: str, budget: str | None) -> Verdict:
@@ -75,12 +75,13 @@ def _not_run(claim: Claim, study: str, budget: str | None) -> Verdict:
     return Verdict(claim.id, claim.text, NOT_RUN, f"{command} would tell.", claim.reported)
 
 
-def _basis(ledger: Ledger) -> str:
+def _basis(ledger: Ledger, claim: Claim) -> str:
     """The budget, and how much was trained for it."""
     plan, remaining = ledger.plan, ledger.remaining()
     epochs = "1 epoch" if plan.base.epochs == 1 else f"{plan.base.epochs} epochs"
     size = f"{plan.base.train_images:,} images × {epochs}"
-    tuned = f", best of {plan.nuisance_points} settings" if plan.nuisance_points > 1 else ""
+    settings = 1 if all(part.untuned for part in claim.all_parts) else plan.nuisance_points
+    tuned = f", best of {settings} settings" if settings > 1 else ""
     part = f", {plan.trials - remaining} of {plan.trials} trials" if remaining else ""
     return f"{plan.budget}: {size}{tuned}{part}"
 
