@@ -76,7 +76,8 @@ def comparisons_table(compared: Sequence[Comparison]) -> str:
         for each in compared
     ]
     caption = "By validation accuracy; p corrected for the number of comparisons (Holm 1979)"
-    return table(caption, ["levels", "verdict", "p", "what was seen"], rows, whole=True)
+    headings = ["levels", "verdict", "p", "what was seen"]
+    return f'<div class="compared">{table(caption, headings, rows, whole=True)}</div>'
 
 
 def checks_table(checks: Sequence[Check]) -> str:

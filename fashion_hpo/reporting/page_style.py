@@ -59,7 +59,7 @@ td { font-variant-numeric: tabular-nums; }
 td.text { white-space: normal; min-width: 15rem; }
 td.figures { white-space: pre-line; }
 .whole table { table-layout: fixed; }
-.whole th:nth-child(1) { width: 4.5rem; }
+.whole th:nth-child(1) { width: 6.5rem; }
 .whole th:nth-child(2) { width: 9rem; }
 .note { display: block; color: var(--soft); font-size: .8125rem; }
 td.word { font-weight: 600; }
@@ -69,6 +69,8 @@ td.undecided, td.not-testable-here, td.not-run-here, td.no-study-yet { color: va
 td.not-run-here, td.no-study-yet { font-weight: 400; }
 .checks th:nth-child(1) { width: 9rem; }
 .checks th:nth-child(2) { width: 5.5rem; }
+.compared th:nth-child(1) { width: 18rem; }
+.compared th:nth-child(3) { width: 5rem; }
 td.check-warning { color: var(--bad); }
 td.check-ok { color: var(--good); font-weight: 400; }
 .command { color: var(--soft); font-size: .75rem; margin: .25rem 0 0; }
