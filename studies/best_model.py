@@ -6,6 +6,9 @@ wins.  Left out is the three-block CNN, which trains four times slower.  Half of
 mirrored in training, whatever else is chosen.
 
     python -m fashion_hpo.study best_model
+
+Measured: standard, 27 minutes on two CPU cores beside other work; 93.41 % on fresh seeds, 0.27
+points less than the search's score; 93.22 % on the test images.
 """
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
