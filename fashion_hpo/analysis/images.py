@@ -6,6 +6,7 @@ import numpy as np
 
 from fashion_hpo.analysis.cells import Cells, compared_trials, weights_of
 from fashion_hpo.analysis.effects import Effect
+from fashion_hpo.analysis.predictions import softmax
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import ImageNoise, image_noise
 from fashion_hpo.design.claims import Part
@@ -28,9 +29,7 @@ def loss(found: Predictions) -> np.ndarray:
 
 def brier(found: Predictions) -> np.ndarray:
     """Squared distance of the probabilities from the truth, summed over classes; (images,)."""
-    logits = found.logits.astype(float)
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    distance = odds / odds.sum(axis=1, keepdims=True)
+    distance = softmax(found.logits)
     distance[np.arange(len(distance)), found.labels] -= 1
     return np.asarray((distance**2).sum(axis=1))
 

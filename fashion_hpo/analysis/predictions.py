@@ -15,11 +15,12 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics import wilson
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
+from fashion_hpo.stores.predictions import FILE
 from fashion_hpo.stores.tracking import Tracker
 
-LOGITS = "validation_logits.npz"
 BINS = 15  # of equal mass, as the expected calibration error has them
 
 
@@ -66,7 +67,7 @@ def read(store: Store, ledger: Ledger, tracker: Tracker, trial: int) -> Predicti
     away.
     """
     entry = ledger.entry(trial)
-    expected = None if entry.result is None else entry.result.files.get(f"files/{LOGITS}")
+    expected = None if entry.result is None else entry.result.files.get(f"files/{FILE}")
     if expected is None:
         raise NoPredictionsError(f"trial {trial} has no validation logits")
     try:
@@ -82,7 +83,7 @@ def read(store: Store, ledger: Ledger, tracker: Tracker, trial: int) -> Predicti
 
 @contextmanager
 def _file(store: Store, tracker: Tracker, uid: str) -> Iterator[Path]:
-    local = store.trial_folder(uid) / "files" / LOGITS
+    local = store.trial_folder(uid) / "files" / FILE
     if local.exists():  # not in the mirror yet
         yield local
         return
@@ -90,7 +91,7 @@ def _file(store: Store, tracker: Tracker, uid: str) -> Iterator[Path]:
     if run_id is None:
         raise FileNotFoundError(uid)
     with TemporaryDirectory() as folder:
-        yield Path(tracker.client.download_artifacts(run_id, LOGITS, folder))
+        yield Path(tracker.client.download_artifacts(run_id, FILE, folder))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -155,14 +156,6 @@ def calibration_error(bins: list[Bin]) -> float:
     """Mean |accuracy - confidence| over the images (Guo et al. 2017, eq. 3)."""
     total = sum(each.images for each in bins)
     return sum(each.images * abs(each.accuracy - each.confidence) for each in bins) / total
-
-
-def wilson(share: float, count: int, quantile: float = 1.96) -> tuple[float, float]:
-    """The 95 % score interval of a share of `count` images."""
-    spread = quantile**2 / count
-    centre = (share + spread / 2) / (1 + spread)
-    half = quantile * np.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
-    return float(centre - half), float(centre + half)
 
 
 class PrecisionRecall(NamedTuple):

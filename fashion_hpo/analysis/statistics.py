@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+NORMAL = 1.959964  # the normal distribution's 97.5 % quantile
 LARGEST_SEED_COUNT = 1_000  # beyond this, more seeds are no answer
 
 
@@ -106,6 +107,17 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     if len(array) == 0:
         raise ValueError("values is empty; a mean needs at least one.")
     return Estimate(array).interval(confidence)
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share of `count` images (Wilson 1927, equation for p₁ and p₂).
+
+    Unlike the normal interval it stays within 0 and 1.
+    """
+    squared = NORMAL**2 / count
+    middle = (share + squared / 2) / (1 + squared)
+    half = NORMAL / (1 + squared) * math.sqrt(share * (1 - share) / count + squared / 4 / count)
+    return middle - half, middle + half
 
 
 def seeds_to_decide(estimate: Estimate, margin: float, confidence: float = 0.95) -> int | None:

@@ -1,26 +1,13 @@
 """The description of a registered model."""
 
 import json
-import math
 from collections.abc import Sequence
 
-from fashion_hpo.analysis.statistics import t_interval
+from fashion_hpo.analysis.statistics import t_interval, wilson
 from fashion_hpo.running.final_results import Tested
 from fashion_hpo.running.registration import Candidate
 
-NORMAL = 1.959964  # the normal distribution's 97.5 % quantile
 LONGEST_QUESTION = 600  # characters; MLflow keeps 5,000 of a description
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share of `count` images (Wilson 1927, equation for p₁ and p₂).
-
-    Unlike the normal interval it stays within 0 and 1.
-    """
-    squared = NORMAL**2 / count
-    middle = (share + squared / 2) / (1 + squared)
-    half = NORMAL / (1 + squared) * math.sqrt(share * (1 - share) / count + squared / 4 / count)
-    return middle - half, middle + half
 
 
 def accuracy_text(share: float, count: int) -> str:
