@@ -1,5 +1,7 @@
 """Numbers as verdicts and answers write them."""
 
+import math
+
 from fashion_hpo.analysis.statistics import Interval
 from fashion_hpo.design.claims import Part
 
@@ -30,27 +32,42 @@ class Units:
         elif part.kind == "figure":  # not a difference
             self._sign, self._unit = "", " %" if self._percent else ""
 
-    def number(self, value: float, *, signed: bool = False) -> str:
-        """One number with its unit."""
+    def number(self, value: float, *, signed: bool = False, decimals: int | None = None) -> str:
+        """One number with its unit; what is no percentage has three digits or so many decimals."""
         sign = self._sign if signed else ""
         if self._percent:
             return f"{100 * value:{sign}.2f}{self._unit}"
-        return plain(value, sign)
+        return plain(value, sign) if decimals is None else f"{value:{sign}.{decimals}f}"
 
     def brief(self, interval: Interval) -> str:
         """The same, its unit named once: `+1.95 points (1.20 to 2.70)`."""
-        low, high = (self.number(end).removesuffix(self._unit) for end in interval[1:])
-        return f"{self.number(interval.mean, signed=True)} ({low} to {high})"
+        mean, low, high = self._numbers(interval)
+        return f"{mean} ({low.removesuffix(self._unit)} to {high.removesuffix(self._unit)})"
 
     def interval(self, interval: Interval) -> str:
         """A mean and its 95 % interval."""
-        mean = self.number(interval.mean, signed=True)
-        return f"{mean} (95 % interval {self.number(interval.low)} to {self.number(interval.high)})"
+        mean, low, high = self._numbers(interval)
+        return f"{mean} (95 % interval {low} to {high})"
+
+    def _numbers(self, interval: Interval) -> tuple[str, str, str]:
+        places = decimals_of(interval)
+        mean = self.number(interval.mean, signed=True, decimals=places)
+        low, high = (self.number(end, decimals=places) for end in (interval.low, interval.high))
+        return mean, low, high
 
 
 def level_mean(value: float, measure: str) -> str:
     """What a measure comes to at one level."""
     return f"{100 * value:.2f} %" if measure in SHARES else plain(value)
+
+
+def decimals_of(interval: Interval) -> int | None:
+    """How many decimals show two digits of an interval's half-width; None for counts, and where it
+    has no width."""
+    half = (interval.high - interval.low) / 2
+    if not math.isfinite(half) or half <= 0 or max(map(abs, interval)) >= 1000:
+        return None
+    return max(0, 1 - math.floor(math.log10(half)))
 
 
 def plain(value: float, sign: str = "") -> str:

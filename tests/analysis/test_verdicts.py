@@ -24,8 +24,8 @@ def test_a_clear_effect_is_reproduced_and_its_figures_are_named() -> None:
     word, sentence = verdict(CLEAR)
     assert word == "reproduced"
     assert sentence == (
-        "generalization_gap with dropout 0.5 against 0: -0.0967 (95 % interval -0.111 to "
-        "-0.0823), 3 seeds; claimed lower."
+        "generalization_gap with dropout 0.5 against 0: -0.097 (95 % interval -0.111 to "
+        "-0.082), 3 seeds; claimed lower."
     )
 
 
@@ -42,7 +42,7 @@ def test_the_interval_must_clear_the_margin(margin: float, word: str) -> None:
 def test_an_effect_the_other_way_is_not_reproduced() -> None:
     word, sentence = verdict(CLEAR, direction="higher")
     assert word == "not reproduced"
-    assert "-0.0967 (95 % interval -0.111 to -0.0823)" in sentence
+    assert "-0.097 (95 % interval -0.111 to -0.082)" in sentence
     assert sentence.endswith("claimed higher.")
     assert verdict(CLEAR, contrast=("dropout", 0.5, 0.0))[0] == "not reproduced"
 
@@ -70,7 +70,7 @@ def test_fewer_than_two_seeds_decide_nothing(count: int, seeds: str) -> None:
 def test_the_quick_budget_decides_nothing() -> None:
     (found,) = judge(measured(CLEAR, claim(), budget="quick"))
     assert found.word == "undecided"
-    assert "-0.0967" in found.sentence
+    assert "-0.097" in found.sentence
     assert found.sentence.endswith("the quick budget is no evidence.")
 
 
