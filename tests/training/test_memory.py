@@ -51,7 +51,7 @@ WITHOUT_NORM = {
 }  # fmt: skip
 WITH_NORM = {
     "optimized_cnn", "three_block_cnn", "vgg8", "vgg8_separable", "vgg8_wide", "vgg12",
-    "resnet18", "resnet18_narrow", "resnet18_wide", "resnet18_dilated",
+    "resnet9", "resnet18", "resnet18_narrow", "resnet18_wide", "resnet18_dilated",
     "cnn_transformer", "mobilenet_v2",
 }  # fmt: skip
 
