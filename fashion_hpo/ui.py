@@ -17,6 +17,9 @@ DANGEROUS = (
 )  # fmt: skip
 """Settings of other servers of the user's, that would undo what is asked for here."""
 
+EXPERIMENTS = "/#/experiments?workflowType=machine_learning"
+"""The page of experiments; without the rest MLflow opens the half of its UI that has no models."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Becomes MLflow's server; returns 2 if the port is in use or the store is not there."""
@@ -35,7 +38,7 @@ def _run(args: argparse.Namespace) -> int:
         raise ValueError(f"MLFLOW_TRACKING_URI is the server {address}; open that in the browser.")
     store.check_tracking()
     command_line.check_port(args.port)
-    print(f"MLflow UI on http://{HOST}:{args.port}  (Ctrl-C stops it)", flush=True)
+    print(f"MLflow UI on http://{HOST}:{args.port}{EXPERIMENTS}  (Ctrl-C stops it)", flush=True)
     command = _command(store, args.port)
     os.execve(sys.executable, command, _environment(store))  # signals go to it directly
 

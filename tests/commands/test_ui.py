@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import mlflow.server
 import pytest
 
 from fashion_hpo import ui
@@ -189,3 +190,14 @@ def test_the_ui_of_a_server_is_the_servers(
         "error: MLFLOW_TRACKING_URI is the server http://***@127.0.0.1:1; open that in the "
         "browser.\n"
     )
+
+
+def test_the_printed_page_is_one_that_mlflow_knows() -> None:
+    """A part of the address that MLflow no longer reads would be without effect, and unseen."""
+    page, _, query = ui.EXPERIMENTS.partition("?")
+    assert page == "/#/experiments"
+    name, _, value = query.partition("=")
+    scripts = Path(mlflow.server.__file__).parent.glob("js/build/static/js/*.js")
+    texts = [script.read_text(encoding="utf-8") for script in scripts]
+    assert any(f'.get("{name}")' in text for text in texts)
+    assert any(f'"{value}"' in text for text in texts)
