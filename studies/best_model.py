@@ -2,9 +2,9 @@
 
 A search: after the base's own values TPE proposes, and Hyperband ends the hopeless trials early.
 Its score is the validation accuracy of the exported model; the best are trained again on fresh
-seeds, and the highest mean wins.  Left out are the simple CNN, which the plain one beats, and the three-block CNN, which trains
-four times slower.  Whatever else is chosen, half of the images are mirrored in training, a quarter
-have a rectangle erased, and labels are smoothed.
+seeds, and the highest mean wins.  Left out are the simple CNN, which the plain one beats, and the
+three-block CNN, which trains four times slower.  Whatever else is chosen, half of the images are
+mirrored in training, a quarter have a rectangle erased, and labels are smoothed.
 
     python -m fashion_hpo.study best_model
 """
