@@ -2,12 +2,10 @@
 
 import math
 
-import numpy as np
-
 from fashion_hpo.analysis import budget_bootstrap
 from fashion_hpo.analysis.cells import cells_of
 from fashion_hpo.analysis.comparisons import compare, in_one_line
-from fashion_hpo.analysis.estimates import find
+from fashion_hpo.analysis.estimates import at_level
 from fashion_hpo.analysis.pareto import answer_of_front
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.selection import Finalist, audit, finalists, mean_bias, winner
@@ -50,11 +48,8 @@ def _comparison(records: Records) -> str:
 def _best_level(records: Records) -> str:
     cells = cells_of(records, Part("value", "higher", figure=0.0))
     assert cells is not None  # a complete trial has a value
-    counts = (~np.isnan(cells.values)).sum(axis=0)
-    means = np.nansum(cells.values, axis=0) / np.maximum(counts, 1)
-    best = int(np.where(counts > 0, means, -np.inf).argmax())
-    where = dict(zip(cells.fields, cells.levels[best], strict=True))
-    found = find(records, Part("value", "higher", figure=0.0, at=where))
+    where = cells.ranked()[0]
+    found = at_level(records, "value", where)
     assert found is not None
     mean, low, high = found.estimate.interval()
     spread = "" if math.isnan(low) else f" (95 % interval {low:.2%} to {high:.2%})"

@@ -38,6 +38,14 @@ class Cells:
             return np.full(len(self.values), np.nan)
         return np.asarray(self.values[:, chosen].mean(axis=1))
 
+    def ranked(self) -> list[dict[str, Level]]:
+        """The cells that have a value, by their mean over seeds, the highest first."""
+        counts = (~np.isnan(self.values)).sum(axis=0)
+        means = np.nansum(self.values, axis=0) / np.maximum(counts, 1)
+        order = np.argsort(np.where(counts > 0, -means, np.inf), kind="stable")
+        there = [self.levels[place] for place in order if counts[place]]
+        return [dict(zip(self.fields, levels, strict=True)) for levels in there]
+
     def others(self, best: Mapping[str, Level], at: Mapping[str, Level]) -> list[dict[str, Level]]:
         """Every combination of the fields of `best` but that one."""
         places = [self.fields.index(name) for name in best]
@@ -103,7 +111,7 @@ def _disagreement(trials: pd.DataFrame, fields: list[str]) -> dict[tuple[Level, 
 
 
 def _measured(epochs: pd.DataFrame, trials: pd.DataFrame, part: Part) -> "pd.Series[float]":
-    """By the trials' index; NaN where a trial has no such measure."""
+    """By the trials' index; NaN where a trial has no such measure, or no finite one."""
     if part.epoch is None:
         found = trials.get(column_of(part.measure))
     elif part.measure in epochs:
@@ -113,4 +121,5 @@ def _measured(epochs: pd.DataFrame, trials: pd.DataFrame, part: Part) -> "pd.Ser
         found = None
     if found is None:
         return pd.Series(np.nan, index=trials.index, dtype=float)
-    return pd.to_numeric(found, errors="coerce").astype(float)
+    numbers = pd.to_numeric(found, errors="coerce").astype(float)
+    return numbers.where(np.isfinite(numbers))

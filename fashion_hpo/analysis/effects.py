@@ -1,6 +1,6 @@
 """The statistic of every kind of claim: one number a seed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +10,8 @@ from fashion_hpo.analysis.tuning import widening
 from fashion_hpo.analysis.wording import level_mean, shown
 from fashion_hpo.design.claims import Contrast, Part
 from fashion_hpo.design.spec import Level
+
+Sides = Sequence[tuple[Mapping[str, Level], int]]
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,24 @@ class Effect:
 
 def effect_of(cells: Cells, part: Part) -> Effect:
     """A part's statistic, for each seed that has every cell it needs."""
-    found = _KINDS[part.kind](cells, part)
-    shares = _shares(cells, part)
+    sides = _sides(part)
+    shares = None if sides is None else _shares(cells, sides)
+    return _grounded(_KINDS[part.kind](cells, part), cells, part, shares)
+
+
+def difference_of(
+    cells: Cells, part: Part, first: Mapping[str, Level], second: Mapping[str, Level]
+) -> Effect:
+    """A part's measure at the second levels less that at the first; fields that neither names are
+    averaged over."""
+    low, high = _whole(cells.mean(first), cells.mean(second))
+    named = f"{_measure(part)} with {_levels(second)} against {_levels(first)}"
+    found = Effect(high - low, named, f"{_mean(low, part)} → {_mean(high, part)}")
+    return _grounded(found, cells, part, _shares(cells, [(second, 1), (first, -1)]))
+
+
+def _grounded(found: Effect, cells: Cells, part: Part, shares: np.ndarray | None) -> Effect:
+    """With the seeds and cells that it rests on."""
     used = np.array(cells.at(part.at)) if shares is None else shares != 0
     unsteady = cells.disagreement[used]
     return replace(
@@ -48,11 +66,11 @@ def _seeds(cells: Cells, used: np.ndarray) -> list[int]:
     return [seed for seed, there in zip(cells.seeds, whole, strict=True) if there]
 
 
-def _shares(cells: Cells, part: Part) -> np.ndarray | None:
-    """What each cell counts; None where the statistic is no sum of cells."""
+def _sides(part: Part) -> Sides | None:
+    """The levels that are added up, each with its sign; None where it is no sum of cells."""
     if part.contrast is not None and not part.relative:
         name, first, second = part.contrast
-        sides = [({name: second}, 1), ({name: first}, -1)]
+        sides: Sides = [({name: second}, 1), ({name: first}, -1)]
     elif part.interaction is not None:
         (name, *inner), (other, *outer) = part.interaction
         sides = [
@@ -64,9 +82,14 @@ def _shares(cells: Cells, part: Part) -> np.ndarray | None:
         sides = [({}, 1)]
     else:
         return None
+    return [({**part.at, **levels}, sign) for levels, sign in sides]
+
+
+def _shares(cells: Cells, sides: Sides) -> np.ndarray:
+    """What each cell counts."""
     shares = np.zeros(len(cells.levels))
     for levels, sign in sides:
-        chosen = np.array(cells.at({**part.at, **levels}))
+        chosen = np.array(cells.at(levels))
         shares[chosen] += sign / max(1, int(chosen.sum()))
     return shares
 

@@ -1,14 +1,19 @@
-"""A part's statistic as an estimate: seeds, tuning and images, all that it may be off by."""
+"""A statistic as an estimate: seeds, tuning and images, all that it may be off by.
 
+Verdicts, comparisons, checks, tables and figures of a design take their intervals from here.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fashion_hpo.analysis.cells import cells_of
-from fashion_hpo.analysis.effects import Effect, effect_of
+from fashion_hpo.analysis.cells import Cells, cells_of
+from fashion_hpo.analysis.effects import Effect, difference_of, effect_of
 from fashion_hpo.analysis.images import is_of_images, noise_of
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import Estimate
 from fashion_hpo.analysis.wording import seeds
 from fashion_hpo.design.claims import Part
+from fashion_hpo.design.spec import Level
 
 
 @dataclass(frozen=True)
@@ -23,14 +28,49 @@ class Found:
 def find(records: Records, part: Part) -> Found | None:
     """A part's statistic; None if no trial has its measure."""
     cells = cells_of(records, part)
+    return None if cells is None else _found(records, part, cells, effect_of(cells, part))
+
+
+def at_level(records: Records, measure: str, levels: Mapping[str, Level]) -> Found | None:
+    """A measure at these levels, tuned; None if no trial there has it."""
+    found = find(records, _of_measure(measure, levels))
+    return found if found is not None and len(found.effect.values) else None
+
+
+def between(
+    records: Records, measure: str, first: Mapping[str, Level], second: Mapping[str, Level]
+) -> Found | None:
+    """A measure at the second levels less that at the first, on the seeds that have both; None
+    without any.  Of one field it is what a claim's contrast is."""
+    part = _of_measure(measure, {})
+    cells = cells_of(records, part)
     if cells is None:
         return None
-    effect = effect_of(cells, part)
+    effect = difference_of(cells, part, first, second)
+    return _found(records, part, cells, effect) if len(effect.values) else None
+
+
+def interval_note(records: Records, found: Sequence[Found]) -> str:
+    """What the intervals of a figure or a table contain, in words."""
+    sources = ["seeds"]
+    if records.plan.spec.nuisance:
+        sources.append("the choice of nuisance values")
+    counts = sum(each.estimate.images is not None for each in found)
+    if counts:
+        sources.append("images" if counts == len(found) else "images (where known)")
+    told = " and ".join([", ".join(sources[:-1]), sources[-1]] if len(sources) > 1 else sources)
+    return f"95 % interval with the noise of {told}"
+
+
+def _of_measure(measure: str, levels: Mapping[str, Level]) -> Part:
+    return Part(measure, "higher", figure=0.0, at=levels)
+
+
+def _found(records: Records, part: Part, cells: Cells, effect: Effect) -> Found:
     noise = noise_of(records, part, cells, effect)
-    estimate = Estimate(effect.values, effect.widening, noise)
     basis = seeds(len(effect.values))
     if noise is not None:
         basis += f", {noise.images:,} images"
     elif records.predictions is not None and is_of_images(part, effect):
         basis += ", image noise unknown"
-    return Found(effect, estimate, basis)
+    return Found(effect, Estimate(effect.values, effect.widening, noise), basis)

@@ -5,10 +5,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from fashion_hpo.analysis.cells import cells_of, weights_of
 from fashion_hpo.analysis.check import Check, by_level, counted, judged, level_name
+from fashion_hpo.analysis.estimates import between
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics import t_interval
-from fashion_hpo.analysis.wording import seeds, shown
+from fashion_hpo.analysis.statistics import Estimate, seeds_to_decide, t_interval
+from fashion_hpo.analysis.wording import shown
+from fashion_hpo.design.claims import Part
 
 DIVERGED = 0.1  # share of all trials
 IMPROVING = 0.01  # of the error that is left, from one tenth of the epochs to the next
@@ -70,7 +73,7 @@ def over_fitting(records: Records) -> Check | None:
     worst = []
     for level, rows in by_level(records, found):
         own = parted.loc[rows.index]
-        if own.mean() >= PARTED:
+        if np.average(own, weights=weights_of(rows)) >= PARTED:
             of = f"{int(own.sum())} of {counted(len(own), 'trial')}"
             worst.append(f"{of} at {level}" if level else of)
     seen = ", ".join(worst) or f"{int(parted.sum())} of {counted(len(parted), 'trial')}"
@@ -84,30 +87,34 @@ def over_fitting(records: Records) -> Check | None:
 
 
 def seed_noise(records: Records) -> Check | None:
-    """Whether the best level leads by more than seeds alone move such a lead."""
-    names, trials = list(records.plan.scientific), records.tuned
-    if not names or trials.empty:
+    """Whether the best level leads by more than chance alone moves such a lead."""
+    names = list(records.plan.scientific)
+    cells = cells_of(records, Part("value", "higher", figure=0.0)) if names else None
+    if cells is None or len(ranked := cells.ranked()) < 2:
         return None
-    by_seed = trials.assign(value=trials["value"].astype(float)).groupby([*names, "seed_index"])
-    table = by_seed["value"].mean().unstack(names)
-    if table.shape[1] < 2:
-        return None
-    best, next_best = table.mean().sort_values(ascending=False, kind="stable").index[:2]
-    leads = (table[best] - table[next_best]).dropna().to_numpy()
-    first, second = (level_name(names, _as_tuple(each)) for each in (best, next_best))
-    more = f"run more seeds: --more-seeds {max(2, len(table))}."
-    if len(leads) < 2:
+    best, next_best = ranked[:2]
+    first, second = (level_name(names, list(each.values())) for each in (best, next_best))
+    lead = between(records, "value", next_best, best)
+    if lead is None or len(lead.effect.values) < 2:
         seen = f"One seed cannot tell {first} from {second}."
-        return Check("seed_noise", "warning", seen, more.capitalize())
-    lead, _, high = t_interval(leads.tolist())
-    noise = high - lead
+        more = max(2, len(cells.seeds))
+        return Check("seed_noise", "warning", seen, f"Run more seeds: --more-seeds {more}.")
+    mean, low, high = lead.estimate.interval()
     return judged(
         "seed_noise",
-        f"{first} leads {second} by {100 * lead:.2f} points; over {seeds(len(leads))}, chance "
-        f"moves such a lead by up to {100 * noise:.2f}.",
-        f"Call neither the better one, or {more}",
-        warn=lead <= noise,
+        f"{first} leads {second} by {100 * mean:.2f} points; over {lead.basis}, chance "
+        f"moves such a lead by up to {100 * (high - mean):.2f}.",
+        f"Call neither the better one{_or_more_seeds(lead.estimate)}.",
+        warn=low <= 0,
     )
+
+
+def _or_more_seeds(lead: Estimate) -> str:
+    """What else would help, if it does: more seeds do not where the noise is the images'."""
+    needed = seeds_to_decide(lead, 0.0)
+    if needed is None:
+        return ""
+    return f", or run more seeds: --more-seeds {needed - len(lead.values)}"
 
 
 def unequal_budgets(records: Records) -> Check | None:
@@ -166,8 +173,3 @@ def _apart(words: dict[str, str], numbers: dict[str, int] | dict[str, float]) ->
     """The level with the least and the one with the most."""
     ranked = sorted(numbers, key=lambda level: numbers[level])
     return f"{words[ranked[0]]} at {ranked[0]}, {words[ranked[-1]]} at {ranked[-1]}"
-
-
-def _as_tuple(level: object) -> tuple[object, ...]:
-    """What a column of a table of one or several fields is named by."""
-    return level if isinstance(level, tuple) else (level,)

@@ -1,20 +1,21 @@
 """Figures that compare levels: differences on shared seeds, and two fields at once."""
 
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 
+from fashion_hpo.analysis.estimates import Found, at_level, between, interval_note
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics import t_interval
+from fashion_hpo.analysis.statistics import Interval
+from fashion_hpo.design.spec import Level
 from fashion_hpo.reporting.axes import title_of
 from fashion_hpo.reporting.levels import (
     LEVEL_LABEL,
     LevelRows,
     by_level,
     left_out,
-    numbers,
     plot_text,
     shown,
 )
@@ -35,27 +36,30 @@ OBJECTIVE = "validation accuracy"
 
 
 def paired_differences(records: Records) -> go.Figure | None:
-    """Each level less the study's first, seed by seed; None where no seed has both."""
+    """Each level less the study's first, seed by seed; None where no seed has both.
+
+    Intervals are those of the sentences on the same difference, in points of accuracy.
+    """
     levels = by_level(records)
     if len(levels) < 2:
         return None
-    first = levels[0]
-    found = [(rows, differences(rows, first)) for rows in levels[1:]]
-    found = [(rows, gains) for rows, gains in found if len(gains)]
+    first, *others = levels
+    pairs = [(rows, between(records, "value", first.levels, rows.levels)) for rows in others]
+    found = [(rows, gain) for rows, gain in pairs if gain is not None]
     if not found:
         return None
-    base = first.short
+    told = interval_note(records, [gain for _, gain in found])
     figure = new_figure(
-        f"Differences to {base}, on shared seeds",
-        "dots: one seed each; diamond: mean, with its 95 % t interval; not corrected for several "
+        f"Differences to {first.short}, on shared seeds",
+        f"dots: one seed each; diamond: mean, with its {told}; not corrected for several "
         "comparisons" + left_out(records),
         x=f"difference in {OBJECTIVE} (points)",
         y=", ".join(map(title_of, records.plan.scientific)),
         height=190 + LEVEL_HEIGHT * max(len(found), 2),
     )
-    for index, (rows, gains) in enumerate(found):
-        _add_seeds(figure, index, rows, gains)
-    _add_means(figure, [gains for _, gains in found])
+    for index, (rows, gain) in enumerate(found):
+        _add_seeds(figure, index, rows, gain)
+    _add_means(figure, [gain.estimate.interval() for _, gain in found])
     figure.add_vline(x=0, line={"color": GREY, "dash": "dash", "width": 1.5})
     figure.update_yaxes(
         tickvals=list(range(len(found))),
@@ -66,15 +70,6 @@ def paired_differences(records: Records) -> go.Figure | None:
     return figure
 
 
-def differences(rows: LevelRows, base: LevelRows) -> "pd.Series[float]":
-    """In points of accuracy, by seed; seeds that one of the two lacks are left out."""
-    own, other = (
-        (100 * numbers(each.trials, "value")).groupby(each.trials["seed_index"]).mean()
-        for each in (rows, base)
-    )
-    return (own - other).dropna()
-
-
 def interactions(records: Records) -> dict[str, go.Figure]:
     """For two scientific fields at a time, the mean over all others; by the fields' names."""
     pairs = list(combinations(records.plan.scientific, 2))[:MOST_PAIRS]
@@ -83,9 +78,7 @@ def interactions(records: Records) -> dict[str, go.Figure]:
 
 def _interaction(records: Records, first: str, second: str) -> go.Figure:
     rows, columns = (records.plan.scientific[name] for name in (first, second))
-    trials = records.tuned.assign(reached=100 * numbers(records.tuned, "value"))
-    means = trials.groupby([first, second])["reached"].mean().to_dict()
-    values = [[means.get((row, column), np.nan) for column in columns] for row in rows]
+    values = [[_mean(records, {first: row, second: column}) for column in columns] for row in rows]
     figure = new_figure(
         f"{plot_text(first)} and {plot_text(second)}",
         f"mean {OBJECTIVE} (%) over seeds and other fields; where one field's effect is the same "
@@ -94,11 +87,11 @@ def _interaction(records: Records, first: str, second: str) -> go.Figure:
         y=title_of(first),
         height=190 + CELL_HEIGHT * max(len(rows), 2),
     )
-    if means:
+    if any(value is not None for row in values for value in row):
         figure.add_heatmap(
             x=[plot_text(shown(level), LEVEL_LABEL) for level in columns],
             y=[plot_text(shown(level), LEVEL_LABEL) for level in rows],
-            z=[[None if np.isnan(value) else value for value in row] for row in values],
+            z=values,
             colorscale=PALE_TO_BLUE,
             showscale=False,
             xgap=2,
@@ -112,11 +105,17 @@ def _interaction(records: Records, first: str, second: str) -> go.Figure:
     return say_empty(figure)
 
 
-def _add_seeds(figure: go.Figure, index: int, rows: LevelRows, gains: "pd.Series[float]") -> None:
+def _mean(records: Records, levels: Mapping[str, Level]) -> float | None:
+    """Accuracy in percent; None without a seed that has every level of the other fields."""
+    found = at_level(records, "value", levels)
+    return None if found is None else 100 * found.estimate.mean
+
+
+def _add_seeds(figure: go.Figure, index: int, rows: LevelRows, gain: Found) -> None:
     figure.add_scatter(
-        x=gains.tolist(),
-        y=[index - 0.12 + 0.05 * (int(seed) % 5 - 2) for seed in gains.index],
-        text=[f"{plot_text(rows.label)}, seed {seed}" for seed in gains.index],
+        x=(100 * gain.effect.values).tolist(),
+        y=[index - 0.12 + 0.05 * (int(seed) % 5 - 2) for seed in gain.effect.seeds],
+        text=[f"{plot_text(rows.label)}, seed {seed}" for seed in gain.effect.seeds],
         mode="markers",
         name="seed",
         showlegend=index == 0,
@@ -125,11 +124,10 @@ def _add_seeds(figure: go.Figure, index: int, rows: LevelRows, gains: "pd.Series
     )
 
 
-def _add_means(figure: go.Figure, found: list["pd.Series[float]"]) -> None:
-    intervals = [t_interval(gains.tolist()) for gains in found]
-    halves = [interval.high - interval.mean for interval in intervals]
+def _add_means(figure: go.Figure, intervals: Sequence[Interval]) -> None:
+    halves = [100 * (interval.high - interval.mean) for interval in intervals]
     figure.add_scatter(
-        x=[interval.mean for interval in intervals],
+        x=[100 * interval.mean for interval in intervals],
         y=[index + 0.2 for index in range(len(intervals))],
         mode="markers",
         name="mean, 95 % interval",

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from fashion_hpo.analysis.cells import column_of
+from fashion_hpo.analysis.estimates import Found, at_level, interval_note
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.reporting.axes import title_of
 from fashion_hpo.reporting.levels import (
@@ -13,7 +15,6 @@ from fashion_hpo.reporting.levels import (
     left_out,
     numbers,
     plot_text,
-    seed_interval,
     shown,
 )
 from fashion_hpo.reporting.theme import (
@@ -37,30 +38,30 @@ def isolation(records: Records) -> go.Figure:
     """
     tuned = ", each level at its best" if records.plan.spec.nuisance else ""
     title = f"Final validation accuracy{tuned}"
-    return _final(records, "last_val_accuracy", title, ACCURACY, scale=100)
+    return _final(records, "val_accuracy", title, ACCURACY, scale=100)
 
 
 def final_loss(records: Records) -> go.Figure:
     """Validation loss after the last epoch, every trial a dot."""
-    return _final(records, "last_val_loss", "Final validation loss", f"validation {LOSS}")
+    return _final(records, "val_loss", "Final validation loss", f"validation {LOSS}")
 
 
-def _final(
-    records: Records, column: str, title: str, measure: str, *, scale: float = 1
-) -> go.Figure:
+def _final(records: Records, measure: str, title: str, axis: str, *, scale: float = 1) -> go.Figure:
     """Levels from top to bottom, so that long names can be read on a narrow screen."""
-    groups = by_level(records)
-    note = "dots: trials; diamond: mean over seeds, with its 95 % t interval"
+    groups, column = by_level(records), column_of(measure)
+    means = [at_level(records, measure, rows.levels) for rows in groups]
+    told = interval_note(records, [found for found in means if found is not None])
+    note = f"dots: trials; diamond: mean over seeds, with its {told}"
     if len(records.complete) > len(records.tuned):
         note = f"hollow: trials at other nuisance values; {note}"
     note += left_out(records)
     fields = ", ".join(map(title_of, records.plan.scientific))
     height = 180 + LEVEL_HEIGHT * max(len(groups), 2)
-    figure = new_figure(title, note, x=measure, y=fields or "level", height=height)
+    figure = new_figure(title, note, x=axis, y=fields or "level", height=height)
     if groups:
         _add_others(figure, records, groups, column, scale)
         _add_dots(figure, groups, column, scale)
-        _add_means(figure, groups, column, scale)
+        _add_means(figure, means, scale)
     labels = [plot_text(", ".join(map(shown, rows.values)), LEVEL_LABEL) for rows in groups]
     figure.update_yaxes(
         tickvals=list(range(len(groups))),
@@ -111,9 +112,12 @@ def _add_others(
     )
 
 
-def _add_means(figure: go.Figure, groups: Sequence[LevelRows], column: str, scale: float) -> None:
-    found = [(index, seed_interval(rows.trials, column)) for index, rows in enumerate(groups)]
-    means = [(index + 0.2, interval) for index, interval in found if interval is not None]
+def _add_means(figure: go.Figure, found: Sequence[Found | None], scale: float) -> None:
+    means = [
+        (index + 0.2, each.estimate.interval())
+        for index, each in enumerate(found)
+        if each is not None
+    ]
     figure.add_scatter(
         x=[scale * interval.mean for _, interval in means],
         y=[place for place, _ in means],

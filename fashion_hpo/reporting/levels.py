@@ -8,10 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from fashion_hpo.analysis.cells import weights_of
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics import Estimate, Interval
-from fashion_hpo.analysis.tuning import widening
 from fashion_hpo.design.spec import Level
 
 LONGEST_LABEL = 60  # characters
@@ -23,9 +20,15 @@ class LevelRows:
     """The trials that are compared at one level, and the epochs of these trials."""
 
     label: str
+    fields: tuple[str, ...]
     values: tuple[Level, ...]
     trials: pd.DataFrame
     epochs: pd.DataFrame
+
+    @property
+    def levels(self) -> dict[str, Level]:
+        """Its values by field."""
+        return dict(zip(self.fields, self.values, strict=True))
 
     @property
     def short(self) -> str:
@@ -43,12 +46,12 @@ def by_level(records: Records) -> list[LevelRows]:
 
 def level_rows(records: Records, values: tuple[Level, ...]) -> LevelRows:
     """The rows at these values of the first scientific fields; later fields are left open."""
-    names = list(records.plan.scientific)[: len(values)]
+    names = tuple(records.plan.scientific)[: len(values)]
     trials = records.tuned
     for name, value in zip(names, values, strict=True):
         trials = trials[trials[name] == value] if name in trials else trials.head(0)
     epochs = records.epochs[records.epochs["trial"].isin(trials["trial"])]
-    return LevelRows(level_label(names, values), values, trials, epochs)
+    return LevelRows(level_label(names, values), names, values, trials, epochs)
 
 
 def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
@@ -57,21 +60,6 @@ def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
         return pd.Series(np.nan, index=frame.index, dtype=float)
     values = pd.to_numeric(frame[column], errors="coerce").astype(float)
     return values.where(np.isfinite(values))
-
-
-def seed_interval(trials: pd.DataFrame, column: str) -> Interval | None:
-    """Mean and 95 % interval over seeds; points of one seed are averaged first, by their weight.
-
-    It is as wide as the choice of nuisance values was unsteady.  None where no trial has a finite
-    value.
-    """
-    values = numbers(trials, column)
-    weights = weights_of(trials).where(values.notna())
-    seeds = trials["seed_index"]
-    sums, whole = (values * weights).groupby(seeds).sum(), weights.groupby(seeds).sum()
-    means = (sums / whole)[whole > 0]
-    unsteady = trials["disagreement"].to_numpy() if "disagreement" in trials else np.zeros(1)
-    return Estimate(means.to_numpy(), widening(unsteady)).interval() if len(means) else None
 
 
 def left_out(records: Records) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from fashion_hpo.analysis.estimates import Found, at_level, interval_note
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics import Interval
 from fashion_hpo.analysis.verdicts import Verdict
-from fashion_hpo.reporting.levels import by_level, numbers, seed_interval, shown
+from fashion_hpo.reporting.levels import by_level, numbers, shown
 
 NONE = "–"
 Cell = str | tuple[str, str] | tuple[str, str, str]
@@ -32,26 +32,20 @@ def epochs(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-MEASURES: dict[str, tuple[str, Callable[[float], str], str]] = {
-    "last_val_accuracy": ("val_accuracy", percent, "after the last epoch"),
-    "last_val_loss": ("val_loss", decimals, "after the last epoch, in nats"),
-    "generalization_gap": (
-        "generalization_gap",
-        decimals,
-        "val_loss − train_eval_loss after the last epoch, in nats",
-    ),
+MEASURES: dict[str, tuple[Callable[[float], str], str]] = {
+    "val_accuracy": (percent, "after the last epoch"),
+    "val_loss": (decimals, "after the last epoch, in nats"),
+    "generalization_gap": (decimals, "val_loss − train_eval_loss after the last epoch, in nats"),
     "parting_epoch": (
-        "parting_epoch",
         epochs,
         "epoch of the lowest smoothed validation loss, if it then rises by more than 2 % while "
         "the training loss falls; the number of epochs + 1 where the losses do not part",
     ),
     "roughness": (
-        "roughness",
         decimals,
         "standard deviation of the second differences of the validation accuracy, last half",
     ),
-    "ece": ("ece", decimals, "expected calibration error, 15 bins of equal mass"),
+    "ece": (decimals, "expected calibration error, 15 bins of equal mass"),
 }
 
 
@@ -73,21 +67,23 @@ def claim_cells(verdict: Verdict) -> list[Cell]:
 
 
 def levels_table(records: Records) -> str:
-    """Mean and 95 % interval over seeds of every measure, at every level."""
+    """Mean and 95 % interval of every measure, at every level."""
+    levels = by_level(records)
+    found = [[at_level(records, measure, each.levels) for measure in MEASURES] for each in levels]
     rows: list[list[Cell]] = []
-    for level in by_level(records):
+    for level, measured in zip(levels, found, strict=True):
         cells: list[Cell] = [level.label, str(level.trials["seed_index"].nunique())]
-        for column, (_, write, _) in MEASURES.items():
-            cells.append((_interval(seed_interval(level.trials, column), write), "number"))
+        for each, (write, _) in zip(measured, MEASURES.values(), strict=True):
+            cells.append((_interval(each, write), "number"))
         rows.append(cells)
-    headings = ["level", "seeds", *(name for name, _, _ in MEASURES.values())]
-    return table("Levels: mean and 95 % interval over seeds", headings, rows)
+    told = interval_note(records, [each for row in found for each in row if each is not None])
+    return table(f"Levels: mean and {told}", ["level", "seeds", *MEASURES], rows)
 
 
 def measures_list() -> str:
     """What each measure of the levels' table is."""
     items = (
-        f"<dt>{escape(name)}</dt><dd>{escape(what)}</dd>" for name, _, what in MEASURES.values()
+        f"<dt>{escape(name)}</dt><dd>{escape(what)}</dd>" for name, (_, what) in MEASURES.items()
     )
     return f"<dl>{''.join(items)}</dl>"
 
@@ -148,9 +144,10 @@ def _cell(cell: Cell) -> str:
     return f'<td class="{escape(kind)}">{escape(content)}{note}</td>'
 
 
-def _interval(interval: Interval | None, write: Callable[[float], str]) -> str:
-    if interval is None:
+def _interval(found: Found | None, write: Callable[[float], str]) -> str:
+    if found is None:
         return NONE
+    interval = found.estimate.interval()
     if math.isnan(interval.low):
         return write(interval.mean)
     return f"{write(interval.mean)} ({write(interval.low)} to {write(interval.high)})"
