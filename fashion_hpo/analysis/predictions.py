@@ -1,31 +1,16 @@
 """What the best trial's model says of every validation image, and what that comes to."""
 
-import hashlib
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import wilson
-from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.ledger import Ledger
-from fashion_hpo.stores.predictions import FILE
-from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.stores.predictions import NoPredictionsError
 
 BINS = 15  # of equal mass, as the expected calibration error has them
-
-
-class NoPredictionsError(ValueError):
-    """A trial's validation logits cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -60,38 +45,18 @@ def best_trial(records: Records) -> int | None:
     return None if trials.empty else int(trials["trial"].iloc[int(trials["value"].argmax())])
 
 
-def read(store: Store, ledger: Ledger, tracker: Tracker, trial: int) -> Predictions:
-    """A trial's predictions, from the store or from its MLflow run.
+def read(records: Records, trial: int) -> Predictions:
+    """A trial's predictions, by its number; the records are those of a store.
 
-    Raises NoPredictionsError if it has none, they are not those that were written, or tracking is
-    away.
+    Raises NoPredictionsError, with a sentence, if they cannot be had.
     """
-    entry = ledger.entry(trial)
-    expected = None if entry.result is None else entry.result.files.get(f"files/{FILE}")
-    if expected is None:
-        raise NoPredictionsError(f"trial {trial} has no validation logits")
+    assert records.predictions is not None
+    (uid,) = records.trials.loc[records.trials["trial"] == trial, "uid"]
     try:
-        with _file(store, tracker, entry.attempt.uid) as path:
-            content = path.read_bytes()
-    except (OSError, MlflowException, SQLAlchemyError):
-        raise NoPredictionsError(f"the validation logits of trial {trial} are not there") from None
-    if hashlib.sha256(content).hexdigest() != expected:
-        raise NoPredictionsError(f"the validation logits of trial {trial} were altered")
-    with np.load(io.BytesIO(content)) as kept:  # never pickles
-        return Predictions(trial, softmax(kept["logits"]), kept["labels"].astype(np.int64))
-
-
-@contextmanager
-def _file(store: Store, tracker: Tracker, uid: str) -> Iterator[Path]:
-    local = store.trial_folder(uid) / "files" / FILE
-    if local.exists():  # not in the mirror yet
-        yield local
-        return
-    run_id = tracker.run_of(uid)
-    if run_id is None:
-        raise FileNotFoundError(uid)
-    with TemporaryDirectory() as folder:
-        yield Path(tracker.client.download_artifacts(run_id, FILE, folder))
+        kept = records.predictions.fetch(uid)
+    except NoPredictionsError as error:
+        raise NoPredictionsError(f"the validation logits of trial {trial} {error}") from None
+    return Predictions(trial, softmax(kept.logits), kept.labels.astype(np.int64))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from fashion_hpo.design.study_file import load_study
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import read_ledgers
-from fashion_hpo.stores.predictions import PredictionFiles
+from fashion_hpo.stores.predictions import FILE, PredictionFiles
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,15 @@ def of_ledger(
 
     With a store also what they predicted.
     """
-    trials, epochs = [], []
+    trials, epochs, logits = [], [], {}
     for entry in ledger.entries():
         attempt, result = entry.attempt, entry.result
         if result is None or not result.final:
             continue
         config = attempt.config.to_dict()
         varied = {name: config[name] for name in [*ledger.plan.scientific, *ledger.plan.ranges]}
+        if (written := result.files.get(f"files/{FILE}")) is not None:
+            logits[attempt.uid] = written
         trials.append(
             {
                 "trial": attempt.number,
@@ -146,6 +148,8 @@ def of_ledger(
         trials=pd.DataFrame(trials, columns=None if trials else ["trial", "outcome", "value"]),
         epochs=pd.DataFrame(epochs, columns=None if epochs else ["trial", "epoch"]),
         remaining=ledger.remaining(),
-        predictions=PredictionFiles(store, ledger.plan.name, ledger.name) if store else None,
+        predictions=(
+            PredictionFiles(store, ledger.plan.name, ledger.name, logits) if store else None
+        ),
         confirmation=None if confirmation is None else of_ledger(confirmation, store),
     )

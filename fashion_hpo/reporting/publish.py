@@ -15,6 +15,7 @@ from fashion_hpo.reporting.document import replace
 from fashion_hpo.running.mirror import Mirror, log_page
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import confirmation_of
+from fashion_hpo.stores.predictions import NoPredictionsError
 
 ALL_CLAIMS = "all-claims"  # no study can have this name
 
@@ -47,7 +48,7 @@ def publish(mirror: Mirror, images: np.ndarray | None = None, why: str = "") -> 
         found = records.of_ledger(mirror.ledger, mirror.store, confirming)
         answer, judged = answers.answer(found), verdicts.judge(found)
         checked = tuple(checks.check(found))
-        extras = _extras(mirror, found, checked, images, why)
+        extras = _extras(found, checked, images, why)
         path = page.write(found, judged, answer, folder, extras)
         tags = {f"verdict.{verdict.claim_id}": verdict.word for verdict in judged}
         tags |= {f"check.{each.name}": f"{each.level}: {each.sentence}" for each in checked}
@@ -64,7 +65,6 @@ def publish(mirror: Mirror, images: np.ndarray | None = None, why: str = "") -> 
 
 
 def _extras(
-    mirror: Mirror,
     found: records.Records,
     checked: Sequence[Check],
     images: np.ndarray | None,
@@ -75,8 +75,8 @@ def _extras(
     if number is None:
         return page.Extras(checked)
     try:
-        best = predictions.read(mirror.store, mirror.ledger, mirror.tracker, number)
-    except predictions.NoPredictionsError as error:
+        best = predictions.read(found, number)
+    except NoPredictionsError as error:
         return page.Extras(checked, absent=[f"{error}; its figures are left out."])
     if images is None or len(images) != len(best.labels):
         told = why or "the validation images were not at hand"

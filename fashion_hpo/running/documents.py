@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fashion_hpo.stores.predictions import FILE
 from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.evaluate import (
     brier_score,
@@ -30,7 +31,7 @@ def write_documents(
     """
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
-        folder / "validation_logits.npz",
+        folder / FILE,
         logits=logits.astype(np.float16),
         labels=labels.astype(np.uint8),
     )

@@ -1,9 +1,12 @@
-"""What trials said of every validation image: read back from the store's own files."""
+"""What trials said of every validation image, read back: the one reader of the kept logits."""
 
+import hashlib
+import io
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from mlflow import MlflowClient
@@ -22,22 +25,62 @@ class Predictions(NamedTuple):
     labels: np.ndarray
 
 
+class NoPredictionsError(ValueError):
+    """A trial's validation logits cannot be had; the text says what has become of them."""
+
+
 class PredictionFiles:
     """The predictions of one ledger's trials, each read once, at first need.
 
-    Only files of the store are read: with a tracking server there are none, and downloading them
-    for every report would take too long.
+    What is read is held against the hash in the ledger.  `hashes`: sha256 by the trials' uids.
     """
 
-    def __init__(self, store: Store, study: str, ledger: str) -> None:
+    def __init__(self, store: Store, study: str, ledger: str, hashes: Mapping[str, str]) -> None:
         self._store, self._study, self._ledger = store, study, ledger
+        self._hashes = hashes
         self._read: dict[str, Predictions | None] = {}
 
     def of_trial(self, uid: str) -> Predictions | None:
-        """A trial's, or None where the store has no readable file of it."""
+        """A trial's, from the store's own files; None where they have none as it was written.
+
+        With a tracking server there are none: downloading all for every report would take too long.
+        """
         if uid not in self._read:
-            self._read[uid] = _load(self._path(uid))
+            try:
+                self._read[uid] = self._checked(uid, self._path(uid).read_bytes())
+            except (OSError, NoPredictionsError):
+                self._read[uid] = None
         return self._read[uid]
+
+    def fetch(self, uid: str) -> Predictions:
+        """A trial's, from a tracking server too.
+
+        Raises NoPredictionsError if it has none, they are not those that were written, or tracking
+        is away.
+        """
+        try:
+            content = self._content(uid)
+        except (OSError, MlflowException, SQLAlchemyError):
+            raise NoPredictionsError("are not there") from None
+        return self._checked(uid, content)
+
+    def _content(self, uid: str) -> bytes:
+        path = self._path(uid)
+        if path.exists() or self._store.tracking is None:
+            return path.read_bytes()
+        runs = self._look_up(f"tags.`fashion_hpo.uid` = '{uid}'")
+        if uid not in runs:
+            raise FileNotFoundError(uid)
+        with TemporaryDirectory() as folder:
+            return Path(self._client.download_artifacts(runs[uid], FILE, folder)).read_bytes()
+
+    def _checked(self, uid: str, content: bytes) -> Predictions:
+        if uid not in self._hashes:
+            raise NoPredictionsError("were never written")
+        if hashlib.sha256(content).hexdigest() != self._hashes[uid]:
+            raise NoPredictionsError("were altered")
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return Predictions(arrays["logits"], arrays["labels"])
 
     def _path(self, uid: str) -> Path:
         under_way = self._store.trial_folder(uid) / "files" / FILE
@@ -51,28 +94,23 @@ class PredictionFiles:
         if self._store.tracking is not None or not (self._store.root / "mlflow.db").exists():
             return {}
         try:
-            return self._look_up()
+            return self._look_up(f"tags.`fashion_hpo.ledger` = '{self._ledger}'")
         except (MlflowException, SQLAlchemyError, OSError):
             return {}
 
-    def _look_up(self) -> dict[str, str]:
-        client = MlflowClient(self._store.tracking_uri)
-        experiment = client.get_experiment_by_name(self._study)
-        if experiment is None:
-            return {}
-        wanted, found, page = f"tags.`fashion_hpo.ledger` = '{self._ledger}'", {}, None
-        while True:
-            runs = client.search_runs([experiment.experiment_id], wanted, page_token=page)
+    def _look_up(self, wanted: str) -> dict[str, str]:
+        experiment = self._client.get_experiment_by_name(self._study)
+        found: dict[str, str] = {}
+        page = None
+        while experiment is not None:
+            runs = self._client.search_runs([experiment.experiment_id], wanted, page_token=page)
             for run in runs:
                 found[str(run.data.tags.get("fashion_hpo.uid"))] = str(run.info.run_id)
             page = runs.token
             if not page:
-                return found
+                break
+        return found
 
-
-def _load(path: Path) -> Predictions | None:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Predictions(arrays["logits"], arrays["labels"])
-    except (OSError, ValueError, KeyError, BadZipFile):
-        return None
+    @cached_property
+    def _client(self) -> MlflowClient:
+        return MlflowClient(self._store.tracking_uri)

@@ -1,5 +1,6 @@
 """The noise of the finite validation images, from trials' logits made by hand and really stored."""
 
+import hashlib
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -30,23 +31,36 @@ def predictions(draw: np.random.Generator, skill: float) -> Predictions:
     return Predictions(logits.astype(np.float16), labels.astype(np.uint8))
 
 
-def stored(store: Store, *, without: int | None = None) -> Records:
-    """Two levels by three seeds, with predictions under the trials' own folders."""
-    draw, rows = np.random.default_rng(0), []
+def stored(store: Store, *, without: int | None = None, kept: int | None = None) -> Records:
+    """Two levels by three seeds of five epochs, with predictions under the trials' own folders.
+
+    `without`: the trial that has no file; `kept`: the trial that ended with an earlier epoch's
+    weights.
+    """
+    draw, rows, hashes = np.random.default_rng(0), [], {}
     for number, (seed, level) in enumerate((s, d) for s in range(3) for d in (0.0, 0.5)):
-        found = predictions(draw, 2 + level)
+        found, uid = predictions(draw, 2 + level), f"uid-{number}"
         if number != without:
-            folder = store.trial_folder(f"uid-{number}") / "files"
-            folder.mkdir(parents=True)
-            np.savez(folder / FILE, logits=found.logits, labels=found.labels)
+            hashes[uid] = keep(store, uid, found)
+        gap = loss(found).mean() - 0.1 * seed
         rows.append({
-            "trial": number, "uid": f"uid-{number}", "outcome": "complete", "dropout": level,
+            "trial": number, "uid": uid, "outcome": "complete", "dropout": level,
             "seed_index": seed, "value": correct(found).mean(), "last_val_loss": loss(found).mean(),
             "last_val_accuracy": correct(found).mean(), "roughness": 0.1 * level + 0.01 * seed,
+            "generalization_gap": gap, "brier_score": brier(found).mean(),
+            "epochs_done": 5, "kept_epoch": 3.0 if number == kept else 5.0,
         })  # fmt: skip
-    files = PredictionFiles(store, "tiny", "tiny/standard/r1")
+    files = PredictionFiles(store, "tiny", "tiny/standard/r1", hashes)
     table, wanted = pd.DataFrame(rows), claim(measure="val_loss")
     return Records(plan(wanted), "tiny", "uid", "hash", table, pd.DataFrame(), 0, files)
+
+
+def keep(store: Store, uid: str, found: Predictions) -> str:
+    """Write a trial's predictions; their sha256."""
+    path = store.trial_folder(uid) / "files" / FILE
+    path.parent.mkdir(parents=True)
+    np.savez(path, logits=found.logits, labels=found.labels)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def found_in(records: Records, part: Part = PART) -> Found:
@@ -63,7 +77,7 @@ def test_measures_of_single_images_by_hand() -> None:
     assert brier(given) == pytest.approx([0.09 + 0.04 + 0.01, 0.09 + 0.36 + 0.81])
 
 
-@pytest.mark.parametrize("measure", ["val_loss", "val_accuracy", "value"])
+@pytest.mark.parametrize("measure", ["val_loss", "val_accuracy", "value", "brier_score"])
 def test_a_contrast_carries_the_noise_of_paired_images(tmp_path: Path, measure: str) -> None:
     records = stored(Store.at(tmp_path))
     found = found_in(records, Part(measure, "lower", contrast=CONTRAST))
@@ -119,7 +133,9 @@ def test_logits_are_found_once_the_mirror_has_them(store: Store, tmp_path: Path)
         folder = store.trial_folder(f"uid-{number}")
         tracker.log_files(run, folder / "files")
         store.remove_trial_files(f"uid-{number}")
-    again = replace(records, predictions=PredictionFiles(store, "tiny", "tiny/standard/r1"))
+    assert records.predictions is not None
+    hashes = records.predictions._hashes
+    again = replace(records, predictions=PredictionFiles(store, "tiny", "tiny/standard/r1", hashes))
     assert found_in(again).estimate.images == before is not None
-    other = replace(records, predictions=PredictionFiles(store, "tiny", "tiny/standard/r2"))
+    other = replace(records, predictions=PredictionFiles(store, "tiny", "tiny/standard/r2", hashes))
     assert found_in(other).estimate.images is None

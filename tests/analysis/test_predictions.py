@@ -1,14 +1,14 @@
 """What is read is what was written, and the measures are those of small cases done by hand."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fashion_hpo.analysis import predictions
-from fashion_hpo.analysis.predictions import NoPredictionsError, Pair, Predictions
+from fashion_hpo.analysis.predictions import Pair, Predictions
 from fashion_hpo.analysis.records import of_ledger
+from fashion_hpo.stores.predictions import FILE, NoPredictionsError
 from tests.finished import Finished, finished
 from tests.reporting import studies
 
@@ -38,7 +38,7 @@ def test_the_best_trial_is_the_first_of_the_highest_value() -> None:
 def test_logits_are_read_back_from_the_trials_run(done: Finished) -> None:
     entry = done.entry()
     assert entry.result is not None
-    found = predictions.read(done.store, done.ledger, done.tracker, entry.attempt.number)
+    found = predictions.read(of_ledger(done.ledger, done.store), entry.attempt.number)
     assert found.probabilities.shape == (100, 10)
     np.testing.assert_allclose(found.probabilities.sum(1), 1)
     measured = entry.result.summaries["model_val_accuracy"]
@@ -46,26 +46,13 @@ def test_logits_are_read_back_from_the_trials_run(done: Finished) -> None:
     assert predictions.best_trial(of_ledger(done.ledger)) is not None
 
 
-def test_absent_and_altered_logits_are_refused_in_a_sentence(done: Finished) -> None:
-    run = Path(done.tracker.client.get_run(done.run_id()).info.artifact_uri)
-    path = run / "validation_logits.npz"
-    other = Path(done.tracker.client.get_run(done.run_id(2)).info.artifact_uri) / path.name
-    shutil.copy(other, path)
+def test_what_cannot_be_read_is_told_with_the_trials_number(done: Finished) -> None:
+    records = of_ledger(done.ledger, done.store)
+    artifacts = Path(done.tracker.client.get_run(done.run_id()).info.artifact_uri)
+    (artifacts / FILE).write_bytes(b"other")
     with pytest.raises(NoPredictionsError) as error:
-        predictions.read(done.store, done.ledger, done.tracker, 1)
+        predictions.read(records, 1)
     assert str(error.value) == "the validation logits of trial 1 were altered"
-    path.unlink()
-    with pytest.raises(NoPredictionsError) as error:
-        predictions.read(done.store, done.ledger, done.tracker, 1)
-    assert str(error.value) == "the validation logits of trial 1 are not there"
-
-
-def test_files_that_are_not_mirrored_yet_are_read_from_the_store(done: Finished) -> None:
-    run = Path(done.tracker.client.get_run(done.run_id()).info.artifact_uri)
-    local = done.store.trial_folder(done.uid()) / "files"
-    local.mkdir(parents=True)
-    shutil.move(run / "validation_logits.npz", local / "validation_logits.npz")
-    assert len(predictions.read(done.store, done.ledger, done.tracker, 1).labels) == 100
 
 
 def test_softmax_of_large_half_precision_logits_is_finite() -> None:
