@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fashion_hpo.analysis.cells import Cells, cells_of
 from fashion_hpo.analysis.effects import Effect, difference_of, effect_of
-from fashion_hpo.analysis.images import is_of_images, noise_of
+from fashion_hpo.analysis.images import basis, is_of_images, noise_of
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import Estimate
 from fashion_hpo.analysis.wording import seeds
@@ -59,7 +59,7 @@ def interval_note(records: Records, found: Sequence[Found]) -> str:
     if counts:
         sources.append("images" if counts == len(found) else "images (where known)")
     told = " and ".join([", ".join(sources[:-1]), sources[-1]] if len(sources) > 1 else sources)
-    return f"95 % interval with the noise of {told}"
+    return f"95 % interval from the noise of {told}"
 
 
 def _of_measure(measure: str, levels: Mapping[str, Level]) -> Part:
@@ -68,9 +68,9 @@ def _of_measure(measure: str, levels: Mapping[str, Level]) -> Part:
 
 def _found(records: Records, part: Part, cells: Cells, effect: Effect) -> Found:
     noise = noise_of(records, part, cells, effect)
-    basis = seeds(len(effect.values))
+    told = seeds(len(effect.values))
     if noise is not None:
-        basis += f", {noise.images:,} images"
+        told += f", {basis(part, noise)}"
     elif records.predictions is not None and is_of_images(part, effect):
-        basis += ", image noise unknown"
-    return Found(effect, Estimate(effect.values, effect.widening, noise), basis)
+        told += ", image noise unknown"
+    return Found(effect, Estimate(effect.values, effect.widening, noise), told)

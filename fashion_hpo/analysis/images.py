@@ -39,10 +39,17 @@ PER_IMAGE: dict[str, Callable[[Predictions], np.ndarray]] = {
     "val_accuracy": correct,
     "model_val_accuracy": correct,
     "val_loss": loss,
+    "generalization_gap": loss,
     "model_val_loss": loss,
     "brier_score": brier,
 }
-"""The measures that are means over the validation images."""
+"""The measures that are means over the validation images.
+
+The gap is such a mean less one over a sample of training images, whose losses are not kept: its
+noise here is that of the validation images alone, and its `basis` says so.
+"""
+LAST_EPOCH = ("val_accuracy", "val_loss", "generalization_gap")
+"""What is taken after the last epoch.  The logits are of the weights that were kept."""
 
 
 def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> ImageNoise | None:
@@ -55,7 +62,7 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
     if records.predictions is None or not is_of_images(part, effect):
         return None
     assert effect.shares is not None
-    behind = _behind(records, part)
+    behind, foreign = _behind(records, part), _foreign(records, part)
     used = [(cells.levels[place], effect.shares[place]) for place in np.flatnonzero(effect.shares)]
     by_seed = []
     for seed in effect.seeds:
@@ -64,11 +71,20 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
             there = behind.get((*cell, seed), [])
             whole = sum(weight for _, weight in there)
             trials += [(uid, share * weight / whole) for uid, weight in there]
+        if any(uid in foreign for uid, _ in trials):
+            return None
         values = _weighted(records.predictions, PER_IMAGE[part.measure], trials)
         if values is None:
             return None
         by_seed.append(values)
     return image_noise(np.stack(by_seed)) if len({len(each) for each in by_seed}) == 1 else None
+
+
+def basis(part: Part, noise: ImageNoise) -> str:
+    """Which images an interval has the noise of: `5,000 images`."""
+    if part.measure == "generalization_gap":
+        return f"noise of the {noise.images:,} validation images alone"
+    return f"{noise.images:,} images"
 
 
 def is_of_images(part: Part, effect: Effect) -> bool:
@@ -89,6 +105,16 @@ def _behind(records: Records, part: Part) -> dict[tuple[Level, ...], list[tuple[
         *key, uid = row
         behind.setdefault(tuple(key), []).append((uid, float(weight)))
     return behind
+
+
+def _foreign(records: Records, part: Part) -> set[str]:
+    """The uids of trials whose logits are of another epoch than the measure."""
+    trials = compared_trials(records, part)
+    if part.measure not in LAST_EPOCH or "uid" not in trials:
+        return set()
+    if "kept_epoch" not in trials:
+        return set(trials["uid"])
+    return set(trials["uid"][trials["kept_epoch"] != trials["epochs_done"]])
 
 
 def _weighted(

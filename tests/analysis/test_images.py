@@ -122,6 +122,82 @@ def test_a_damaged_file_is_as_none(tmp_path: Path) -> None:
     assert found_in(records).estimate.images is None
 
 
+def test_a_gap_carries_the_noise_of_the_validation_images_and_says_so(tmp_path: Path) -> None:
+    records = stored(Store.at(tmp_path))
+    gap = found_in(records, Part("generalization_gap", "lower", contrast=CONTRAST))
+    of_loss = found_in(records).estimate.images
+    assert gap.estimate.images == of_loss is not None
+    assert gap.basis == "3 seeds, noise of the 300 validation images alone"
+    (verdict,) = judge(replace(records, plan=plan(claim())))
+    assert "3 seeds, noise of the 300 validation images alone; claimed lower" in verdict.sentence
+
+
+@pytest.mark.parametrize("measure", ["generalization_gap", "val_loss", "val_accuracy"])
+def test_logits_of_an_earlier_epoch_say_nothing_of_the_last(tmp_path: Path, measure: str) -> None:
+    records = stored(Store.at(tmp_path), kept=3)
+    found = found_in(records, Part(measure, "lower", contrast=CONTRAST))
+    assert (found.estimate.images, found.basis) == (None, "3 seeds, image noise unknown")
+    other = Part(measure, "lower", figure=0.0, at={"dropout": 0.0})
+    assert found_in(records, other).estimate.images is not None  # trial 3 has dropout 0.5
+    of_model = found_in(records, Part("brier_score", "lower", contrast=CONTRAST))
+    assert of_model.estimate.images is not None
+
+
+class Held:
+    """Predictions that are not in files."""
+
+    def __init__(self, of: dict[str, Predictions]) -> None:
+        self.of_trial = of.get
+
+
+def simulated(draw: np.random.Generator, images: int = IMAGES) -> tuple[Records, np.ndarray]:
+    """Two levels by three seeds; some images gain more by dropout than others, and the training
+    sample's loss is the seed's own.  And the validation losses, (seeds, levels, images)."""
+    helped, rows, held, losses = 1 + 1.5 * draw.standard_normal(images), [], {}, []
+    labels = draw.integers(0, 10, images).astype(np.uint8)
+    for number, (seed, level) in enumerate((s, d) for s in range(3) for d in (0.0, 0.5)):
+        margin = 2 + 2 * level * helped + 0.3 * draw.standard_normal(images)
+        of = Predictions(margin[:, None] * np.eye(10)[labels], labels)
+        held[f"uid-{number}"] = of
+        losses.append(loss(of))
+        rows.append({
+            "trial": number, "uid": f"uid-{number}", "outcome": "complete", "dropout": level,
+            "seed_index": seed, "epochs_done": 5, "kept_epoch": 5.0,
+            "generalization_gap": losses[-1].mean() - 0.3 - 0.01 * draw.standard_normal(),
+        })  # fmt: skip
+    table = pd.DataFrame(rows)
+    made = Records(plan(claim()), "tiny", "uid", "hash", table, pd.DataFrame(), 0, Held(held))
+    return made, np.reshape(losses, (3, 2, images))
+
+
+GAP = Part("generalization_gap", "lower", contrast=CONTRAST)
+
+
+def test_resampled_images_move_a_gap_as_far_as_the_closed_form_says() -> None:
+    """Drawn again, images bring along their own part and the rest; that is the seeds' as well."""
+    draw = np.random.default_rng(1)
+    records, losses = simulated(draw)
+    gains = losses[:, 1] - losses[:, 0]  # (seeds, images)
+    drawn = draw.integers(0, IMAGES, (4000, IMAGES))
+    resampled = gains.mean(axis=0)[drawn].mean(axis=1).var()
+    rest = gains - gains.mean(axis=0) - gains.mean(axis=1, keepdims=True) + gains.mean()
+    of_rest = (rest**2).sum() / (2 * (IMAGES - 1)) / (3 * IMAGES)
+    images = found_in(records, GAP).estimate.images
+    assert images is not None
+    assert images.variance + of_rest == pytest.approx(resampled, rel=0.1)
+    assert images.variance > 10 * of_rest
+
+
+def test_over_many_studies_a_gap_varies_as_seeds_and_images_together_say() -> None:
+    draw = np.random.default_rng(2)
+    found = [found_in(simulated(draw, 100)[0], GAP).estimate for _ in range(120)]
+    true = np.var([each.mean for each in found], ddof=1)
+    of_seeds = np.mean([each.values.var(ddof=1) / 3 for each in found])
+    of_images = np.mean([each.images.variance for each in found if each.images])
+    assert of_seeds < 0.4 * true
+    assert of_seeds + of_images == pytest.approx(true, rel=0.25)
+
+
 def test_logits_are_found_once_the_mirror_has_them(store: Store, tmp_path: Path) -> None:
     records = stored(store)
     before = found_in(records).estimate.images
