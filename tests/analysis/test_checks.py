@@ -173,6 +173,25 @@ def test_a_lead_within_seed_noise_warns() -> None:
     one = found(paired([0.8], [0.9]), "seed_noise")
     assert one.is_warning
     assert one.sentence == "One seed cannot tell dropout 0.5 from dropout 0."
+    assert one.advice == "Run more seeds: --more-seeds 2."
+
+
+def test_the_seeds_that_would_settle_a_lead_are_named_if_there_are_such() -> None:
+    soon = found(paired([0.90, 0.92, 0.91], [0.88, 0.87, 0.905]), "seed_noise")
+    assert soon.advice == "Call neither the better one, or run more seeds: --more-seeds 3."
+    never = found(paired([0.90, 0.92, 0.91], [0.92, 0.90, 0.909]), "seed_noise")
+    assert never.advice == "Call neither the better one."
+
+
+def test_trials_that_few_choices_took_count_little_for_over_fitting() -> None:
+    rows = [
+        {"dropout": 0.0, "seed_index": seed, "value": 0.9, "parting_epoch": epoch}
+        for seed, epoch in enumerate((3.0, 3.0, 6.0))
+    ]
+    records = designed(rows)
+    assert found(records, "over_fitting").is_warning
+    records.trials["weight"] = [0.1, 0.1, 0.9]
+    assert not found(records, "over_fitting").is_warning
 
 
 def test_too_few_points_for_the_fields_searched() -> None:

@@ -2,19 +2,35 @@
 
 import dataclasses
 import math
+from itertools import product
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 from optuna.distributions import FloatDistribution
 
+from fashion_hpo.analysis.answers import answer
+from fashion_hpo.analysis.comparisons import compare
+from fashion_hpo.analysis.images import correct
 from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics import Interval, t_interval
+from fashion_hpo.analysis.training_checks import seed_noise
+from fashion_hpo.analysis.verdicts import judge
+from fashion_hpo.analysis.wording import Units
+from fashion_hpo.design.claims import Claim, Part
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import make_plan
 from fashion_hpo.design.spec import Budget, StudySpec, levels
 from fashion_hpo.reporting import cost
 from fashion_hpo.reporting.comparison_figures import interactions, paired_differences
 from fashion_hpo.reporting.final_figures import isolation
+from fashion_hpo.reporting.tables import levels_table
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.predictions import PredictionFiles
 from tests.analysis.made import factorial
+from tests.analysis.test_images import keep, predictions
 from tests.reporting import studies
 
 
@@ -50,6 +66,109 @@ def test_the_isolation_plot_shows_every_trial_and_each_level_at_its_best() -> No
     assert list(means.x) == pytest.approx([85, 85])
     assert "each level at its best" in figure.layout.title.text
     assert "hollow" in figure.layout.title.subtitle.text
+
+
+def tuned_on_images(store: Store, *, without: int | None = None) -> Records:
+    """Two levels by two rates by three seeds that disagree on the better rate, with predictions."""
+    draw, rows, hashes = np.random.default_rng(5), [], {}
+    contrast = Claim(
+        id="T.a", text="?", measure="value", contrast=("dropout", 0.0, 0.5), direction="higher"
+    )
+    spec = StudySpec(
+        base=TrainConfig(),
+        scientific={"dropout": levels(0.0, 0.5)},
+        nuisance={"learning_rate": FloatDistribution(1e-4, 1e-2, log=True)},
+        nuisance_points=2,
+        claims=[contrast],
+        budgets={"standard": Budget()},
+    )
+    for number, (seed, rate, level) in enumerate(product(range(3), (1e-3, 5e-3), (0.0, 0.5))):
+        found, uid = predictions(draw, 2 + level), f"uid-{number}"
+        if number != without:
+            hashes[uid] = keep(store, uid, found)
+        rows.append({
+            "trial": number, "uid": uid, "outcome": "complete", "dropout": level,
+            "learning_rate": rate, "seed_index": seed, "value": correct(found).mean(),
+            "last_val_accuracy": correct(found).mean(), "epochs_done": 5, "kept_epoch": 5.0,
+        })  # fmt: skip
+    files = PredictionFiles(store, "tiny", "tiny/standard/r1", hashes)
+    plan = make_plan("tiny", "Does it?", spec, "standard")
+    epochs = pd.DataFrame(columns=["trial", "epoch"])
+    return Records(plan, "l", "u", "h", pd.DataFrame(rows), epochs, 0, files)
+
+
+def drawn(records: Records) -> tuple[go.Figure, Interval]:
+    """The figure, and the interval of its one difference, as a share."""
+    figure = paired_differences(records)
+    assert figure is not None
+    mean, half = (figure.data[1].x[0], figure.data[1].error_x.array[0])
+    return figure, Interval(mean / 100, (mean - half) / 100, (mean + half) / 100)
+
+
+def test_the_figure_shows_the_interval_of_the_sentences_beside_it(tmp_path: Path) -> None:
+    records = tuned_on_images(Store.at(tmp_path))
+    figure, interval = drawn(records)
+    (verdict,), (compared,) = judge(records), compare(records)
+    units = Units(records.plan.spec.claims[0])
+    assert units.interval(interval) in verdict.sentence
+    assert interval == pytest.approx(compared.interval)
+    by_seeds = t_interval([gain / 100 for gain in figure.data[0].x])
+    assert interval.mean == pytest.approx(by_seeds.mean)
+    assert interval.high - interval.low > 1.2 * (by_seeds.high - by_seeds.low)
+    told = "from the noise of seeds, the choice of nuisance values and images"
+    assert told in figure.layout.title.subtitle.text
+
+
+def test_a_lead_is_checked_by_the_interval_that_the_figure_shows(tmp_path: Path) -> None:
+    records = tuned_on_images(Store.at(tmp_path))
+    _, interval = drawn(records)
+    found = seed_noise(records)
+    assert found is not None
+    assert found.sentence == (
+        f"dropout 0.5 leads dropout 0 by {100 * interval.mean:.2f} points; over 3 seeds, 300 "
+        f"images, chance moves such a lead by up to {100 * (interval.high - interval.mean):.2f}."
+    )
+    assert found.is_warning == (interval.low <= 0)
+
+
+def test_a_levels_mean_has_one_interval_in_figure_table_and_answer(tmp_path: Path) -> None:
+    records = tuned_on_images(Store.at(tmp_path))
+    figure = isolation(records)
+    means = next(trace for trace in figure.data if trace.name == "mean, 95 % interval")
+    mean, half = means.x[1], means.error_x.array[1]
+    assert f"{mean:.2f} % ({mean - half:.2f} % to {mean + half:.2f} %)" in levels_table(records)
+    assert f"{mean:.2f}% (95 % interval {mean - half:.2f}% to {mean + half:.2f}%)" in " ".join(
+        answer(records)
+    )
+    assert "the choice of nuisance values and images" in figure.layout.title.subtitle.text
+
+
+def test_without_logits_the_figure_says_that_images_are_not_in_its_interval(tmp_path: Path) -> None:
+    figure, interval = drawn(tuned_on_images(Store.at(tmp_path), without=2))
+    told = "from the noise of seeds and the choice of nuisance values;"
+    assert told in figure.layout.title.subtitle.text
+    assert (
+        "from the noise of seeds;"
+        in paired_differences(  # type: ignore[union-attr]
+            studies.design()
+        ).layout.title.subtitle.text
+    )
+    (verdict,) = judge(tuned_on_images(Store.at(tmp_path / "other"), without=2))
+    assert (
+        Units(Part("value", contrast=("dropout", 0.0, 0.5))).interval(interval) in verdict.sentence
+    )
+
+
+def test_of_several_fields_each_combination_is_held_against_the_first() -> None:
+    records = factorial(
+        lambda dropout, batch, seed: dropout + batch / 1000 + 0.01 * seed * dropout
+    )()
+    epochs = pd.DataFrame(columns=["trial", "epoch"])
+    figure = paired_differences(dataclasses.replace(records, epochs=epochs))
+    assert figure is not None
+    *_, means = figure.data
+    assert list(means.x) == pytest.approx([48.0, 50.5, 98.5])
+    assert list(figure.layout.yaxis.ticktext) == ["0, 512", "0.5, 32", "0.5, 512"]
 
 
 def test_a_seed_that_moves_both_levels_alike_is_no_noise() -> None:
