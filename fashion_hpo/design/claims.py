@@ -26,6 +26,7 @@ MEASURES = (
     "value", "best_val_accuracy", "best_epoch", "generalization_gap", "parting_epoch", "roughness",
     "ece", "confident_share", "look_alike_errors", "model_val_accuracy", "model_val_loss",
     "parameters", "flops", "kept_epoch", "export_seconds", "area_above_curve", "brier_score",
+    "energy_joules",
     *(f"recall_{label}" for label in range(10)),
 )  # fmt: skip
 """What a claim may be about: all that a trial logs."""

@@ -22,9 +22,10 @@ from fashion_hpo.running.documents import write_documents
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores.ledger import Attempt, Result
 from fashion_hpo.stores.models import file_hashes
+from fashion_hpo.training import energy
 from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
-from fashion_hpo.training.summaries import curve_summaries, finite
+from fashion_hpo.training.summaries import curve_summaries, energy_summary, finite
 from fashion_hpo.training.train import TRAIN_EVAL_IMAGES
 
 CLASSIFIERS: Mapping[str, Callable[[int], ClassifierMixin]] = {
@@ -42,10 +43,12 @@ def fit(session: Session, attempt: Attempt, hardware: Hardware) -> Generator[Epo
 
     Pixels are scaled to [0, 1].  Of the config only architecture, train_images and seed count.
     """
+    before = energy.read("cpu")
     with session.signals.interruptible():
         epoch, probabilities = fitted(attempt.config, session.splits, hardware)
+    spent = energy.joules(before, energy.read("cpu"))
     folder, labels = session.store.trial_folder(attempt.uid), session.splits.val.labels.numpy()
-    summaries = finite(curve_summaries([epoch]))
+    summaries = finite(curve_summaries([epoch])) | energy_summary(spent)
     logits = np.log(probabilities)
     summaries |= write_documents(folder / "files", probabilities, logits, labels)
     summaries["kept_epoch"] = 1.0

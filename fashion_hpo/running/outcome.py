@@ -20,7 +20,7 @@ from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.packaging import ServedClassifier
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.summaries import curve_summaries, finite
+from fashion_hpo.training.summaries import curve_summaries, energy_summary, finite
 
 NOT_KEPT = "not kept: an earlier trial of its level did as well, and the study keeps the best"
 
@@ -34,7 +34,7 @@ def finish(
 ) -> Result:
     """Write, prove and hash the trial's files; say what the trial came to."""
     history = [asdict(epoch) for epoch in state.history]
-    summaries = finite(curve_summaries(state.history))
+    summaries = finite(curve_summaries(state.history)) | energy_summary(state.joules)
     if state.history[-1].diverged:
         reason = f"a loss was not finite in epoch {len(history)}"
         return Result(

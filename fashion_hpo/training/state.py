@@ -29,6 +29,7 @@ class TrainingState:
         self.model = model.to(hardware.device).to(memory_format=hardware.memory_format)
         self.optimizer = make_optimizer(config, model, hardware)
         self.history: list[Epoch] = []
+        self.joules: float | None = 0.0  # of these epochs; None where that of one is not known
         self.best_loss = float("inf")
         self.best_epoch = 0
         self.best_weights: dict[str, torch.Tensor] | None = None
@@ -47,9 +48,11 @@ class TrainingState:
         """The epoch whose weights the model ends with: the best under early stopping."""
         return self.best_epoch if self.best_weights is not None else len(self.history)
 
-    def record(self, epoch: Epoch) -> None:
+    def record(self, epoch: Epoch, joules: float | None = None) -> None:
         """Add an epoch; under early stopping, keep its weights if its loss is the lowest."""
         self.history.append(epoch)
+        if self.joules is not None:
+            self.joules = None if joules is None else self.joules + joules
         if not self.config.early_stopping_patience or epoch.diverged:
             return
         if epoch.val_loss < self.best_loss - self.config.early_stopping_delta:
@@ -84,6 +87,7 @@ class TrainingState:
         _put(contents["model"], self.model)
         self.optimizer.load_state_dict(contents["optimizer"])
         self.history = [Epoch(**values) for values in contents["history"]]
+        self.joules = contents.get("joules")  # older checkpoints have none
         self.best_loss, self.best_epoch = contents["best_loss"], contents["best_epoch"]
         self.best_weights = contents["best_weights"]
 
@@ -105,6 +109,7 @@ class TrainingState:
             "model": _learned(self.model),
             "optimizer": self.optimizer.state_dict(),
             "history": [asdict(epoch) for epoch in self.history],
+            "joules": self.joules,
             "best_loss": self.best_loss,
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,

@@ -65,6 +65,16 @@ def area_above_curve(accuracies: Sequence[float]) -> float:
     return float(1 - np.mean(accuracies))
 
 
+def energy_summary(joules: float | None) -> dict[str, float]:
+    """The energy of a trial's epochs, evaluation included, as the device's counters have it; empty
+    where that of one epoch is not known.
+
+    The counters are the machine's (see `energy`): what runs beside is in it.  What is not: the
+    export, and what an attempt that was cut off spent after its last checkpoint.
+    """
+    return {} if joules is None else {"energy_joules": joules}
+
+
 def finite(summaries: dict[str, float]) -> dict[str, float]:
     """Without NaN and infinities, which neither JSON nor a database keeps faithfully."""
     return {name: value for name, value in summaries.items() if math.isfinite(value)}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fashion_hpo.design.config import Epoch, TrainConfig
-from fashion_hpo.training import augment, penalties
+from fashion_hpo.training import augment, energy, penalties
 from fashion_hpo.training.augment import Batch
 from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
@@ -49,7 +49,7 @@ def train(
     val = splits.val.to(hardware.device)
     while not state.finished:
         number = len(state.history) + 1
-        began = time.perf_counter()
+        began, before = time.perf_counter(), energy.read(hardware.device)
         train_loss, rate = _one_pass(config, state, images, hardware, number)
         trained = time.perf_counter()
         on_train = score(logits_of(model, sample, config.pixel_range, hardware), sample.labels)
@@ -66,7 +66,7 @@ def train(
             images_per_second=len(images) / (trained - began),
             timestamp=time.time_ns() // 1_000_000,
         )
-        state.record(epoch)
+        state.record(epoch, energy.joules(before, energy.read(hardware.device)))
         yield epoch
     state.restore_best_weights()
 

@@ -1,4 +1,5 @@
 import json
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.running import doctor, registration, workers
 from fashion_hpo.running.session import Session
+from fashion_hpo.running.trial import close_unfinished, run_trial
 from fashion_hpo.running.winner import value_of
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.training import packaging
+from fashion_hpo.training import energy, packaging
 from tests.plans import TINY, design, search
 from tests.running.conftest import OpenSession
 
@@ -73,6 +75,64 @@ def test_a_run_holds_the_config_the_curves_and_the_summaries(open_here: OpenSess
     assert set(run.data.metrics) <= set(MEASURES), "claims may be about all that is logged"
     (dataset,) = run.inputs.dataset_inputs
     assert json.loads(dataset.dataset.profile)["sha256"] == "synthetic"
+
+
+def metered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A counter that has taken 2 joules more at each reading: 2 joules an epoch."""
+    taken = count(step=2.0)
+
+    def reading(_: str) -> energy.Reading:
+        return energy.Reading({"package": energy.Counter(next(taken), 1e9)}, 0.0)
+
+    monkeypatch.setattr(energy, "read", reading)
+
+
+@pytest.mark.parametrize("architecture", [TINY.architecture, "mlp"])
+def test_energy_is_logged_where_the_device_tells(
+    open_here: OpenSession, monkeypatch: pytest.MonkeyPatch, architecture: str
+) -> None:
+    options = TINY.architecture_options if architecture == TINY.architecture else {}
+    base = TINY.replace(architecture=architecture, architecture_options=options)
+    monkeypatch.setattr(energy, "POWERCAP", Path("absent"))
+    for dropout, known in ((0.0, False), (0.5, True)):
+        if known:
+            metered(monkeypatch)
+        plan = design(
+            base=base, seeds=1, scientific={"dropout": (0.0, 0.5)[: 1 + known]}, claims=[]
+        )
+        session = open_here(plan)
+        run_all(session)
+        entry = session.ledger.entries()[-1]
+        assert entry.attempt.config.dropout == dropout
+        assert entry.result is not None
+        run_id = session.tracker.run_of(entry.attempt.uid)
+        logged = session.tracker.client.get_run(run_id).data.metrics
+        expected = 2.0 * len(entry.result.history) if known else None
+        assert entry.result.summaries.get("energy_joules") == expected
+        assert logged.get("energy_joules") == expected
+    assert set(logged) <= set(MEASURES)
+    session.mirror.publish(session.store.root / "reports", {}, finished=True)
+    assert doctor.examine(session.store, session.ledger, session.tracker) == []
+
+
+def test_a_trial_that_was_stopped_has_the_energy_of_its_earlier_epochs_too(
+    open_here: OpenSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metered(monkeypatch)
+    plan = design(seeds=1, scientific={"dropout": (0.0,)}, claims=[])
+    session = open_here(plan)
+    attempt = session.ledger.claim()
+    assert attempt is not None
+    with session.store.trial_lock(attempt.uid):
+        running = run_trial(session, attempt)
+        next(running)
+        running.close()
+    close_unfinished(session, attempt, "stopped", "for this test")
+    session = open_here(plan)
+    run_all(session)
+    result = session.ledger.entries()[-1].result
+    assert result is not None
+    assert (len(result.history), result.summaries["energy_joules"]) == (3, 6.0)
 
 
 def test_the_model_loads_without_pickle_and_is_what_was_measured(
@@ -142,8 +202,8 @@ def test_a_search_has_as_many_trials_as_asked(open_here: OpenSession, pruner: st
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_a_search_gone_on_with_repeats_no_suggestion(open_here: OpenSession, sampler: str) -> None:
-    for count in (2, 4):
-        run_all(open_here(search(trials=count, pruner="none", sampler=sampler)))
+    for trials in (2, 4):
+        run_all(open_here(search(trials=trials, pruner="none", sampler=sampler)))
     entries = open_here(search(trials=4, pruner="none", sampler=sampler)).ledger.entries()
     rates = [entry.attempt.config.learning_rate for entry in entries]
     assert len(set(rates)) == 4

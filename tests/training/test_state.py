@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch.optim import SGD, Adam, AdamW
 
 from fashion_hpo.design.config import TrainConfig
@@ -46,6 +47,37 @@ def test_a_checkpoint_brings_everything_back(
     assert loaded.kept_epoch == state.kept_epoch
     assert str(loaded.optimizer.state_dict()) == str(state.optimizer.state_dict())
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["checkpoint"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "known"),
+    [(2.0, 3.0, 5.0), (2.0, None, None), (None, 3.0, None)],
+    ids=["both", "resumed where nothing is counted", "begun where nothing was counted"],
+)
+def test_energy_is_known_if_it_is_of_every_epoch_also_of_an_earlier_attempts(
+    before: float | None, after: float | None, known: float | None,
+    hardware: Hardware, tmp_path: Path,
+) -> None:  # fmt: skip
+    state = fresh(tiny_config(epochs=2), hardware)
+    state.record(EPOCH, before)
+    state.save(tmp_path / "checkpoint")
+    resumed = fresh(tiny_config(epochs=2), hardware)
+    resumed.load(tmp_path / "checkpoint")
+    resumed.record(replace(EPOCH, epoch=2), after)
+    assert resumed.joules == known
+
+
+def test_a_checkpoint_from_before_energy_was_counted_leaves_it_unknown(
+    hardware: Hardware, tmp_path: Path
+) -> None:
+    state = fresh(tiny_config(epochs=2), hardware)
+    state.record(EPOCH, 2.0)
+    state.save(tmp_path / "checkpoint")
+    contents = torch.load(tmp_path / "checkpoint", weights_only=True)
+    del contents["joules"]
+    torch.save(contents, tmp_path / "checkpoint")
+    state.load(tmp_path / "checkpoint")
+    assert state.joules is None
 
 
 def test_a_checkpoint_holds_no_code(hardware: Hardware, tmp_path: Path) -> None:
