@@ -9,6 +9,10 @@ from fashion_hpo.reporting.tables import NONE, Cell, table
 from fashion_hpo.reporting.theme import ACCURACY, level_look, new_figure, say_empty
 
 MOST_GROUPS = 12
+COUNTED = (
+    "Energy is what the processor's or the GPU's own counters took while a trial trained and was "
+    "evaluated: all that ran beside it is in it, so trials at the same time each count the other."
+)
 
 
 def groups(records: Records) -> list[tuple[str, pd.DataFrame]]:
@@ -48,21 +52,26 @@ def accuracy_against_time(records: Records) -> go.Figure:
 
 
 def cost_table(records: Records) -> str:
-    """For each level or outcome and in all: trials, time, images, speed and device, as HTML."""
-    rows = [_row(label, trials) for label, trials in groups(records)]
+    """For each level or outcome and in all: trials, time, images, speed, device and, where it is
+    known of a trial, energy, as HTML."""
+    known = bool(numbers(records.trials, "energy_joules").notna().any())
+    rows = [_row(label, trials, energy=known) for label, trials in groups(records)]
     if len(rows) > 1:
-        rows.append(_row("all", records.trials))
+        rows.append(_row("all", records.trials, energy=known))
     first = "level" if records.plan.scientific else "outcome"
     headings = [first, "trials", "minutes", "seconds a trial", "images", "images/s", "device"]
-    return table("Cost; an image counts each time it is trained on", headings, rows)
+    caption = "Cost; an image counts each time it is trained on"
+    if not known:
+        return table(caption, headings, rows)
+    return table(caption, [*headings, "kJ"], rows) + f"<p>{COUNTED}</p>"
 
 
-def _row(label: str, trials: pd.DataFrame) -> list[Cell]:
+def _row(label: str, trials: pd.DataFrame, *, energy: bool) -> list[Cell]:
     seconds = float(numbers(trials, "seconds").sum())
     images = float((numbers(trials, "epochs_done") * numbers(trials, "train_images")).sum())
     devices = trials["device_name"].dropna() if "device_name" in trials else pd.Series(dtype=str)
     named = sorted({str(name) for name in devices if name})
-    return [
+    cells: list[Cell] = [
         label,
         str(len(trials)),
         f"{seconds / 60:,.1f}",
@@ -71,3 +80,13 @@ def _row(label: str, trials: pd.DataFrame) -> list[Cell]:
         f"{images / seconds:,.0f}" if seconds > 0 and images > 0 else NONE,
         ", ".join(named) or NONE,
     ]
+    return [*cells, _energy(trials)] if energy else cells
+
+
+def _energy(trials: pd.DataFrame) -> str:
+    """In kilojoules, and of how many trials if not of all."""
+    found = numbers(trials, "energy_joules").dropna()
+    if found.empty:
+        return NONE
+    of = "" if len(found) == len(trials) else f" (of {len(found)})"
+    return f"{found.sum() / 1000:,.1f}{of}"

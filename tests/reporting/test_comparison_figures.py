@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from itertools import product
 from pathlib import Path
 
@@ -221,6 +222,17 @@ def test_cost_counts_all_trials_and_images() -> None:
     assert "<td>24,000</td>" in shown  # 6 trials x 4 epochs x 1,000 images
     assert "cpu (test)" in shown
     assert sum(len(trace.x) for trace in cost.accuracy_against_time(records).data) == 5
+
+
+def test_energy_has_a_column_where_a_trial_has_it_with_what_it_counts() -> None:
+    records = studies.design()
+    assert "kJ" not in cost.cost_table(records)
+    trials = records.trials.assign(energy_joules=[1500.0, 2000.0, math.nan, 500.0, 1000.0, 2500.0])
+    shown = cost.cost_table(dataclasses.replace(records, trials=trials))
+    assert ">kJ</th>" in shown
+    ends = re.findall(r"<td>([^<]*)</td></tr>", shown)
+    assert ends == ["2.5 (of 2)", "5.0", "7.5 (of 5)"]
+    assert "all that ran beside it is in it" in shown
 
 
 def test_classical_trials_have_no_images_a_second() -> None:
