@@ -46,6 +46,18 @@ def differences(made: Records, first: float = 0.0, second: float = 0.5) -> list[
     return values
 
 
+@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
+def test_a_seed_whose_measure_is_no_number_is_left_out(bad: float) -> None:
+    made = table((0.0, 0, 0.2), (0.5, 0, 0.1), (0.0, 1, 0.2), (0.5, 1, bad))
+    assert differences(made) == pytest.approx([-0.1])
+
+
+def test_cells_are_ranked_by_their_mean_and_those_without_any_left_out() -> None:
+    cells = cells_of(table((0.0, 0, 0.2), (0.5, 0, 0.5), (0.5, 1, 0.1)), PLAIN)
+    assert cells is not None  # the level 0.25 has no trial
+    assert cells.ranked() == [{"dropout": 0.5}, {"dropout": 0.0}]
+
+
 def test_differences_are_paired_by_seed() -> None:
     made = table((0.5, 1, 1.5), (0.0, 0, 2.0), (0.0, 1, 1.0), (0.5, 0, 2.25))
     assert differences(made, 0) == [0.25, 0.5]

@@ -137,7 +137,11 @@ def test_a_levels_mean_has_one_interval_in_figure_table_and_answer(tmp_path: Pat
     figure = isolation(records)
     means = next(trace for trace in figure.data if trace.name == "mean, 95 % interval")
     mean, half = means.x[1], means.error_x.array[1]
-    assert f"{mean:.2f} % ({mean - half:.2f} % to {mean + half:.2f} %)" in levels_table(records)
+    table = levels_table(records)
+    assert f"{mean:.2f} % ({mean - half:.2f} % to {mean + half:.2f} %)" in table
+    assert "choice of nuisance values and images</caption>" in table
+    some = levels_table(tuned_on_images(Store.at(tmp_path / "some"), without=2))
+    assert "choice of nuisance values and images (where known)</caption>" in some
     assert f"{mean:.2f}% (95 % interval {mean - half:.2f}% to {mean + half:.2f}%)" in " ".join(
         answer(records)
     )
