@@ -3,18 +3,23 @@
 import hashlib
 import math
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from optuna.distributions import FloatDistribution
 
 from fashion_hpo.analysis.estimates import Found, find
 from fashion_hpo.analysis.images import PER_IMAGE, brier, correct, loss
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import image_noise
 from fashion_hpo.analysis.verdicts import judge
-from fashion_hpo.design.claims import Part
+from fashion_hpo.design.claims import Claim, Part
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.plan import make_plan
+from fashion_hpo.design.spec import Budget, StudySpec, levels
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.predictions import FILE, PredictionFiles, Predictions
 from fashion_hpo.stores.tracking import Tracker
@@ -63,6 +68,36 @@ def keep(store: Store, uid: str, found: Predictions) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def tuned_on_images(store: Store, *, without: int | None = None) -> Records:
+    """Two levels by two rates by three seeds that disagree on the better rate, with predictions."""
+    draw, rows, hashes = np.random.default_rng(5), [], {}
+    contrast = Claim(
+        id="T.a", text="?", measure="value", contrast=("dropout", 0.0, 0.5), direction="higher"
+    )
+    spec = StudySpec(
+        base=TrainConfig(learning_rate=1e-3),
+        scientific={"dropout": levels(0.0, 0.5)},
+        nuisance={"learning_rate": FloatDistribution(1e-4, 1e-2, log=True)},
+        nuisance_points=2,
+        nuisance_base=True,
+        claims=[contrast],
+        budgets={"standard": Budget()},
+    )
+    for number, (seed, rate, level) in enumerate(product(range(3), (1e-3, 5e-3), (0.0, 0.5))):
+        found, uid = predictions(draw, 2 + level), f"uid-{number}"
+        if number != without:
+            hashes[uid] = keep(store, uid, found)
+        rows.append({
+            "trial": number, "uid": uid, "outcome": "complete", "dropout": level,
+            "learning_rate": rate, "seed_index": seed, "value": correct(found).mean(),
+            "last_val_accuracy": correct(found).mean(), "epochs_done": 5, "kept_epoch": 5.0,
+        })  # fmt: skip
+    files = PredictionFiles(store, "tiny", "tiny/standard/r1", hashes)
+    plan = make_plan("tiny", "Does it?", spec, "standard")
+    epochs = pd.DataFrame(columns=["trial", "epoch"])
+    return Records(plan, "l", "u", "h", pd.DataFrame(rows), epochs, 0, files)
+
+
 def found_in(records: Records, part: Part = PART) -> Found:
     found = find(records, part)
     assert found is not None
@@ -93,6 +128,20 @@ def test_a_contrast_carries_the_noise_of_paired_images(tmp_path: Path, measure: 
 def test_the_verdict_says_what_it_rests_on(tmp_path: Path) -> None:
     (verdict,) = judge(stored(Store.at(tmp_path)))
     assert ", 3 seeds, 300 images; claimed lower" in verdict.sentence
+
+
+def test_at_the_bases_own_nuisance_values_the_images_are_those_of_its_trials(
+    tmp_path: Path,
+) -> None:
+    records = tuned_on_images(Store.at(tmp_path))
+    found = found_in(records, Part("value", "higher", contrast=CONTRAST, untuned=True))
+    files = records.predictions
+    assert files is not None
+    right = [files.of_trial(f"uid-{4 * seed + level}") for seed in range(3) for level in range(2)]
+    values = np.stack([correct(each) for each in right if each is not None])
+    gains = values[1::2] - values[::2]
+    assert found.estimate.values == pytest.approx(gains.mean(axis=1))
+    assert found.estimate.images == pytest.approx(image_noise(gains))
 
 
 def test_an_interaction_and_a_mean_carry_it_too(tmp_path: Path) -> None:

@@ -3,10 +3,8 @@
 import dataclasses
 import math
 import re
-from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
@@ -14,13 +12,12 @@ from optuna.distributions import FloatDistribution
 
 from fashion_hpo.analysis.answers import answer
 from fashion_hpo.analysis.comparisons import compare
-from fashion_hpo.analysis.images import correct
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import Interval, t_interval
 from fashion_hpo.analysis.training_checks import seed_noise
 from fashion_hpo.analysis.verdicts import judge
 from fashion_hpo.analysis.wording import Units
-from fashion_hpo.design.claims import Claim, Part
+from fashion_hpo.design.claims import Part
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import make_plan
 from fashion_hpo.design.spec import Budget, StudySpec, levels
@@ -29,9 +26,8 @@ from fashion_hpo.reporting.comparison_figures import interactions, paired_differ
 from fashion_hpo.reporting.final_figures import isolation
 from fashion_hpo.reporting.tables import levels_table
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.predictions import PredictionFiles
 from tests.analysis.made import factorial
-from tests.analysis.test_images import keep, predictions
+from tests.analysis.test_images import tuned_on_images
 from tests.reporting import studies
 
 
@@ -67,35 +63,6 @@ def test_the_isolation_plot_shows_every_trial_and_each_level_at_its_best() -> No
     assert list(means.x) == pytest.approx([85, 85])
     assert "each level at its best" in figure.layout.title.text
     assert "hollow" in figure.layout.title.subtitle.text
-
-
-def tuned_on_images(store: Store, *, without: int | None = None) -> Records:
-    """Two levels by two rates by three seeds that disagree on the better rate, with predictions."""
-    draw, rows, hashes = np.random.default_rng(5), [], {}
-    contrast = Claim(
-        id="T.a", text="?", measure="value", contrast=("dropout", 0.0, 0.5), direction="higher"
-    )
-    spec = StudySpec(
-        base=TrainConfig(),
-        scientific={"dropout": levels(0.0, 0.5)},
-        nuisance={"learning_rate": FloatDistribution(1e-4, 1e-2, log=True)},
-        nuisance_points=2,
-        claims=[contrast],
-        budgets={"standard": Budget()},
-    )
-    for number, (seed, rate, level) in enumerate(product(range(3), (1e-3, 5e-3), (0.0, 0.5))):
-        found, uid = predictions(draw, 2 + level), f"uid-{number}"
-        if number != without:
-            hashes[uid] = keep(store, uid, found)
-        rows.append({
-            "trial": number, "uid": uid, "outcome": "complete", "dropout": level,
-            "learning_rate": rate, "seed_index": seed, "value": correct(found).mean(),
-            "last_val_accuracy": correct(found).mean(), "epochs_done": 5, "kept_epoch": 5.0,
-        })  # fmt: skip
-    files = PredictionFiles(store, "tiny", "tiny/standard/r1", hashes)
-    plan = make_plan("tiny", "Does it?", spec, "standard")
-    epochs = pd.DataFrame(columns=["trial", "epoch"])
-    return Records(plan, "l", "u", "h", pd.DataFrame(rows), epochs, 0, files)
 
 
 def drawn(records: Records) -> tuple[go.Figure, Interval]:

@@ -5,7 +5,7 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
-from fashion_hpo.design.plan import Plan
+from fashion_hpo.design.plan import Plan, points
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.opening import all_ledgers, connect, ledger_name, open_ledger, read_ledger
@@ -209,6 +209,15 @@ def test_a_ledger_whose_maker_died_is_completed_at_the_next_start(
     assert read is not None
     assert (read.uid, read.remaining()) == (ledger.uid, 4)
     assert [found.uid for found in all_ledgers(store)] == [ledger.uid]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_ledger_read_without_its_study_file_has_the_same_points(store: Store, own: bool) -> None:
+    plan = design(nuisance={"learning_rate": FloatDistribution(1e-4, 1e-2, log=True)},
+                  nuisance_points=2, nuisance_base=own)  # fmt: skip
+    opened(store, plan)
+    (read,) = all_ledgers(store)
+    assert list(points(read.plan)) == list(points(plan))
 
 
 def test_a_ledger_that_minimizes_is_refused(store: Store) -> None:
