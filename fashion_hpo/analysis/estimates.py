@@ -40,8 +40,9 @@ def at_level(records: Records, measure: str, levels: Mapping[str, Level]) -> Fou
 def between(
     records: Records, measure: str, first: Mapping[str, Level], second: Mapping[str, Level]
 ) -> Found | None:
-    """A measure at the second levels less that at the first, on the seeds that have both; None
-    without any.  Of one field it is what a claim's contrast is."""
+    """A measure at the second levels less that at the first, tuned, on the seeds that have both;
+    None without any.  Where levels of one field alone are named, it is a claim's contrast of them.
+    """
     part = _of_measure(measure, {})
     cells = cells_of(records, part)
     if cells is None:
