@@ -30,9 +30,12 @@ PART = Part("val_loss", "lower", contrast=CONTRAST)
 IMAGES = 300
 
 
-def predictions(draw: np.random.Generator, skill: float) -> Predictions:
+def predictions(
+    draw: np.random.Generator, skill: float, shared: np.ndarray | float = 0.0
+) -> Predictions:
+    """Of one trial; `shared` (images, 10) is what an image does to several."""
     labels = np.arange(IMAGES) % 10
-    logits = draw.normal(size=(IMAGES, 10)) + skill * np.eye(10)[labels]
+    logits = draw.normal(size=(IMAGES, 10)) + skill * np.eye(10)[labels] + shared
     return Predictions(logits.astype(np.float16), labels.astype(np.uint8))
 
 
@@ -68,7 +71,7 @@ def keep(store: Store, uid: str, found: Predictions) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def tuned_on_images(store: Store, *, without: int | None = None) -> Records:
+def tuned_on_images(store: Store, *, without: tuple[int, ...] = ()) -> Records:
     """Two levels by two rates by three seeds that disagree on the better rate, with predictions."""
     draw, rows, hashes = np.random.default_rng(5), [], {}
     contrast = Claim(
@@ -83,9 +86,10 @@ def tuned_on_images(store: Store, *, without: int | None = None) -> Records:
         claims=[contrast],
         budgets={"standard": Budget()},
     )
+    shared = {level: draw.normal(size=(IMAGES, 10)) for level in (0.0, 0.5)}
     for number, (seed, rate, level) in enumerate(product(range(3), (1e-3, 5e-3), (0.0, 0.5))):
-        found, uid = predictions(draw, 2 + level), f"uid-{number}"
-        if number != without:
+        found, uid = predictions(draw, 2 + level, shared[level]), f"uid-{number}"
+        if number not in without:
             hashes[uid] = keep(store, uid, found)
         rows.append({
             "trial": number, "uid": uid, "outcome": "complete", "dropout": level,
@@ -142,6 +146,7 @@ def test_at_the_bases_own_nuisance_values_the_images_are_those_of_its_trials(
     gains = values[1::2] - values[::2]
     assert found.estimate.values == pytest.approx(gains.mean(axis=1))
     assert found.estimate.images == pytest.approx(image_noise(gains))
+    assert image_noise(gains).variance > 0
 
 
 def test_an_interaction_and_a_mean_carry_it_too(tmp_path: Path) -> None:

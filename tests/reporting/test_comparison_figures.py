@@ -65,6 +65,9 @@ def test_the_isolation_plot_shows_every_trial_and_each_level_at_its_best() -> No
     assert "hollow" in figure.layout.title.subtitle.text
 
 
+FIRST_SEED = (0, 2)  # without dropout, at either rate
+
+
 def drawn(records: Records) -> tuple[go.Figure, Interval]:
     """The figure, and the interval of its one difference, as a share."""
     figure = paired_differences(records)
@@ -107,7 +110,7 @@ def test_a_levels_mean_has_one_interval_in_figure_table_and_answer(tmp_path: Pat
     table = levels_table(records)
     assert f"{mean:.2f} % ({mean - half:.2f} % to {mean + half:.2f} %)" in table
     assert "choice of nuisance values and images</caption>" in table
-    some = levels_table(tuned_on_images(Store.at(tmp_path / "some"), without=2))
+    some = levels_table(tuned_on_images(Store.at(tmp_path / "some"), without=FIRST_SEED))
     assert "choice of nuisance values and images (where known)</caption>" in some
     assert f"{mean:.2f}% (95 % interval {mean - half:.2f}% to {mean + half:.2f}%)" in " ".join(
         answer(records)
@@ -116,7 +119,7 @@ def test_a_levels_mean_has_one_interval_in_figure_table_and_answer(tmp_path: Pat
 
 
 def test_without_logits_the_figure_says_that_images_are_not_in_its_interval(tmp_path: Path) -> None:
-    figure, interval = drawn(tuned_on_images(Store.at(tmp_path), without=2))
+    figure, interval = drawn(tuned_on_images(Store.at(tmp_path), without=FIRST_SEED))
     told = "from the noise of seeds and the choice of nuisance values;"
     assert told in figure.layout.title.subtitle.text
     assert (
@@ -125,7 +128,7 @@ def test_without_logits_the_figure_says_that_images_are_not_in_its_interval(tmp_
             studies.design()
         ).layout.title.subtitle.text
     )
-    (verdict,) = judge(tuned_on_images(Store.at(tmp_path / "other"), without=2))
+    (verdict,) = judge(tuned_on_images(Store.at(tmp_path / "other"), without=FIRST_SEED))
     assert (
         Units(Part("value", contrast=("dropout", 0.0, 0.5))).interval(interval) in verdict.sentence
     )

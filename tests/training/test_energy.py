@@ -46,6 +46,7 @@ def test_packages_alone_are_added_up_in_joules(powercap: Path) -> None:
     first = read("cpu", powercap)
     for name, kind in (("0", "package-0"), ("1", "package-1"), ("0:0", "core"), ("2", "psys")):
         zone(powercap, f"intel-rapl:{name}", kind, 12_000_000)
+    zone(powercap, "intel-rapl-mmio:0", "package-0", 12_000_000)  # the first package once more
     assert joules(first, read("cpu", powercap)) == pytest.approx(7 + 5)
 
 

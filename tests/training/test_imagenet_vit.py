@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from torchvision.models import VisionTransformer as Published
+from torchvision.models import vit_b_16
 
 from fashion_hpo.training.architectures import build, check
 from fashion_hpo.training.architectures.imagenet_vit import (
@@ -59,12 +60,11 @@ def test_prompts_take_the_translated_weights(published: Published, tmp_path: Pat
 def test_the_options_are_those_of_the_published_network() -> None:
     check("vit_shallow_prompts", {"backbone": "imagenet", **OPTIONS})
     with torch.device("meta"):
-        whole = Published(
-            image_size=224, patch_size=16, num_layers=12, num_heads=12, hidden_dim=768, mlp_dim=3072
-        )
+        whole = vit_b_16()
         ours = build("vit", **OPTIONS)
         shapes = {k: v.shape for k, v in translated(whole.state_dict()).items()}
     assert shapes == {k: v.shape for k, v in ours.state_dict().items() if k[:5] != "head."}
+    assert whole.encoder.layers.encoder_layer_0.num_heads == OPTIONS["heads"]  # no shape tells it
 
 
 def test_weights_that_cannot_be_had_say_what_to_do(
@@ -75,6 +75,7 @@ def test_weights_that_cannot_be_had_say_what_to_do(
     folder.mkdir(parents=True)
     (folder / "vit_b_16-c867db91.pth").write_bytes(b"no weights")
     with pytest.raises(
-        ValueError, match=r"backbone is 'imagenet', and .* put that file at .*vit_b"
+        ValueError,
+        match=r"backbone is 'imagenet', and .* put that file at .*vit_b_16-c867db91\.pth",
     ):
         imagenet_vit()
