@@ -7,7 +7,6 @@ waiting.  A trial's `result` attribute is the commit point: from then on it coun
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -25,58 +24,18 @@ from fashion_hpo.design.plan import (
     points,
     sampler_seed,
 )
+from fashion_hpo.stores.attempts import Attempt as Attempt
+from fashion_hpo.stores.attempts import Entry as Entry
+from fashion_hpo.stores.attempts import Result as Result
+from fashion_hpo.stores.attempts import attributes, closed_without_outcome, has_point
 from fashion_hpo.stores.leases import Leases
 from fashion_hpo.stores.samplers import make_sampler
 
 SLICE = 50  # points that wait at a time
-CLOSED_WITHOUT_OUTCOME = ("died", "stopped", "duplicate")  # whose points are not done by them
 
 
 class LostClaimError(RuntimeError):
     """A trial was closed by somebody else, who took this process for dead."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One claimed trial: a try at one point."""
-
-    number: int
-    uid: str
-    point: str
-    config: TrainConfig
-    params: Mapping[str, Any]  # the sampled fields alone
-    seed_index: int
-    attempt: int  # 1 for the first try at the point
-
-
-@dataclass(frozen=True)
-class Result:
-    """What an attempt came to: complete, pruned, diverged or failed; or died or stopped, after
-    which its point is tried again; or duplicate, where two hosts enqueued one point."""
-
-    outcome: str
-    value: float | None = None
-    reason: str = ""
-    traceback: str = ""
-    history: list[dict[str, Any]] = field(default_factory=list)  # epochs, as dicts
-    summaries: Mapping[str, float] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)  # path in the trial's folder to sha256
-    hardware: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def final(self) -> bool:
-        """Whether the point has its terminal outcome."""
-        return self.outcome not in CLOSED_WITHOUT_OUTCOME
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One trial as the ledger has it; `state` is Optuna's: WAITING, RUNNING, COMPLETE, …"""
-
-    attempt: Attempt
-    state: str
-    result: Result | None
-    lease: Mapping[str, Any] | None
 
 
 class Ledger:
@@ -169,7 +128,7 @@ class Ledger:
     def requeue(self, attempt: Attempt) -> None:
         """Let the point of an attempt without outcome wait again, unless it does or ran already."""
         same = [t for t in self._trials() if t.user_attrs.get("point") == attempt.point]
-        if all(_closed_without_outcome(trial) for trial in same):
+        if all(closed_without_outcome(trial) for trial in same):
             old = next(trial for trial in same if trial.number == attempt.number)
             self._add(attempt, old.params, old.distributions, len(same) + 1)
             sys.audit("fashion_hpo.write", "point enqueued again")
@@ -261,7 +220,7 @@ class Ledger:
     @property
     def _known(self) -> set[str]:
         """The points that were claimed or wait."""
-        return {trial.user_attrs["point"] for trial in self._trials() if _has_point(trial)}
+        return {trial.user_attrs["point"] for trial in self._trials() if has_point(trial)}
 
     def _lost(self, attempt: Attempt) -> LostClaimError:
         return LostClaimError(f"trial {attempt.number} was taken for dead and closed")
@@ -276,7 +235,7 @@ class Ledger:
         return any(
             other.number < trial.number
             and other.user_attrs.get("point") == trial.user_attrs["point"]
-            and not _closed_without_outcome(other)
+            and not closed_without_outcome(other)
             for other in self._trials()
         )
 
@@ -307,7 +266,7 @@ class Ledger:
             state=TrialState.WAITING,
             params=dict(params),
             distributions=dict(ranges),
-            user_attrs=_attributes(name, point.config, point.seed_index, attempt),
+            user_attrs=attributes(name, point.config, point.seed_index, attempt),
         )
         self._study.add_trial(waiting)
 
@@ -316,17 +275,17 @@ class Ledger:
         search, trials = self.plan.search, self._trials()
         if search is None or search.is_drawn:
             return None
-        if sum(not _closed_without_outcome(trial) for trial in trials) >= search.trials:
+        if sum(not closed_without_outcome(trial) for trial in trials) >= search.trials:
             return None
         # Counted without attempts at known points: a worker that was killed proposes as if it
         # had not been.
-        before = sum(_has_point(trial) and trial.user_attrs["attempt"] == 1 for trial in trials)
+        before = sum(has_point(trial) and trial.user_attrs["attempt"] == 1 for trial in trials)
         seed = sampler_seed(self.plan.spec.seed, self._worker, before)
         self._study.sampler = make_sampler(search.sampler, seed)
         asked = self._study.ask(dict(search.space))
         sys.audit("fashion_hpo.write", "trial asked")
         point = make_point(self.plan, asked.params, asked.params)
-        for name, value in _attributes(point.id, point.config, 0, 1).items():
+        for name, value in attributes(point.id, point.config, 0, 1).items():
             asked.set_user_attr(name, value)
             sys.audit("fashion_hpo.write", "proposal described")
         attempt = self._attempt(self._storage.get_trial(self._id(asked.number)))
@@ -349,29 +308,6 @@ class Ledger:
         kept = trial.user_attrs.get("result")
         result = Result(**kept) if kept else None
         return Entry(self._attempt(trial), trial.state.name, result, trial.user_attrs.get("lease"))
-
-
-def _attributes(point: str, config: TrainConfig, seed_index: int, attempt: int) -> dict[str, Any]:
-    """A point's attributes; its id comes last, because a proposal without one is no attempt."""
-    return {
-        "config": config.to_dict(),
-        "seed_index": seed_index,
-        "attempt": attempt,
-        "point": point,
-    }
-
-
-def _has_point(trial: FrozenTrial) -> bool:
-    """A proposal whose process died before it was described has none."""
-    return "point" in trial.user_attrs
-
-
-def _closed_without_outcome(trial: FrozenTrial) -> bool:
-    result = trial.user_attrs.get("result") or {}
-    return trial.state == TrialState.FAIL and result.get("outcome") in (
-        *CLOSED_WITHOUT_OUTCOME,
-        None,
-    )
 
 
 def _value(entry: Entry) -> float:
