@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fashion_hpo.reporting import command_line
@@ -12,6 +13,28 @@ if TYPE_CHECKING:
     from fashion_hpo.design.plan import Plan
     from fashion_hpo.reporting.publish import Published
     from fashion_hpo.running.session import Session
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a call may still do: trials, and until when on the monotonic clock."""
+
+    trials: int | None
+    until: float | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Until the time is over."""
+        return None if self.until is None else self.until - time.monotonic()
+
+    @property
+    def reached(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self.trials == 0 or (self.seconds is not None and self.seconds <= 0)
+
+    def after(self, done: int) -> "Limits":
+        """What is left once so many trials have ended."""
+        return self if self.trials is None else replace(self, trials=self.trials - done)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,6 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="processes that train side by side, or auto: as many as are fastest here, measured",
     )
     made.add_argument("--more-seeds", type=command_line.positive, default=0, metavar="N")
+    made.add_argument(
+        "--resume-pruned",
+        type=command_line.positive,
+        metavar="K",
+        help="bring the best K pruned trials of a search to their end, also of a finished one",
+    )
     made.add_argument("--max-trials", type=command_line.positive, metavar="N", help="then stop")
     made.add_argument("--timeout", type=float, metavar="SECONDS", help="then stop, resumable")
     command_line.add_changes(made, "change a fixed field of the study's config")
@@ -57,9 +86,21 @@ def _run(args: argparse.Namespace) -> int:
     given = command_line.settings(args.changes)
     changes = {name: parse_field(name, text) for name, text in given.items()}
     plan = make_plan(
-        args.name, question, spec, args.budget, changes=changes, more_seeds=args.more_seeds
+        args.name,
+        question,
+        spec,
+        args.budget,
+        changes=changes,
+        more_seeds=args.more_seeds,
+        searching=_searching(args),
     )
     return _dry_run(plan) if args.dry_run else _train(plan, args)
+
+
+def _searching(args: argparse.Namespace) -> dict[str, int | str]:
+    """What is asked for beside the study file's own search."""
+    given = {"resume_pruned": args.resume_pruned}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _dry_run(plan: "Plan") -> int:
@@ -74,11 +115,11 @@ def _dry_run(plan: "Plan") -> int:
 
 
 def _train(plan: "Plan", args: argparse.Namespace) -> int:
-    from fashion_hpo.running import confirmation, parallel, scaling, session
+    from fashion_hpo.reporting.terminal import plan_lines
+    from fashion_hpo.running import confirmation, parallel, scaling, session, workers
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.relocation import relocate
 
-    began = time.monotonic()
     store = Store.at(args.store, args.storage)
     session.check_architectures(plan)
     if moved := relocate(store):
@@ -95,33 +136,34 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
         threads=parallel.threads_for(count, args.device),
     )
     here.signals.install()
-    done = _work(here, args, count, why, args.max_trials, args.timeout)
+    limits = Limits(
+        args.max_trials, None if args.timeout is None else time.monotonic() + args.timeout
+    )
+    print("\n".join(plan_lines(here.ledger.plan)))
+    workers.promote(here)  # of a search that had ended before
+    limits = _work(here, args, count, why, limits)
+    resumed = workers.promote(here)
+    if resumed and not limits.reached:
+        print(f"{resumed} pruned trial(s) go on to their end")
+        limits = _work(here, args, count, "", limits)
     confirming = None
     if confirmation.is_due(here.ledger):
         _publish(here)  # the search itself is done; what follows may be cut short
         confirming = confirmation.open_confirmation(here, data=args.data, device=args.device)
-    if confirming is not None:
-        trials = None if args.max_trials is None else args.max_trials - done
-        seconds = None if args.timeout is None else args.timeout - (time.monotonic() - began)
-        if trials != 0 and (seconds is None or seconds > 0):
-            _work(confirming, args, count, "", trials, seconds)
+    if confirming is not None and not limits.reached:
+        print("\n".join(plan_lines(confirming.ledger.plan)))
+        _work(confirming, args, count, "", limits)
     return _close(here, confirming, args)
 
 
 def _work(
-    here: "Session",
-    args: argparse.Namespace,
-    count: int,
-    why: str,
-    max_trials: int | None,
-    timeout: float | None,
-) -> int:
-    """Mend and run one ledger; how many trials ended."""
-    from fashion_hpo.reporting.terminal import Progress, clock, plan_lines
+    here: "Session", args: argparse.Namespace, count: int, why: str, limits: Limits
+) -> Limits:
+    """Mend and run one ledger; what is left of the limits."""
+    from fashion_hpo.reporting.terminal import Progress, clock
     from fashion_hpo.running import estimate, parallel, reconcile, workers
 
     plan = here.ledger.plan
-    print("\n".join(plan_lines(plan)))
     for mended in reconcile.reconcile(here.mirror):
         print(f"mended: {mended}")
     remaining, seconds = here.ledger.remaining(), 0.0
@@ -137,22 +179,22 @@ def _work(
         print(f"workers: {count}{why}{crowding}")
     events: Iterator[workers.Event | parallel.WorkerDied]
     if count == 1:
-        events = workers.work(here, max_trials=max_trials, timeout=timeout)
+        events = workers.work(here, max_trials=limits.trials, timeout=limits.seconds)
     else:
         events = parallel.work(
             here,
             count,
             data=args.data,
             device=args.device,
-            max_trials=max_trials,
-            timeout=timeout,
+            max_trials=limits.trials,
+            timeout=limits.seconds,
         )
     progress = Progress(plan, remaining, seconds, sys.stdout, count)
     done = 0
     for event in events:
         progress.show(event)
         done += isinstance(event, workers.TrialEnded)
-    return done
+    return limits.after(done)
 
 
 def _close(here: "Session", confirming: "Session | None", args: argparse.Namespace) -> int:

@@ -13,13 +13,15 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import read_ledgers
 from fashion_hpo.stores.predictions import FILE, PredictionFiles
+from fashion_hpo.stores.promotion import superseded
 
 
 @dataclass(frozen=True)
 class Records:
     """All that is known of one ledger.
 
-    trials: a row for each point that has an outcome, with columns trial, uid, point, outcome,
+    trials: a row for each point that has an outcome (its last: a pruned one that was then brought
+    to its end is one row), with columns trial, uid, point, outcome,
     value, seconds, seed_index, every config field, and every summary (generalization_gap, ece, …).
     epochs: a row for each epoch of them, with columns trial, epoch, the epoch metrics, seed_index
     and the varied fields.
@@ -107,9 +109,11 @@ def of_ledger(
     With a store also what they predicted.
     """
     trials, epochs, logits = [], [], {}
-    for entry in ledger.entries():
+    entries = ledger.entries()
+    left_out = superseded(entries)
+    for entry in entries:
         attempt, result = entry.attempt, entry.result
-        if result is None or not result.final:
+        if result is None or not result.final or attempt.number in left_out:
             continue
         config = attempt.config.to_dict()
         varied = {name: config[name] for name in [*ledger.plan.scientific, *ledger.plan.ranges]}

@@ -18,10 +18,12 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.objectives import VALUE
+from fashion_hpo.design.search import Search, check_search
 from fashion_hpo.design.sequences import random_values, sobol_values
-from fashion_hpo.design.spec import Level, Search, StudySpec
+from fashion_hpo.design.spec import Level, StudySpec
 
 OBJECTIVE = VALUE
+SEARCH_SIZES = ("trials", "finalists", "fresh_seeds", "resume_pruned")  # that budgets may set
 REDRAWN = 4  # times as many points as asked for are drawn where some may be the same
 
 
@@ -107,6 +109,8 @@ class Plan:
             later["defaults"] = 1
         if self.search and self.search.plateau:
             later["plateau"] = self.search.plateau
+        if self.search and self.search.resume_pruned:
+            later["resume_pruned"] = self.search.resume_pruned
         if self.spec.nuisance_base:
             later["nuisance_base"] = True
         return {
@@ -127,8 +131,9 @@ def make_plan(
     *,
     changes: Mapping[str, Any] | None = None,
     more_seeds: int = 0,
+    searching: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Apply a budget, and changes to the base config, to a study.
+    """Apply a budget, and changes to the base config and to the search, to a study.
 
     Raises ValueError where the study has no such budget or the result is out of range.
     """
@@ -141,6 +146,12 @@ def make_plan(
             f"--more-seeds is {more_seeds}, and {name} is a search, whose points have one seed "
             "each; leave it out."
         )
+    if searching and spec.search is None:
+        option, value = next(iter(searching.items()))
+        raise ValueError(
+            f"--{option.replace('_', '-')} is {value}, and {name} is a design, which has no "
+            "sampler; leave it out."
+        )
     size = {"epochs": limits.epochs, "train_images": limits.train_images}
     size = {field: value for field, value in size.items() if value is not None}
     changes = dict(changes or {})
@@ -150,9 +161,10 @@ def make_plan(
         if field in varied:
             raise ValueError(f"{field} is what study {name} varies; it cannot be set.")
     if search:
-        sizes = {name: getattr(limits, name) for name in ("trials", "finalists", "fresh_seeds")}
+        sizes = {name: getattr(limits, name) for name in SEARCH_SIZES}
         given = {name: value for name, value in sizes.items() if value is not None}
-        search = dataclasses.replace(search, **given)
+        search = dataclasses.replace(search, **{**given, **(searching or {})})
+        check_search(search)
     return Plan(
         name=name,
         question=question,

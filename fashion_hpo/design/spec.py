@@ -25,10 +25,9 @@ from fashion_hpo.design.claims import Level as Level
 from fashion_hpo.design.claims import Part as Part
 from fashion_hpo.design.claims import check_claims
 from fashion_hpo.design.config import TrainConfig, field_names
-from fashion_hpo.design.objectives import VALUE, check_objectives
+from fashion_hpo.design.search import Search as Search
+from fashion_hpo.design.search import check_search
 
-Sampler = Literal["tpe", "gp", "quasi_random", "random"]
-Pruner = Literal["none", "hyperband", "successive_halving", "median"]
 Models = Literal["all", "best"]
 SAME_STEP = 1e-8  # of a step, as Optuna allows
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -50,29 +49,8 @@ class Budget:
     trials: int | None = None  # of a search
     finalists: int | None = None  # of a search
     fresh_seeds: int | None = None  # of a search
+    resume_pruned: int | None = None  # of a search
     scientific: Mapping[str, tuple[Level, ...]] | None = None  # fewer levels
-
-
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """A sampler proposes the points, a pruner ends the hopeless ones early."""
-
-    space: Mapping[str, BaseDistribution]
-    trials: int
-    sampler: Sampler = "tpe"
-    pruner: Pruner = "hyperband"
-    finalists: int = 3  # trained again, from scratch, once the sampler has had its trials; 0: none
-    fresh_seeds: int = 3  # for each of them
-    audit: int = 0  # pruned trials that are then trained to their end, to judge the pruner
-    objectives: tuple[str, ...] = (VALUE,)  # of several, the first says which trial is best
-
-    defaults: bool = False  # whether the base config's own values are the first point
-    plateau: int = 0  # complete trials without a better one, after which it stops; 0: never
-
-    @property
-    def is_drawn(self) -> bool:
-        """Whether all points are drawn beforehand, whatever the first ones come to."""
-        return self.sampler in ("quasi_random", "random")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +103,6 @@ def _check_types(spec: StudySpec) -> None:
         raise ValueError(f"search is {spec.search!r}; allowed is a Search.")
     for name in ("scientific", "nuisance", "captions", "budgets"):
         check_mapping(name, getattr(spec, name))
-    if spec.search is not None:
-        check_mapping("search.space", spec.search.space)
     if not isinstance(spec.claims, tuple | list):
         raise ValueError(f"claims is {spec.claims!r}; allowed is a list of Claims.")
     if type(spec.nuisance_base) is not bool:
@@ -140,20 +116,7 @@ def _check_counts(spec: StudySpec) -> None:
     for name in ("seeds", "nuisance_points"):
         check_count(name, getattr(spec, name))
     if spec.search is not None:
-        check_count("search.trials", spec.search.trials)
-        check_count("search.finalists", spec.search.finalists, least=0)
-        check_count("search.fresh_seeds", spec.search.fresh_seeds)
-        check_count("search.audit", spec.search.audit, least=0)
-        check_choice("search.sampler", spec.search.sampler, get_args(Sampler))
-        check_choice("search.pruner", spec.search.pruner, get_args(Pruner))
-        if spec.search.plateau != 0:
-            check_count("search.plateau", spec.search.plateau)
-        check_objectives(spec.search.objectives)
-        if len(spec.search.objectives) > 1 and spec.search.pruner != "none":
-            raise ValueError(
-                f"search.pruner is {spec.search.pruner!r}, and there are several objectives; "
-                'pruners compare one, so set it to "none".'
-            )
+        check_search(spec.search)
 
 
 def _check_roles(spec: StudySpec) -> None:
@@ -237,9 +200,10 @@ def _check_budgets(spec: StudySpec) -> None:
                 check_count(f"budgets[{name!r}].{count}", value)
         if budget.fresh_seeds is not None:
             check_count(f"budgets[{name!r}].fresh_seeds", budget.fresh_seeds)
-        if budget.finalists is not None:
-            check_count(f"budgets[{name!r}].finalists", budget.finalists, least=0)
-        for count in ("trials", "finalists", "fresh_seeds"):
+        for count in ("finalists", "resume_pruned"):
+            if (value := getattr(budget, count)) is not None:
+                check_count(f"budgets[{name!r}].{count}", value, least=0)
+        for count in ("trials", "finalists", "fresh_seeds", "resume_pruned"):
             if (value := getattr(budget, count)) is not None and spec.search is None:
                 raise ValueError(
                     f"budgets[{name!r}].{count} is {value}, and the study is no search; give "

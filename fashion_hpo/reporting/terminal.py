@@ -21,7 +21,9 @@ class Progress:
     ) -> None:
         self.plan = plan
         self.stream = stream
-        self.ended = plan.trials - remaining
+        resumed = plan.search.resume_pruned if plan.search else 0
+        self.trials = plan.trials + resumed  # a pruned one that is brought to its end ends twice
+        self.ended = max(0, self.trials - remaining)
         self.best: float | None = None
         self._workers = workers
         self._moving = stream.isatty()
@@ -60,7 +62,7 @@ class Progress:
         self._shown_at = now
         best = "" if self.best is None else f"  best {self.best:.2%}"
         line = (
-            f"[{self.ended + 1}/{self.plan.trials}] {self._names.get(number, '')}  epoch "
+            f"[{self.ended + 1}/{self.trials}] {self._names.get(number, '')}  epoch "
             f"{epoch.epoch}/{event.attempt.config.epochs} {sparkline(curve)} "
             f"{epoch.val_accuracy:.2%}{best}  {self._left}"
         )
@@ -84,7 +86,7 @@ class Progress:
             what += f" (not in MLflow yet: {event.away})"
         seconds = sum(epoch["seconds"] for epoch in result.history)
         self._write(
-            f"[{self.ended}/{self.plan.trials}] {name}  {result.outcome} {what}  "
+            f"[{self.ended}/{self.trials}] {name}  {result.outcome} {what}  "
             f"in {clock(seconds)}, {self._left}"
         )
 
@@ -119,6 +121,8 @@ def plan_lines(plan: Plan) -> list[str]:
         shape = f"{plan.trials} trials of {plan.search.sampler} over {', '.join(plan.search.space)}"
         if plan.search.plateau:
             shape += f", fewer if {plan.search.plateau} bring nothing better"
+        if plan.search.resume_pruned:
+            shape += f", the best {plan.search.resume_pruned} of the pruned ones to their end"
     elif plan.confirmation is not None:
         best, audited = len(plan.confirmation.finalists), len(plan.confirmation.audited)
         shape = f"the best {best} on {plan.seeds} fresh seed(s) each"

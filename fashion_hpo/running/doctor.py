@@ -86,8 +86,17 @@ def check_trial(seen: Evidence, entry: Entry, result: Result) -> Iterator[Violat
 
 
 def _outcomes(seen: Evidence) -> Iterator[Violation]:
-    """Each planned point has one terminal outcome in the end, and never two."""
-    done = Counter(entry.attempt.point for entry in seen.entries if is_final(entry))
+    """Each planned point has one terminal outcome in the end, and never two.
+
+    One that was pruned and then promoted has another by that.
+    """
+    final = [entry.attempt for entry in seen.entries if is_final(entry)]
+    done = Counter(attempt.point for attempt in final if not attempt.promoted)
+    promoted = Counter(attempt.point for attempt in final if attempt.promoted)
+    for point, count in promoted.items():
+        if count > 1:
+            what = f"was promoted to {count} outcomes"
+            yield Violation("one outcome", point, what, mendable=False)
     if seen.ledger.plan.search is not None:  # a sampler may propose a point again
         if done.total() > seen.ledger.plan.trials:
             what = f"has {done.total()} outcomes where {seen.ledger.plan.trials} were asked for"
@@ -122,12 +131,13 @@ def _attempts(seen: Evidence) -> Iterator[Violation]:
     tries = defaultdict(list)
     for entry in seen.entries:
         if entry.attempt.point:
-            tries[entry.attempt.point].append(entry)
+            tries[entry.attempt.goal].append(entry)
     shared = seen.ledger.leases is not None  # there two hosts may enqueue one point
-    for point, entries in tries.items():
+    for (point, promoted), entries in tries.items():
+        once = promoted or seen.ledger.plan.search is None  # a sampler may propose a point again
         states = Counter(entry.state for entry in entries)
         waiting, running, done = states["WAITING"], states["RUNNING"], any(map(is_final, entries))
-        if seen.ledger.plan.search is None and (0 if shared else waiting) + running + done > 1:
+        if once and (0 if shared else waiting) + running + done > 1:
             what = f"waits {waiting} and runs {running} times{', and is done' * done}"
             yield Violation("once", point, what)
         if not done and not waiting and not running:

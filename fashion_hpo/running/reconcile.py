@@ -57,13 +57,16 @@ def _close(mirror: Mirror, entry: Entry) -> Iterator[str]:
 
 
 def _without_outcome(entries: list[Entry]) -> list[Entry]:
-    """The last attempt at each point that has neither an outcome nor a waiting or running try."""
-    by_point = defaultdict(list)
+    """The last attempt at each point that has neither an outcome nor a waiting or running try.
+
+    One that is promoted counts for itself: its pruned trial is no outcome of that.
+    """
+    by_goal = defaultdict(list)
     for entry in entries:
         if entry.attempt.point:
-            by_point[entry.attempt.point].append(entry)
+            by_goal[entry.attempt.goal].append(entry)
     return [
         tries[-1]
-        for tries in by_point.values()
+        for tries in by_goal.values()
         if all(e.state == "FAIL" and (e.result is None or not e.result.final) for e in tries)
     ]

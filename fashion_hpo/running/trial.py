@@ -87,10 +87,10 @@ def _train(
     checkpoint = session.store.checkpoint(ledger.uid, attempt.point)
     state = _start(session, attempt, hardware, checkpoint)
     mirror.log(attempt, state.history)
-    for epoch in state.history:  # of an earlier attempt at this point
-        ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
-    epochs = train(attempt.config, state.model, session.splits, hardware, start=state)
     pruned = False
+    for epoch in state.history:  # of an earlier attempt at this point, which may have died here
+        pruned = ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
+    epochs = train(attempt.config, state.model, session.splits, hardware, start=state)
     while not pruned and (done := _next(session, epochs)) is not None:
         state.save(checkpoint)
         mirror.log(attempt, [done])

@@ -76,6 +76,15 @@ def work(
             )
 
 
+def promote(session: Session) -> int:
+    """Let the pruned points that a search resumes wait for workers, once its own trials ended.
+
+    Returns how many have no outcome yet.
+    """
+    with session.store.lock("claim"):
+        return session.ledger.promote()
+
+
 def _claim(session: Session) -> tuple[Attempt, BaseFileLock] | None:
     with session.store.lock("claim"):  # a running trial whose lock is free counts as dead
         attempt = session.ledger.claim()

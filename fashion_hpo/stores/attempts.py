@@ -22,6 +22,12 @@ class Attempt:
     params: Mapping[str, Any]  # the sampled fields alone
     seed_index: int
     attempt: int  # 1 for the first try at the point
+    promoted: bool = False  # brings a pruned point to its end
+
+    @property
+    def goal(self) -> tuple[str, bool]:
+        """What ends in one terminal outcome: a point, and once more if it is promoted."""
+        return self.point, self.promoted
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,15 @@ class Entry:
     lease: Mapping[str, Any] | None
 
 
-def attributes(point: str, config: TrainConfig, seed_index: int, attempt: int) -> dict[str, Any]:
+def attributes(
+    point: str, config: TrainConfig, seed_index: int, attempt: int, *, promoted: bool = False
+) -> dict[str, Any]:
     """A point's attributes; its id comes last, because a proposal without one is no attempt."""
     return {
         "config": config.to_dict(),
         "seed_index": seed_index,
         "attempt": attempt,
+        **({"promoted": True} if promoted else {}),
         "point": point,
     }
 
@@ -67,6 +76,11 @@ def attributes(point: str, config: TrainConfig, seed_index: int, attempt: int) -
 def has_point(trial: FrozenTrial) -> bool:
     """A proposal whose process died before it was described has none."""
     return "point" in trial.user_attrs
+
+
+def is_promoted(trial: FrozenTrial) -> bool:
+    """Whether a trial brings a pruned point to its end."""
+    return bool(trial.user_attrs.get("promoted", False))
 
 
 def closed_without_outcome(trial: FrozenTrial) -> bool:

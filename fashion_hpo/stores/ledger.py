@@ -5,8 +5,10 @@ waiting.  A trial's `result` attribute is the commit point: from then on it coun
 """
 
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -27,8 +29,14 @@ from fashion_hpo.design.plan import (
 from fashion_hpo.stores.attempts import Attempt as Attempt
 from fashion_hpo.stores.attempts import Entry as Entry
 from fashion_hpo.stores.attempts import Result as Result
-from fashion_hpo.stores.attempts import attributes, closed_without_outcome, has_point
+from fashion_hpo.stores.attempts import (
+    attributes,
+    closed_without_outcome,
+    has_point,
+    is_promoted,
+)
 from fashion_hpo.stores.leases import Leases
+from fashion_hpo.stores.promotion import outstanding
 from fashion_hpo.stores.samplers import make_sampler
 
 SLICE = 50  # points that wait at a time
@@ -91,11 +99,12 @@ class Ledger:
         To be called under the store's lock "claim", with the trial's own lock taken before that is
         let go: a running trial without a held lock counts as dead.
         """
-        if self.has_stalled():
-            return None
-        if not self._trials(TrialState.WAITING):
+        stalled = self.has_stalled()
+        if not stalled and not self._trials(TrialState.WAITING):
             self._enqueue_slice()
         for trial in self._trials(TrialState.WAITING):
+            if stalled and not is_promoted(trial):
+                continue
             if not self._storage.set_trial_state_values(self._id(trial.number), TrialState.RUNNING):
                 continue  # another worker was first
             sys.audit("fashion_hpo.write", "trial claimed")
@@ -105,7 +114,30 @@ class Ledger:
                 continue
             self._lease(attempt)
             return attempt
-        return self._propose()
+        return None if stalled else self._propose()
+
+    def promote(self) -> int:
+        """Let the pruned points that a search resumes wait, once all its own trials have ended.
+
+        To be called under the store's lock "claim"; again, it adds what is missing.  Returns how
+        many of them have no outcome yet; 0 before all trials have ended.
+        """
+        entries = self.entries()
+        running = any(e.state == "RUNNING" and not e.attempt.promoted for e in entries)
+        if running or self._left(entries):
+            return 0
+        due = outstanding(entries, self._resumed)
+        tries = Counter(entry.attempt.point for entry in entries)
+        under_way = {
+            entry.attempt.point
+            for entry in entries
+            if entry.attempt.promoted and entry.state in ("WAITING", "RUNNING")
+        }
+        for pruned in (entry.attempt for entry in due if entry.attempt.point not in under_way):
+            promoted = replace(pruned, promoted=True)
+            self._add(promoted, pruned.params, self.plan.ranges, tries[pruned.point] + 1)
+            sys.audit("fashion_hpo.write", "point promoted")
+        return len(due)
 
     def alive(self, attempt: Attempt) -> AbstractContextManager[None]:
         """Within, other hosts know that the attempt is under way."""
@@ -127,10 +159,10 @@ class Ledger:
 
     def requeue(self, attempt: Attempt) -> None:
         """Let the point of an attempt without outcome wait again, unless it does or ran already."""
-        same = [t for t in self._trials() if t.user_attrs.get("point") == attempt.point]
+        same = [trial for trial in self._trials() if _goal(trial) == attempt.goal]
         if all(closed_without_outcome(trial) for trial in same):
             old = next(trial for trial in same if trial.number == attempt.number)
-            self._add(attempt, old.params, old.distributions, len(same) + 1)
+            self._add(attempt, old.params, old.distributions, attempt.attempt + 1)
             sys.audit("fashion_hpo.write", "point enqueued again")
 
     def report(self, attempt: Attempt, epoch: int, value: float) -> bool:
@@ -141,7 +173,7 @@ class Ledger:
         except UpdateFinishedTrialError:
             raise self._lost(attempt) from None
         sys.audit("fashion_hpo.write", "epoch reported")
-        if self.plan.search is None:
+        if self.plan.search is None or attempt.promoted:
             return False
         return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
 
@@ -178,24 +210,41 @@ class Ledger:
         return max(done, key=lambda entry: (_value(entry), -entry.attempt.number), default=None)
 
     def remaining(self) -> int:
-        """Points that still lack their terminal outcome."""
-        if self.has_stalled():
-            return 0
-        done = [e.attempt.point for e in self.entries() if e.result and e.result.final]
-        # A sampler may propose a point again, which is another trial.
-        return max(0, self._asked_for - len(done if self.plan.search else set(done)))
+        """Points that still lack their terminal outcome.
+
+        As long as a search has trials of its own to run, as many pruned ones as it may resume are
+        counted.
+        """
+        entries = self.entries()
+        left = self._left(entries)
+        return left + self._resumed if left else len(outstanding(entries, self._resumed))
 
     def has_stalled(self) -> bool:
         """Whether a search with a plateau has had that many complete trials since its best one."""
         search = self.plan.search
         if search is None or not search.plateau:
             return False
-        values = [_value(entry) for entry in self.entries() if entry.state == "COMPLETE"]
+        done = [entry for entry in self.entries() if entry.state == "COMPLETE"]
+        values = [_value(entry) for entry in done if not entry.attempt.promoted]
         return bool(values) and len(values) - 1 - values.index(max(values)) >= search.plateau
 
     def running(self) -> int:
         """Points that a worker holds."""
         return len(self._trials(TrialState.RUNNING))
+
+    def _left(self, entries: Sequence[Entry]) -> int:
+        """Points without an outcome, those that are promoted left out."""
+        if self.has_stalled():
+            return 0
+        final = [e.attempt for e in entries if e.result is not None and e.result.final]
+        done = [attempt.point for attempt in final if not attempt.promoted]
+        # A sampler may propose a point again, which is another trial.
+        return max(0, self._asked_for - len(done if self.plan.search else set(done)))
+
+    @property
+    def _resumed(self) -> int:
+        """How many pruned points go on to their end."""
+        return self.plan.search.resume_pruned if self.plan.search else 0
 
     @cached_property
     def _points(self) -> list[Point]:
@@ -234,7 +283,7 @@ class Ledger:
         """Whether a trial before this one stands for the same point."""
         return any(
             other.number < trial.number
-            and other.user_attrs.get("point") == trial.user_attrs["point"]
+            and _goal(other) == _goal(trial)
             and not closed_without_outcome(other)
             for other in self._trials()
         )
@@ -262,11 +311,12 @@ class Ledger:
         attempt: int,
     ) -> None:
         name = point.id if isinstance(point, Point) else point.point
+        promoted = isinstance(point, Attempt) and point.promoted
         waiting = create_trial(
             state=TrialState.WAITING,
             params=dict(params),
             distributions=dict(ranges),
-            user_attrs=attributes(name, point.config, point.seed_index, attempt),
+            user_attrs=attributes(name, point.config, point.seed_index, attempt, promoted=promoted),
         )
         self._study.add_trial(waiting)
 
@@ -275,7 +325,8 @@ class Ledger:
         search, trials = self.plan.search, self._trials()
         if search is None or search.is_drawn:
             return None
-        if sum(not closed_without_outcome(trial) for trial in trials) >= search.trials:
+        own = [trial for trial in trials if not is_promoted(trial)]
+        if sum(not closed_without_outcome(trial) for trial in own) >= search.trials:
             return None
         # Counted without attempts at known points: a worker that was killed proposes as if it
         # had not been.
@@ -302,12 +353,17 @@ class Ledger:
             params=dict(trial.params),
             seed_index=kept.get("seed_index", 0),
             attempt=kept.get("attempt", 1),
+            promoted=is_promoted(trial),
         )
 
     def _entry(self, trial: FrozenTrial) -> Entry:
         kept = trial.user_attrs.get("result")
         result = Result(**kept) if kept else None
         return Entry(self._attempt(trial), trial.state.name, result, trial.user_attrs.get("lease"))
+
+
+def _goal(trial: FrozenTrial) -> tuple[str | None, bool]:
+    return trial.user_attrs.get("point"), is_promoted(trial)
 
 
 def _value(entry: Entry) -> float:

@@ -181,6 +181,7 @@ def _kept_plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
                 pruner=identity["pruner"],
                 defaults=bool(extent.get("defaults", False)),
                 plateau=extent.get("plateau", 0),
+                resume_pruned=extent.get("resume_pruned", 0),
                 objectives=tuple(identity.get("objectives", (identity["objective"],))),
             )
         spec = StudySpec(
@@ -284,7 +285,11 @@ def _grown(plan: Plan, kept: Mapping[str, Any]) -> Plan:
     """The plan, no smaller than what the ledger was extended to before."""
     search = plan.search
     if search is not None:
-        search = dataclasses.replace(search, trials=max(search.trials, kept["trials"]))
+        search = dataclasses.replace(
+            search,
+            trials=max(search.trials, kept["trials"]),
+            resume_pruned=max(search.resume_pruned, kept.get("resume_pruned", 0)),
+        )
     levels = {
         name: tuple(dict.fromkeys((*values, *kept["scientific"].get(name, ()))))
         for name, values in plan.scientific.items()

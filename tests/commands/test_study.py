@@ -102,3 +102,41 @@ def test_the_same_command_goes_on_from_a_search_to_its_confirmation(
     assert "\nWinner: dropout 0." in capsys.readouterr().out
     page = store.report("tiny_search/standard/r1") / "report.html"
     assert "Finalists on fresh seeds" in page.read_text()
+
+
+PRUNED = SEARCH.replace("epochs=1", "epochs=2").replace(
+    'pruner="none", finalists=1, fresh_seeds=2', 'pruner="one_epoch", resume_pruned=1, finalists=0'
+)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_pruned_trials_go_on_by_themselves_and_more_of_a_finished_search(
+    store: Store,
+    real_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "tiny_search.py").write_text(PRUNED)
+    monkeypatch.chdir(tmp_path)
+    at = ["tiny_search", "--store", str(store.root), "--device", "cpu", "--data", str(real_data)]
+    assert study.main([*at, "--max-trials", "2"]) == command_line.HALTED
+    said = capsys.readouterr().out
+    assert ", the best 1 of the pruned ones to their end, 2 epochs of 100 images" in said
+    assert "\n1 point(s) left; the same command goes on.\n" in said
+    assert study.main(at) == 0
+    said = capsys.readouterr().out
+    assert "\n1 to go, about " in said
+    assert "\n[3/3] dropout=" in said
+    assert "\nBest of 2 trials (1 pruned): " in said
+    assert study.main([*at, "--resume-pruned", "2"]) == 0
+    assert "\nBest of 2 trials (0 pruned): " in capsys.readouterr().out
+
+
+def test_a_design_has_no_pruned_trials_to_resume(capsys: pytest.CaptureFixture[str]) -> None:
+    assert study.main(["mixup_ablation", "--resume-pruned", "2", "--dry-run"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --resume-pruned is 2, and mixup_ablation is a design, which has no sampler; leave "
+        "it out.\n"
+    )

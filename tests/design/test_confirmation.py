@@ -83,6 +83,28 @@ def test_a_number_that_is_none_is_refused(field: str, value: Any, least: int) ->
     assert str(refused.value) == told
 
 
+def test_a_budget_and_a_call_have_their_own_number_of_pruned_trials_to_resume() -> None:
+    spec = with_sizes(resume_pruned=3)
+    half = replace(spec, budgets={"standard": Budget(resume_pruned=1), "quick": Budget()})
+
+    def resumed(budget: str, **asked: int) -> tuple[int, Any]:
+        plan = make_plan("tiny_search", "Which is best?", half, budget, searching=asked)
+        assert plan.search is not None
+        assert plan.identity() == search().identity(), "it may grow"
+        return plan.search.resume_pruned, plan.extent()["resume_pruned"]
+
+    assert (resumed("quick"), resumed("standard")) == ((3, 3), (1, 1))
+    assert resumed("standard", resume_pruned=5) == (5, 5)
+
+
+def test_a_budget_may_not_leave_out_what_a_pruner_needs() -> None:
+    wanted = replace(search().spec, budgets={"quick": Budget(resume_pruned=0)})
+    assert wanted.search is not None
+    one = replace(wanted, search=replace(wanted.search, pruner="one_epoch", resume_pruned=1))
+    with pytest.raises(ValueError, match=r"^search\.pruner is 'one_epoch', which ends every trial"):
+        make_plan("tiny_search", "Which is best?", one, "quick")
+
+
 def test_a_design_has_no_finalists() -> None:
     with pytest.raises(ValueError) as refused:
         design(budgets={"standard": Budget(finalists=2)})

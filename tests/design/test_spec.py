@@ -177,6 +177,15 @@ def test_a_range_that_cannot_be_sampled_is_refused(ranges: dict[str, Any], words
         (search(objectives=("val_accuracy", "flops", "flops")), "search.objectives is ('val_"),
         (search(objectives=("val_accuracy", "flops")), "search.pruner is 'hyperband', and there "),
         (search(plateau=-1), "search.plateau is -1; allowed is a whole number from 1."),
+        (search(resume_pruned=-1), "search.resume_pruned is -1; allowed is a whole number from 0."),
+        (
+            search(pruner="one_epoch"),
+            "search.pruner is 'one_epoch', which ends every trial, and search.resume_pruned is 0; ",
+        ),
+        (
+            search(pruner="none", resume_pruned=2),
+            "search.resume_pruned is 2, and search.pruner is 'none', which ends no trial; set a ",
+        ),
         (
             search(defaults=True, space={"learning_rate": FloatDistribution(0.1, 0.2)}),
             "search.defaults is True, and base.learning_rate is 0.001, outside search.space[",

@@ -58,6 +58,8 @@ def study(store: Store, plan: Plan, fault: Fault | None = None) -> None:
             pass
         for _ in workers.work(session):
             pass
+        if workers.promote(session):
+            list(workers.work(session))
     except Stopped:
         sys.exit(STOPPED)
     except workers.StudyHaltedError:

@@ -16,6 +16,9 @@ PLANS = {
         **ONE, base=TINY.replace(early_stopping_patience=2, mixup_alpha=0.4)
     ),
     "a search": search(trials=1, pruner="none"),
+    "pruned trials brought to their end": search(
+        trials=2, pruner="one_epoch", sampler="random", resume_pruned=1
+    ),
 }
 AFTER = ("epoch reported", "result committed", "summaries logged")  # where the first attempt dies
 
@@ -28,10 +31,22 @@ def test_killed_at_every_write(lab: Lab, whole: bool, name: str) -> None:
     def try_out(moment: Moment) -> None:
         store = lab.store()
         assert lab.killed(store, plan, moment, f"kill -9 at a write of {name}")
-        lab.check(store, plan, same=plan.search is None)
+        lab.check(store, plan, same=plan.search is None or plan.search.is_drawn)
 
     lab.undisturbed(plan)
     lab.each(moments if whole else part_of(moments, name), try_out)
+
+
+def test_killed_while_pruned_points_are_promoted(lab: Lab) -> None:
+    """None is lost and none is promoted twice, and all go on to the bits of an undisturbed run."""
+    plan = search(trials=3, pruner="one_epoch", sampler="random", resume_pruned=2)
+    for moment in (Moment("point promoted"), Moment("point promoted", 2)):
+        store = lab.store()
+        assert lab.killed(store, plan, moment, "kill -9 between two promotions")
+        ledger = lab.check(store, plan)
+        promoted = [e for e in ledger.entries() if e.attempt.promoted]
+        assert [e.state for e in promoted] == ["COMPLETE"] * 2
+        assert len({e.attempt.point for e in promoted}) == 2
 
 
 @pytest.mark.parametrize("died", AFTER)
