@@ -54,6 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     made.add_argument("--more-seeds", type=command_line.positive, default=0, metavar="N")
     made.add_argument(
+        "--warm-start",
+        metavar="OTHER[:BUDGET]",
+        help="begin a new search with the best points of an earlier one",
+    )
+    made.add_argument(
         "--resume-pruned",
         type=command_line.positive,
         metavar="K",
@@ -99,7 +104,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _searching(args: argparse.Namespace) -> dict[str, int | str]:
     """What is asked for beside the study file's own search."""
-    given = {"resume_pruned": args.resume_pruned}
+    given = {"warm_start": args.warm_start, "resume_pruned": args.resume_pruned}
     return {name: value for name, value in given.items() if value is not None}
 
 

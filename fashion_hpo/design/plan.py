@@ -21,6 +21,7 @@ from fashion_hpo.design.objectives import VALUE
 from fashion_hpo.design.search import Search, check_search
 from fashion_hpo.design.sequences import random_values, sobol_values
 from fashion_hpo.design.spec import Level, StudySpec
+from fashion_hpo.design.warm_start import WarmStart
 
 OBJECTIVE = VALUE
 SEARCH_SIZES = ("trials", "finalists", "fresh_seeds", "resume_pruned")  # that budgets may set
@@ -51,6 +52,7 @@ class Plan:
     nuisance_points: int
     search: Search | None
     confirmation: Confirmation | None = None  # of a search; then `search` is None
+    warm_start: WarmStart | None = None  # of a search, once it has a ledger
 
     @property
     def trials(self) -> int:
@@ -111,6 +113,8 @@ class Plan:
             later["plateau"] = self.search.plateau
         if self.search and self.search.resume_pruned:
             later["resume_pruned"] = self.search.resume_pruned
+        if self.warm_start:
+            later["warm_start"] = self.warm_start.extent()
         if self.spec.nuisance_base:
             later["nuisance_base"] = True
         return {
@@ -203,19 +207,26 @@ def confirmation_plan(search: Plan, confirmation: Confirmation, seeds: int) -> P
     """The plan of a search's confirmation; `seeds` are fresh ones for each finalist."""
     question = f"Which finalist of {confirmation.of} is best on seeds that it never saw?"
     return dataclasses.replace(
-        search, question=question, search=None, seeds=seeds, confirmation=confirmation
+        search,
+        question=question,
+        search=None,
+        seeds=seeds,
+        confirmation=confirmation,
+        warm_start=None,
     )
 
 
 def _searched_points(plan: Plan, search: Search) -> list[Point]:
-    """The base config's own, if asked for, and those of a quasi-random or random search, none
-    twice; other samplers propose theirs.
+    """The base config's own and an earlier search's best, if asked for, and those of a
+    quasi-random or random search, none twice; other samplers propose theirs.
 
     Fewer than asked for if choices alone are searched and there are not as many.
     """
     drawn = []
     if search.defaults:
         drawn.append({name: getattr(plan.base, name) for name in search.space})
+    if plan.warm_start is not None:
+        drawn += [dict(values) for values in plan.warm_start.points]
     if search.is_drawn:
         draw = sobol_values if search.sampler == "quasi_random" else random_values
         count = REDRAWN * search.trials

@@ -8,6 +8,7 @@ from optuna.distributions import BaseDistribution
 
 from fashion_hpo.design.checks import check_choice, check_count, check_mapping
 from fashion_hpo.design.objectives import VALUE, check_objectives
+from fashion_hpo.design.warm_start import check_source
 
 Sampler = Literal["tpe", "gp", "quasi_random", "random"]
 Pruner = Literal["none", "hyperband", "successive_halving", "median", "one_epoch"]
@@ -27,6 +28,8 @@ class Search:
     audit: int = 0  # pruned trials that are then trained to their end, to judge the pruner
     objectives: tuple[str, ...] = (VALUE,)  # of several, the first says which trial is best
     defaults: bool = False  # whether the base config's own values are the first point
+    warm_start: str = ""  # an earlier search, "name" or "name:budget", whose best come next
+    warm_points: int = 5  # at most so many of them
     plateau: int = 0  # complete trials without a better one, after which it stops; 0: never
 
     @property
@@ -38,7 +41,7 @@ class Search:
 def check_search(search: Search) -> None:
     """Raise ValueError, naming the field and what is allowed, for one that cannot be run."""
     check_mapping("search.space", search.space)
-    for name in ("trials", "fresh_seeds"):
+    for name in ("trials", "fresh_seeds", "warm_points"):
         check_count(f"search.{name}", getattr(search, name))
     for name in ("finalists", "resume_pruned", "audit"):
         check_count(f"search.{name}", getattr(search, name), least=0)
@@ -46,6 +49,7 @@ def check_search(search: Search) -> None:
         check_count("search.plateau", search.plateau)
     check_choice("search.sampler", search.sampler, get_args(Sampler))
     check_choice("search.pruner", search.pruner, get_args(Pruner))
+    check_source(search.warm_start)
     check_objectives(search.objectives)
     if len(search.objectives) > 1 and search.pruner != "none":
         raise ValueError(

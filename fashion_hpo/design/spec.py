@@ -27,9 +27,9 @@ from fashion_hpo.design.claims import check_claims
 from fashion_hpo.design.config import TrainConfig, field_names
 from fashion_hpo.design.search import Search as Search
 from fashion_hpo.design.search import check_search
+from fashion_hpo.design.warm_start import contains
 
 Models = Literal["all", "best"]
-SAME_STEP = 1e-8  # of a step, as Optuna allows
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -169,15 +169,7 @@ def _check_range(base: TrainConfig, role: str, name: str, distribution: object) 
 
 
 def _check_default(name: str, value: Any, distribution: BaseDistribution) -> None:
-    if isinstance(distribution, CategoricalDistribution):
-        inside = value in distribution.choices
-    else:
-        assert isinstance(distribution, FloatDistribution | IntDistribution)
-        inside = distribution.low <= value <= distribution.high
-        if inside and distribution.step is not None:
-            steps = (value - distribution.low) / distribution.step
-            inside = abs(steps - round(steps)) < SAME_STEP
-    if not inside:
+    if not contains(distribution, value):
         raise ValueError(
             f"search.defaults is True, and base.{name} is {value!r}, outside "
             f"search.space[{name!r}]; widen the range or change the base config."

@@ -119,6 +119,9 @@ def plan_lines(plan: Plan) -> list[str]:
     levels = " x ".join(f"{len(values)} {name}" for name, values in plan.scientific.items())
     if plan.search is not None:
         shape = f"{plan.trials} trials of {plan.search.sampler} over {', '.join(plan.search.space)}"
+        if plan.warm_start is not None:
+            first = len(plan.warm_start.points)
+            shape += f", the first of them the best {first} of {plan.warm_start.of}"
         if plan.search.plateau:
             shape += f", fewer if {plan.search.plateau} bring nothing better"
         if plan.search.resume_pruned:

@@ -27,11 +27,13 @@ from fashion_hpo.design.plan import (
     make_plan,
 )
 from fashion_hpo.design.spec import Budget, Search, StudySpec
+from fashion_hpo.design.warm_start import WarmStart, kept_warm_start, source_of
 from fashion_hpo.stores.layout import Store, StoreError, without_password
 from fashion_hpo.stores.leases import Leases
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.samplers import make_pruner
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, alone, check_ledger
+from fashion_hpo.stores.warm_start import warm_start
 
 LAST_DESCRIBED = "extent"  # the attribute that a ledger gets last: without it, it was not finished
 
@@ -57,6 +59,8 @@ def open_ledger(
     with store.lock("databases"), alone(store.ledger_url, "ledgers"):
         storage = connect(store)
         name = _newest_name(storage, plan)
+        if name is None or revise or not _is_described(storage, name):
+            plan = _begun(store, storage, plan)
         if name is None or revise:
             name = _next_name(storage, plan)
             optuna.create_study(
@@ -71,6 +75,24 @@ def open_ledger(
             _describe(study, plan, data_hash, threads)
         plan = _extended(study, plan, data_hash)
     return Ledger(study, storage, plan, _leases(store, storage), worker)
+
+
+def _is_described(storage: RDBStorage, name: str) -> bool:
+    """Whether a ledger's maker has finished it; nothing was run before."""
+    return LAST_DESCRIBED in optuna.load_study(study_name=name, storage=storage).user_attrs
+
+
+def _begun(store: Store, storage: RDBStorage, plan: Plan) -> Plan:
+    """A new ledger's plan, with the points of an earlier search that it is to begin with."""
+    if plan.search is None or not plan.search.warm_start:
+        return plan
+    name, budget = source_of(plan.search.warm_start, plan.budget)
+    wanted = dataclasses.replace(plan, name=name, budget=budget)
+    there = (each.study_name for each in storage.get_all_studies())
+    revisions = _revisions(storage, wanted)
+    newest = ledger_name(wanted, revisions)
+    source = _kept(store, storage, newest) if newest in there else None
+    return dataclasses.replace(plan, warm_start=warm_start(plan, source))
 
 
 def read_ledger(store: Store, plan: Plan) -> Ledger | None:
@@ -124,14 +146,19 @@ def all_ledgers(store: Store) -> list[Ledger]:
         return []
     with store.lock("databases"):
         storage = connect(store)
-    found = []
-    for name in sorted(study.study_name for study in storage.get_all_studies()):
-        kept = optuna.load_study(study_name=name, storage=storage).user_attrs
-        if LAST_DESCRIBED in kept:  # others are another program's, or their maker died
-            plan = _kept_plan(name, kept)
-            study = _load(storage, name, plan)
-            found.append(Ledger(study, storage, plan, _leases(store, storage)))
-    return found
+    names = sorted(study.study_name for study in storage.get_all_studies())
+    found = (_kept(store, storage, name) for name in names)
+    return [ledger for ledger in found if ledger is not None]
+
+
+def _kept(store: Store, storage: RDBStorage, name: str) -> Ledger | None:
+    """A ledger as it is kept, whatever the study file says now; None if it is another program's, or
+    its maker died."""
+    kept = optuna.load_study(study_name=name, storage=storage).user_attrs
+    if LAST_DESCRIBED not in kept:
+        return None
+    plan = _kept_plan(name, kept)
+    return Ledger(_load(storage, name, plan), storage, plan, _leases(store, storage))
 
 
 def ledger_name(plan: Plan, revision: int) -> str:
@@ -201,6 +228,7 @@ def _kept_plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
             "version that wrote it."
         ) from None
     plan = make_plan(name, kept["question"], spec, budget)
+    plan = dataclasses.replace(plan, warm_start=kept_warm_start(extent))
     if identity["kind"] != "confirmation":
         return plan
     nothing = Confirmation(of=ledger.removesuffix(SUFFIX), uid=identity["confirms"], finalists=())
@@ -270,6 +298,7 @@ def _extended(study: optuna.Study, plan: Plan, data_hash: str) -> Plan:
     for name, levels in kept["extent"]["scientific"].items():
         if lost := [value for value in levels if value not in plan.scientific.get(name, ())]:
             found.append(f"scientific.{name}: {lost} left out")
+    found += _other_beginning(plan, kept_warm_start(kept["extent"]))
     if found:
         raise StoreError(
             f"ledger {study.study_name} holds another spec ({'; '.join(found)}); undo the change, "
@@ -279,6 +308,16 @@ def _extended(study: optuna.Study, plan: Plan, data_hash: str) -> Plan:
     if plan.extent() != kept["extent"]:
         study.set_user_attr("extent", plan.extent())
     return plan
+
+
+def _other_beginning(plan: Plan, kept: WarmStart | None) -> list[str]:
+    """How a warm start that is asked for differs from the one that a ledger had."""
+    if plan.search is None or not plan.search.warm_start:
+        return []
+    asked = source_of(plan.search.warm_start, plan.budget)
+    if kept is not None and kept.source == asked:
+        return []
+    return [f"warm_start: {':'.join(kept.source) if kept else 'none'} → {':'.join(asked)}"]
 
 
 def _grown(plan: Plan, kept: Mapping[str, Any]) -> Plan:
@@ -299,6 +338,7 @@ def _grown(plan: Plan, kept: Mapping[str, Any]) -> Plan:
         plan,
         search=search,
         confirmation=None if repeated is None else repeated.grown(kept),
+        warm_start=kept_warm_start(kept),
         scientific=levels,
         seeds=max(plan.seeds, kept["seeds"]),
         nuisance_points=max(plan.nuisance_points, kept["nuisance_points"]),

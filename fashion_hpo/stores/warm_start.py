@@ -1,0 +1,53 @@
+"""The points that a search begins with: the best of an earlier one, as far as they fit."""
+
+from fashion_hpo.design.plan import Plan, canonical_json
+from fashion_hpo.design.search import Search
+from fashion_hpo.design.warm_start import Values, WarmStart, contains
+from fashion_hpo.stores.layout import StoreError
+from fashion_hpo.stores.ledger import Entry, Ledger
+
+
+def warm_start(plan: Plan, source: Ledger | None) -> WarmStart:
+    """The best complete points of a source that lie in the plan's space, each once, best first.
+
+    A field that the source did not search has the value that all its trials had.  Raises
+    StoreError where there is no source, it is no search, or none of its trials fits.
+    """
+    search = plan.search
+    assert search is not None
+    told = f"search.warm_start is {search.warm_start!r}"
+    if source is None:
+        raise StoreError(
+            f"{told}, and the store has no results of that study under that budget; run it first, "
+            "name another, or leave the warm start out."
+        )
+    if source.plan.search is None:
+        raise StoreError(f"{told}, and {source.name} is a design; name a search.")
+    ranked = sorted(_complete(source), key=lambda each: (-each[0], each[1].attempt.number))
+    found: dict[str, Values] = {}
+    for _, entry in ranked:
+        if (values := _inside(search, entry)) is not None:
+            found.setdefault(canonical_json(values), values)
+    if not found:
+        raise StoreError(
+            f"{told}, and none of the {len(ranked)} complete trials of {source.name} lies inside "
+            "search.space; widen the ranges, or leave the warm start out."
+        )
+    return WarmStart(source.name, tuple(found.values())[: search.warm_points])
+
+
+def _complete(source: Ledger) -> list[tuple[float, Entry]]:
+    return [
+        (entry.result.value, entry)
+        for entry in source.entries()
+        if entry.state == "COMPLETE"
+        and entry.result is not None
+        and entry.result.value is not None
+        and not entry.result.hardware.get("not_comparable")
+    ]
+
+
+def _inside(search: Search, entry: Entry) -> Values | None:
+    values = {name: getattr(entry.attempt.config, name) for name in search.space}
+    inside = all(contains(search.space[name], value) for name, value in values.items())
+    return values if inside else None
