@@ -12,12 +12,21 @@ from fashion_hpo.analysis.selection import Finalist, audit, finalists, mean_bias
 from fashion_hpo.analysis.verdicts import judge
 from fashion_hpo.analysis.wording import seeds, shown
 from fashion_hpo.design.claims import Part
+from fashion_hpo.design.constraints import in_words
 
 
 def answer(records: Records) -> list[str]:
     """The study's answer: what became of its claims, and the best it has."""
     if records.complete.empty:
         return ["No trial is complete yet.", "Run the study to get an answer."]
+    if records.feasible.empty:
+        return [_infeasible(records), "Raise the bounds, or search where they are kept."]
+    if records.infeasible:
+        return [*_answer(records), _infeasible(records)]
+    return _answer(records)
+
+
+def _answer(records: Records) -> list[str]:
     if len(records.plan.objectives) > 1:
         return answer_of_front(records)
     if records.plan.search is not None:
@@ -32,6 +41,16 @@ def answer(records: Records) -> list[str]:
     if compared := compare(records):
         found.append(in_one_line(compared))
     return [*found, _best_level(records)]
+
+
+def _infeasible(records: Records) -> str:
+    """How many trials do not keep a search's constraints."""
+    count, total = records.infeasible, len(records.complete)
+    bounds = in_words(records.plan.constraints)
+    if count == total:
+        return f"None of {total} complete trials is feasible ({bounds}), so there is no best one."
+    verb = "is" if count == 1 else "are"
+    return f"{count} of {total} complete trials {verb} infeasible ({bounds}) and left out of that."
 
 
 def _comparison(records: Records) -> str:
@@ -61,7 +80,7 @@ def _answer_of_search(records: Records) -> list[str]:
     confirmed = winner(records)
     if confirmed is not None:
         return _confirmed(records, confirmed)
-    trials = records.complete
+    trials = records.feasible
     best = trials.iloc[int(trials["value"].to_numpy().argmax())]
     values = ", ".join(f"{name} {shown(best[name])}" for name in records.varied)
     total = len(records.trials)

@@ -51,9 +51,9 @@ def of_search(records: Records) -> BestOf | None:
     """Of a search's trials; None with fewer than two of them complete.
 
     A pruned trial counts with the value it had when it was ended, as it could not have won; one
-    that diverged or failed counts as the worst there is.
+    that diverged, failed or was infeasible counts as the worst there is.
     """
-    complete = records.complete["value"].dropna()
+    complete = records.feasible["value"].dropna()
     if len(complete) < 2:
         return None
     best = float(complete.max())

@@ -17,11 +17,11 @@ NOUNS = {"latency": "ms", "flops": "FLOPs"}
 
 
 def objective_values(records: Records) -> pd.DataFrame:
-    """A row for each complete trial that has them all, by its uid; a column for each objective."""
+    """A row for each feasible trial that has them all, by its uid; a column for each objective."""
     sources = {name: "value" if name == VALUE else name for name in records.plan.objectives}
     rows = {
         str(row["uid"]): [float(row.get(source, math.nan)) for source in sources.values()]
-        for row in records.complete.to_dict("records")
+        for row in records.feasible.to_dict("records")
     }
     found = pd.DataFrame.from_dict(rows, orient="index", columns=list(sources), dtype=float)
     whole: pd.DataFrame = found.loc[np.isfinite(found.to_numpy()).all(axis=1)]
@@ -42,10 +42,14 @@ def front(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def places(records: Records) -> dict[str, str]:
-    """Whether each complete trial, by its uid, is on the front or dominated."""
+    """Whether each complete trial, by its uid, is on the front, dominated or infeasible."""
     values = objective_values(records)
     best = front(values).index
-    return {str(uid): "front" if uid in best else "dominated" for uid in values.index}
+    left_out = records.complete.drop(index=records.feasible.index)
+    return {
+        **{str(uid): "front" if uid in best else "dominated" for uid in values.index},
+        **{str(uid): "infeasible" for uid in left_out.get("uid", ())},
+    }
 
 
 def answer_of_front(records: Records) -> list[str]:
@@ -54,9 +58,10 @@ def answer_of_front(records: Records) -> list[str]:
     found = front(values)
     rows = {str(row["uid"]): row for row in records.trials.to_dict("records")}
     titles = " against ".join(OBJECTIVES[name].title for name in records.plan.objectives)
+    kind = "feasible" if records.infeasible else "complete"
     are = "trial is" if len(found) == 1 else "trials are"
     told = [
-        f"{titles.capitalize()}: of {len(values)} complete trials, {len(found)} {are} on the "
+        f"{titles.capitalize()}: of {len(values)} {kind} trials, {len(found)} {are} on the "
         "Pareto front."
     ]
     for uid, objectives in found.head(MOST_TOLD).to_dict("index").items():

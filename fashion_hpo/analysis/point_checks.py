@@ -23,7 +23,7 @@ UNLIKELY = 0.05  # a chance of seeing such a difference where there is none
 
 def boundary(records: Records) -> Check | None:
     """Best values near an end of their range: something better may lie beyond it."""
-    if not any(map(is_ordered, records.plan.ranges.values())) or records.complete.empty:
+    if not any(map(is_ordered, records.plan.ranges.values())) or records.feasible.empty:
         return None
     found = list(_at_edges(records))
     if not found:
@@ -88,7 +88,7 @@ def _at_edges(records: Records) -> Iterator[tuple[str, str]]:
 def _leaders(records: Records) -> Iterator[tuple[str, pd.DataFrame]]:
     """The best trials, best first: of a search those that count as good; of each level of a design
     those at the nuisance values with the best mean over seeds."""
-    for level, rows in by_level(records, records.complete.dropna(subset="value")):
+    for level, rows in by_level(records, records.feasible.dropna(subset="value")):
         if records.plan.search is not None:
             count = math.ceil(good_share(len(rows)) * len(rows))
             ranked = rows.assign(value=rows["value"].astype(float))

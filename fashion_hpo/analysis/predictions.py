@@ -38,8 +38,8 @@ class Predictions:
 
 
 def best_trial(records: Records) -> int | None:
-    """The number of the complete trial with the highest value, the first of several."""
-    trials = records.complete.assign(value=pd.to_numeric(records.complete["value"])).dropna(
+    """The number of the feasible trial with the highest value, the first of several."""
+    trials = records.feasible.assign(value=pd.to_numeric(records.feasible["value"])).dropna(
         subset="value"
     )
     return None if trials.empty else int(trials["trial"].iloc[int(trials["value"].argmax())])

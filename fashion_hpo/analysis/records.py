@@ -6,6 +6,7 @@ import pandas as pd
 
 from fashion_hpo.analysis.tuning import tuned
 from fashion_hpo.design.budgets import BUDGETS
+from fashion_hpo.design.constraints import is_feasible
 from fashion_hpo.design.plan import Plan, make_plan
 from fashion_hpo.design.spec import StudySpec
 from fashion_hpo.design.study_file import load_study
@@ -20,9 +21,10 @@ from fashion_hpo.stores.promotion import superseded
 class Records:
     """All that is known of one ledger.
 
-    trials: a row for each point that has an outcome (its last: a pruned one that was then brought
-    to its end is one row), with columns trial, uid, point, outcome,
-    value, seconds, seed_index, every config field, and every summary (generalization_gap, ece, …).
+    trials: a row for each point that has an outcome (one that was pruned and then brought to its
+    end has its last), with columns trial, uid, point, outcome, value, seconds, seed_index, feasible
+    (where there are constraints), every config field, and every summary (generalization_gap, ece,
+    …).
     epochs: a row for each epoch of them, with columns trial, epoch, the epoch metrics, seed_index
     and the varied fields.
     """
@@ -46,6 +48,19 @@ class Records:
     def complete(self) -> pd.DataFrame:
         """The trials that ran to their end, and were trained as their config says."""
         return self.trials[(self.trials["outcome"] == "complete") & ~self._another_experiment]
+
+    @property
+    def feasible(self) -> pd.DataFrame:
+        """Those of the complete trials that keep a search's constraints; all, where it has none."""
+        complete = self.complete
+        if "feasible" not in complete:
+            return complete
+        return complete[complete["feasible"].astype(bool)]
+
+    @property
+    def infeasible(self) -> int:
+        """How many complete trials do not."""
+        return len(self.complete) - len(self.feasible)
 
     @property
     def tuned(self) -> pd.DataFrame:
@@ -109,7 +124,7 @@ def of_ledger(
     With a store also what they predicted.
     """
     trials, epochs, logits = [], [], {}
-    entries = ledger.entries()
+    entries, bounds = ledger.entries(), ledger.plan.constraints
     left_out = superseded(entries)
     for entry in entries:
         attempt, result = entry.attempt, entry.result
@@ -132,6 +147,7 @@ def of_ledger(
                 "seconds": sum(epoch["seconds"] for epoch in result.history),
                 "device_name": result.hardware.get("device_name", ""),
                 "not_comparable": result.hardware.get("not_comparable", ""),
+                **({"feasible": is_feasible(bounds, result.summaries)} if bounds else {}),
                 **config,
                 **result.summaries,
                 **{

@@ -50,10 +50,10 @@ def finalists(records: Records) -> list[Finalist]:
     The winner has the highest mean.  A config that failed or diverged on a seed comes after those
     that did not: the seeds that are left would flatter it.
     """
-    if records.confirmation is None or records.complete.empty:
+    if records.confirmation is None or records.feasible.empty:
         return []
     fresh = defaultdict(list)
-    for config, row in _by_config(records.confirmation.complete, records.varied):
+    for config, row in _by_config(records.confirmation.feasible, records.varied):
         if row["seed_index"] > SEARCHED_SEED:
             fresh[config].append(float(row["value"]))
     found = []
@@ -98,7 +98,8 @@ def audit(records: Records) -> Audit | None:
     assert records.plan.search is not None
     scores = sorted((float(row["value"]) for row in _best_of_each(records).values()), reverse=True)
     bar = scores[: max(1, records.plan.search.finalists)]
-    missed = int((ended["value"] >= min(bar, default=0.0)).sum())
+    able = ended[ended.index.isin(records.confirmation.feasible.index)]
+    missed = int((able["value"] >= min(bar, default=0.0)).sum())
     return Audit(len(ended), missed, int((records.trials["outcome"] == "pruned").sum()))
 
 
@@ -115,8 +116,8 @@ def summary(records: Records) -> dict[str, str]:
 
 
 def _best_of_each(records: Records) -> dict[Config, dict[Any, Any]]:
-    """The best complete trial of each config, best first; of equals the first trial."""
-    order = records.complete.sort_values(["value", "trial"], ascending=[False, True])
+    """The best feasible trial of each config, best first; of equals the first trial."""
+    order = records.feasible.sort_values(["value", "trial"], ascending=[False, True])
     found: dict[Config, dict[Any, Any]] = {}
     for config, row in _by_config(order, records.varied):
         found.setdefault(config, row)

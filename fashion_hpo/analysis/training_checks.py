@@ -146,8 +146,8 @@ def _compared(records: Records) -> pd.DataFrame:
     """The trials that an answer rests on: of a search, the best few."""
     if records.plan.search is None:
         return records.tuned
-    values = pd.to_numeric(records.complete["value"])
-    return records.complete.loc[values.nlargest(BEST_OF_SEARCH).index]
+    values = pd.to_numeric(records.feasible["value"])
+    return records.feasible.loc[values.nlargest(BEST_OF_SEARCH).index]
 
 
 class _Rise(NamedTuple):

@@ -79,6 +79,18 @@ class Plan:
         return tuple(self.search.objectives) if self.search else (OBJECTIVE,)
 
     @property
+    def constraints(self) -> dict[str, float]:
+        """The upper bounds that a trial must keep to count as best, of a search's and of the
+        trials that confirm it."""
+        bounds = self.searched.constraints if self.searched else {}
+        return {name: float(bounds[name]) for name in sorted(bounds)}
+
+    @property
+    def measured(self) -> set[str]:
+        """What is compared or bounded beside the trial's value."""
+        return {*self.objectives[1:], *self.constraints}
+
+    @property
     def image_passes(self) -> int:
         """Training images seen if every trial runs to its end."""
         return self.trials * self.base.epochs * self.base.train_images
@@ -88,6 +100,8 @@ class Plan:
         later: dict[str, Any] = {}  # what is at its default is left out: older ledgers lack it
         if len(self.objectives) > 1:
             later["objectives"] = list(self.objectives)
+        if self.constraints:
+            later["constraints"] = self.constraints
         if self.confirmation is not None:
             later["confirms"] = self.confirmation.uid
         return {

@@ -1,12 +1,13 @@
 """`Search`: who proposes a search's points, who ends them early, and what is done with the best."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from optuna.distributions import BaseDistribution
 
 from fashion_hpo.design.checks import check_choice, check_count, check_mapping
+from fashion_hpo.design.constraints import check_constraints
 from fashion_hpo.design.objectives import VALUE, check_objectives
 from fashion_hpo.design.warm_start import check_source
 
@@ -27,6 +28,7 @@ class Search:
     resume_pruned: int = 0  # the best pruned trials, which go on to their end, never pruned again
     audit: int = 0  # pruned trials that are then trained to their end, to judge the pruner
     objectives: tuple[str, ...] = (VALUE,)  # of several, the first says which trial is best
+    constraints: Mapping[str, float] = field(default_factory=dict)  # the most its best may have
     defaults: bool = False  # whether the base config's own values are the first point
     warm_start: str = ""  # an earlier search, "name" or "name:budget", whose best come next
     warm_points: int = 5  # at most so many of them
@@ -51,6 +53,7 @@ def check_search(search: Search) -> None:
     check_choice("search.pruner", search.pruner, get_args(Pruner))
     check_source(search.warm_start)
     check_objectives(search.objectives)
+    check_constraints(search.constraints)
     if len(search.objectives) > 1 and search.pruner != "none":
         raise ValueError(
             f"search.pruner is {search.pruner!r}, and there are several objectives; "

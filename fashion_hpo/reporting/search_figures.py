@@ -44,7 +44,8 @@ def optimisation_history(records: Records) -> go.Figure:
     figure = new_figure("Optimisation history", note, x="trial number", y=ACCURACY)
     trials = records.trials.sort_values("trial")
     values = 100 * numbers(trials, "value")
-    best = values.where(trials["outcome"] == "complete").cummax().ffill()
+    able = (trials["outcome"] == "complete") & _feasible(trials)
+    best = values.where(able).cummax().ffill()
     if best.notna().any():
         line = {"shape": "hv", "color": VERMILLION}
         x, y = trials["trial"].tolist(), best.tolist()
@@ -58,6 +59,12 @@ def optimisation_history(records: Records) -> go.Figure:
         hover = f"trial %{{x}} {outcome}: no value<extra></extra>"
         _add_dots(figure, numbered, foot, outcome, marker, hover=hover)
     return say_empty(figure)
+
+
+def _feasible(trials: pd.DataFrame) -> "pd.Series[bool]":
+    if "feasible" not in trials:
+        return pd.Series(True, index=trials.index)
+    return trials["feasible"].astype(bool)
 
 
 def importance_bars(importances: Mapping[str, float]) -> go.Figure:

@@ -125,6 +125,8 @@ def _trial(row: Mapping[Any, object], fields: Sequence[str]) -> list[Cell]:
     value, reason = row["value"], row.get("reason")
     assert isinstance(value, float)
     outcome = str(row["outcome"]) + (f": {reason}" if isinstance(reason, str) and reason else "")
+    if outcome == "complete" and not row.get("feasible", True):
+        outcome += ", infeasible"
     return [
         str(row["trial"]),
         *(shown(row[name]) for name in fields),

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from fashion_hpo.analysis.check import Check
+from fashion_hpo.design.constraints import in_words
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.running.parallel import WorkerDied
 from fashion_hpo.running.workers import EpochDone, Event, TrialEnded, TrialStarted
@@ -124,6 +125,8 @@ def plan_lines(plan: Plan) -> list[str]:
             shape += f", the first of them the best {first} of {plan.warm_start.of}"
         if plan.search.plateau:
             shape += f", fewer if {plan.search.plateau} bring nothing better"
+        if plan.constraints:
+            shape += f", {in_words(plan.constraints)}"
         if plan.search.resume_pruned:
             shape += f", the best {plan.search.resume_pruned} of the pruned ones to their end"
     elif plan.confirmation is not None:

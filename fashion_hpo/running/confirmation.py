@@ -87,16 +87,15 @@ def plan_of(ledger: Ledger) -> Plan | None:
 
 
 def finalists(ledger: Ledger, count: int) -> tuple[Values, ...]:
-    """The searched values of the best complete trials, each config once, best first.
+    """The searched values of the best feasible trials, each config once, best first.
 
     Of equals the first trial leads.  Trials that were trained in pieces for want of memory, and
     differ by that, are left out.
     """
     complete = [
         (entry.result.value, entry)
-        for entry in ledger.entries()
-        if entry.state == "COMPLETE"
-        and entry.result is not None
+        for entry in ledger.feasible()
+        if entry.result is not None
         and entry.result.value is not None
         and not entry.result.hardware.get("not_comparable")
     ]

@@ -60,7 +60,7 @@ def finish(
     )
     summaries["parameters"] = float(parameter_count(state.model))
     summaries["flops"] = float(packaging.flops(state.model))
-    if "latency" in session.ledger.plan.objectives:
+    if "latency" in session.ledger.plan.measured:
         summaries["latency"] = packaging.latency(model)
     summaries["kept_epoch"] = float(state.kept_epoch)
     last = state.history[-1]

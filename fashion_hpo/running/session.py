@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fashion_hpo.design.constraints import OF_NETWORKS
 from fashion_hpo.design.plan import Plan, points
 from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.running.signals import StopSignals
@@ -69,8 +70,9 @@ def check_architectures(plan: Plan) -> None:
         configs = [plan.base.replace(architecture=name) for name in named]
     for name, options in {(c.architecture, tuple(c.architecture_options.items())) for c in configs}:
         architectures.check(name, dict(options))
-        if name in architectures.CLASSICAL and len(plan.objectives) > 1:
+        lacking = sorted(plan.measured.intersection(OF_NETWORKS))
+        if name in architectures.CLASSICAL and lacking:
+            role = "an objective" if lacking[0] in plan.objectives else "constrained"
             raise ValueError(
-                f"architecture {name} has no {plan.objectives[1]}, which is an objective; leave "
-                "one of them out."
+                f"architecture {name} has no {lacking[0]}, which is {role}; leave one of them out."
             )

@@ -4,6 +4,7 @@ A design's points wait in it as trials, in slices, because Optuna's queries slow
 waiting.  A trial's `result` attribute is the commit point: from then on it counts, whatever dies.
 """
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.constraints import excesses, is_feasible, of_network
 from fashion_hpo.design.plan import (
     Plan,
     Point,
@@ -196,18 +198,27 @@ class Ledger:
         state = states.get(result.outcome, TrialState.FAIL)
         values = None if state == TrialState.FAIL else self._values(result)
         try:
+            if state != TrialState.FAIL:
+                self._tell_constraints(attempt, result)
             self._storage.set_trial_state_values(self._id(attempt.number), state, values)
         except UpdateFinishedTrialError:
             return  # told before the process died
         sys.audit("fashion_hpo.write", "trial told")
 
     def best(self) -> Entry | None:
-        """The complete trial of the highest value, the first of equals.
+        """The feasible complete trial of the highest value, the first of equals.
 
         Of several objectives this is the first.
         """
-        done = [entry for entry in self.entries() if entry.state == "COMPLETE"]
-        return max(done, key=lambda entry: (_value(entry), -entry.attempt.number), default=None)
+        return max(
+            self.feasible(),
+            key=lambda entry: (_value(entry), -entry.attempt.number),
+            default=None,
+        )
+
+    def feasible(self) -> list[Entry]:
+        """The complete trials that keep the search's constraints; all, where it has none."""
+        return [entry for entry in self.entries() if self._is_feasible(entry)]
 
     def remaining(self) -> int:
         """Points that still lack their terminal outcome.
@@ -225,7 +236,11 @@ class Ledger:
         if search is None or not search.plateau:
             return False
         done = [entry for entry in self.entries() if entry.state == "COMPLETE"]
-        values = [_value(entry) for entry in done if not entry.attempt.promoted]
+        values = [
+            _value(entry) if self._is_feasible(entry) else -math.inf
+            for entry in done
+            if not entry.attempt.promoted
+        ]
         return bool(values) and len(values) - 1 - values.index(max(values)) >= search.plateau
 
     def running(self) -> int:
@@ -249,6 +264,21 @@ class Ledger:
     @cached_property
     def _points(self) -> list[Point]:
         return points(self.plan)
+
+    def _is_feasible(self, entry: Entry) -> bool:
+        if entry.state != "COMPLETE" or entry.result is None:
+            return False
+        return is_feasible(self.plan.constraints, entry.result.summaries)
+
+    def _tell_constraints(self, attempt: Attempt, result: Result) -> None:
+        """Where samplers look for them; told again, as after a kill, they are the same."""
+        bounds = self.plan.constraints
+        if result.outcome == "pruned":
+            bounds = of_network(bounds, result.summaries)
+        for name, excess in excesses(bounds, result.summaries).items():
+            key = f"constraints:{name}"  # as `optuna.Trial.set_constraint` has it
+            self._storage.set_trial_system_attr(self._id(attempt.number), key, excess)
+            sys.audit("fashion_hpo.write", "constraint told")
 
     def _values(self, result: Result) -> list[float] | None:
         """Of the objectives: the trial's value, then what its summaries have."""

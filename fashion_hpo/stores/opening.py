@@ -209,6 +209,7 @@ def _kept_plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
                 defaults=bool(extent.get("defaults", False)),
                 plateau=extent.get("plateau", 0),
                 resume_pruned=extent.get("resume_pruned", 0),
+                constraints=identity.get("constraints", {}),
                 objectives=tuple(identity.get("objectives", (identity["objective"],))),
             )
         spec = StudySpec(

@@ -8,7 +8,7 @@ from fashion_hpo.stores.ledger import Entry, Ledger
 
 
 def warm_start(plan: Plan, source: Ledger | None) -> WarmStart:
-    """The best complete points of a source that lie in the plan's space, each once, best first.
+    """The best feasible points of a source that lie in the plan's space, each once, best first.
 
     A field that the source did not search has the value that all its trials had.  Raises
     StoreError where there is no source, it is no search, or none of its trials fits.
@@ -30,7 +30,7 @@ def warm_start(plan: Plan, source: Ledger | None) -> WarmStart:
             found.setdefault(canonical_json(values), values)
     if not found:
         raise StoreError(
-            f"{told}, and none of the {len(ranked)} complete trials of {source.name} lies inside "
+            f"{told}, and none of the {len(ranked)} feasible trials of {source.name} lies inside "
             "search.space; widen the ranges, or leave the warm start out."
         )
     return WarmStart(source.name, tuple(found.values())[: search.warm_points])
@@ -39,9 +39,8 @@ def warm_start(plan: Plan, source: Ledger | None) -> WarmStart:
 def _complete(source: Ledger) -> list[tuple[float, Entry]]:
     return [
         (entry.result.value, entry)
-        for entry in source.entries()
-        if entry.state == "COMPLETE"
-        and entry.result is not None
+        for entry in source.feasible()
+        if entry.result is not None
         and entry.result.value is not None
         and not entry.result.hardware.get("not_comparable")
     ]

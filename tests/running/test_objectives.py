@@ -3,7 +3,9 @@
 import pytest
 
 from fashion_hpo.reporting.publish import publish
+from fashion_hpo.running.confirmation import open_confirmation
 from fashion_hpo.running.doctor import examine
+from fashion_hpo.running.registration import candidate
 from fashion_hpo.running.session import check_architectures
 from fashion_hpo.running.workers import work
 from fashion_hpo.stores.layout import Store
@@ -35,3 +37,21 @@ def test_classical_classifiers_have_no_parameters_to_compare() -> None:
     plan = search(pruner="none", objectives=("val_accuracy", "parameters"), base=base)
     with pytest.raises(ValueError, match="architecture svm has no parameters, which is an"):
         check_architectures(plan)
+    with pytest.raises(ValueError, match=r"svm has no latency, which is constrained; leave one"):
+        check_architectures(search(constraints={"latency": 5.0}, base=base))
+    check_architectures(search(constraints={"ece": 0.1}, base=base))
+
+
+def test_a_search_none_of_whose_trials_is_feasible_registers_nothing(
+    open_here: OpenSession, store: Store
+) -> None:
+    bounds = {"latency": 1e-6, "ece": 1.0}
+    session = open_here(search(trials=2, pruner="none", constraints=bounds, finalists=1))
+    list(work(session))
+    published = publish(session.mirror)
+    assert published.mirrored
+    assert published.answer[0].startswith("None of 2 complete trials is feasible (ece at most 1, ")
+    with pytest.raises(ValueError, match=r"has no feasible trial \(ece at most 1, latency at most"):
+        candidate(session.ledger, session.tracker)
+    assert open_confirmation(session, device="cpu") is None
+    assert examine(store, session.ledger, session.tracker) == []

@@ -100,6 +100,16 @@ def test_a_promoted_attempt_that_died_is_tried_again_once(store: Store) -> None:
     assert (again.goal, again.attempt) == (died.goal, 3)
 
 
+def test_a_promoted_trial_is_no_duplicate_of_the_pruned_one(store: Store) -> None:
+    """Which hosts that share a ledger look for."""
+    ledger = scored(store, pruning(1, 1), pruned(0.6))
+    ledger.promote()
+    best = ledger.entries()[1].attempt
+    ledger._add(best, best.params, ledger.plan.ranges, 2)  # as another host may have done
+    found = [ledger._is_duplicate(trial) for trial in ledger._trials()]
+    assert found == [False, False, True]
+
+
 def test_a_sampler_has_all_its_trials_beside_the_promoted_ones(store: Store) -> None:
     plan = {"sampler": "tpe", "pruner": "median"}
     ledger = scored(store, pruning(1, 2, **plan), pruned(0.5), pruned(0.6))

@@ -114,7 +114,7 @@ def test_a_revision_may_begin_with_the_best_of_the_one_before(store: Store) -> N
         ({"warm_start": "tiny"}, "'tiny', and tiny/standard/r1 is a design; name a search."),
         (
             {"space": {"dropout": FloatDistribution(0.4, 0.5)}},
-            "'tiny_search', and none of the 5 complete trials of tiny_search/standard/r1 lies ",
+            "'tiny_search', and none of the 5 feasible trials of tiny_search/standard/r1 lies ",
         ),
     ],
 )
