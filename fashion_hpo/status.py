@@ -21,6 +21,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.design.study_file import load_study
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.opening import confirmation_of, read_ledger
+    from fashion_hpo.stores.promotion import superseded
 
     store = Store.at(args.store, args.storage)
     question, spec = load_study(args.name)
@@ -30,8 +31,11 @@ def _run(args: argparse.Namespace) -> int:
         if ledger is None:
             print(f"  {budget:9} not begun")
             continue
-        counts = Counter(e.result.outcome for e in ledger.entries() if e.result)
-        running = sum(entry.state == "RUNNING" for entry in ledger.entries())
+        entries = ledger.entries()
+        left_out = superseded(entries)
+        own = [entry for entry in entries if entry.attempt.number not in left_out]
+        counts = Counter(entry.result.outcome for entry in own if entry.result)
+        running = sum(entry.state == "RUNNING" for entry in entries)
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
         best = ledger.best()
         top = (

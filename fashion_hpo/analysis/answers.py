@@ -102,6 +102,12 @@ def _progress(records: Records) -> str:
     return f" ({planned - confirming.remaining} of {planned} trainings that tell are done)"
 
 
+def _of(records: Records, best: Finalist) -> str:
+    """Of how many, unless its number is higher: attempts that died have numbers too."""
+    total = len(records.trials)
+    return f" of {total}" if best.trial < total else ""
+
+
 def _confirmed(records: Records, best: Finalist) -> list[str]:
     """The winner on fresh seeds, what the search flattered, and what fewer trials would give."""
     values = ", ".join(f"{name} {shown(value)}" for name, value in best.values.items())
@@ -114,7 +120,7 @@ def _confirmed(records: Records, best: Finalist) -> list[str]:
     ]
     if len(found) > 1:
         told.append(
-            f"It is trial {best.trial} of {len(records.trials)}, the best of {len(found)} "
+            f"It is trial {best.trial}{_of(records, best)}, the best of {len(found)} "
             f"finalists by that mean; on average their scores lie {100 * mean_bias(found):+.2f} "
             "points above those means."
         )

@@ -132,6 +132,10 @@ def test_pruned_trials_go_on_by_themselves_and_more_of_a_finished_search(
     assert "\nBest of 2 trials (1 pruned): " in said
     assert study.main([*at, "--resume-pruned", "2"]) == 0
     assert "\nBest of 2 trials (0 pruned): " in capsys.readouterr().out
+    assert status.main(at[:3]) == 0
+    assert " 2 points: 2 complete, 0 running, 0 to go; best " in capsys.readouterr().out
+    assert study.main([*at, "--warm-start", "nobody"]) == 2
+    assert "(warm_start: none → nobody:standard); undo" in capsys.readouterr().err
 
 
 def test_a_design_has_no_pruned_trials_to_resume(capsys: pytest.CaptureFixture[str]) -> None:

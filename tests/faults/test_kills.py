@@ -17,7 +17,11 @@ PLANS = {
     ),
     "a search": search(trials=1, pruner="none"),
     "pruned trials brought to their end": search(
-        trials=2, pruner="one_epoch", sampler="random", resume_pruned=1
+        trials=2,
+        pruner="one_epoch",
+        sampler="random",
+        resume_pruned=1,
+        constraints={"parameters": 1_000_000},
     ),
 }
 AFTER = ("epoch reported", "result committed", "summaries logged")  # where the first attempt dies
@@ -39,10 +43,14 @@ def test_killed_at_every_write(lab: Lab, whole: bool, name: str) -> None:
 
 def test_killed_while_pruned_points_are_promoted(lab: Lab) -> None:
     """None is lost and none is promoted twice, and all go on to the bits of an undisturbed run."""
-    plan = search(trials=3, pruner="one_epoch", sampler="random", resume_pruned=2)
-    for moment in (Moment("point promoted"), Moment("point promoted", 2)):
+    bounds = {"parameters": 1_000_000, "ece": 1.0}
+    plan = search(
+        trials=3, pruner="one_epoch", sampler="random", resume_pruned=2, constraints=bounds
+    )
+    moments = (Moment("point promoted"), Moment("point promoted", 2), Moment("constraint told", 4))
+    for moment in moments:
         store = lab.store()
-        assert lab.killed(store, plan, moment, "kill -9 between two promotions")
+        assert lab.killed(store, plan, moment, "kill -9 while pruned points are promoted")
         ledger = lab.check(store, plan)
         promoted = [e for e in ledger.entries() if e.attempt.promoted]
         assert [e.state for e in promoted] == ["COMPLETE"] * 2
