@@ -208,7 +208,8 @@ def _kept_plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
                 pruner=identity["pruner"],
                 defaults=bool(extent.get("defaults", False)),
                 plateau=extent.get("plateau", 0),
-                resume_pruned=extent.get("resume_pruned", 0),
+                # A confirmation does not keep how many, and that pruner needs one.
+                resume_pruned=extent.get("resume_pruned", int(identity["pruner"] == "one_epoch")),
                 constraints=identity.get("constraints", {}),
                 objectives=tuple(identity.get("objectives", (identity["objective"],))),
             )

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from fashion_hpo.analysis.records import of_ledger
-from fashion_hpo.design.plan import Plan
+from fashion_hpo.design.confirmation import Confirmation
+from fashion_hpo.design.plan import Plan, confirmation_plan
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.opening import all_ledgers
@@ -130,6 +131,14 @@ def test_a_finished_search_may_resume_more_and_remembers_that(store: Store) -> N
     (kept,) = all_ledgers(store)
     assert kept.remaining() == 2
     assert json.loads(kept.attributes["identity"]) == again.plan.identity()
+
+
+def test_the_confirmation_of_a_search_by_one_epoch_can_be_read(store: Store) -> None:
+    ledger = opened(store, pruning())
+    chosen = Confirmation(of=ledger.name, uid=ledger.uid, finalists=())
+    confirming = opened(store, confirmation_plan(ledger.plan, chosen, 1))
+    found = {each.uid: each.plan.extent() for each in all_ledgers(store)}
+    assert found == {each.uid: each.plan.extent() for each in (ledger, confirming)}
 
 
 def test_a_search_that_stalled_still_resumes_its_best(store: Store) -> None:
