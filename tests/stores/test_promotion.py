@@ -135,7 +135,7 @@ def test_a_finished_search_may_resume_more_and_remembers_that(store: Store) -> N
 
 def test_the_confirmation_of_a_search_by_one_epoch_can_be_read(store: Store) -> None:
     ledger = opened(store, pruning())
-    chosen = Confirmation(of=ledger.name, uid=ledger.uid, finalists=())
+    chosen = Confirmation(of=ledger.name, uid=ledger.uid, finalists=(claimed(ledger).params,))
     confirming = opened(store, confirmation_plan(ledger.plan, chosen, 1))
     found = {each.uid: each.plan.extent() for each in all_ledgers(store)}
     assert found == {each.uid: each.plan.extent() for each in (ledger, confirming)}
