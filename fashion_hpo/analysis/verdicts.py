@@ -7,6 +7,7 @@ hold, which needs no correction either.
 
 from dataclasses import dataclass
 
+from fashion_hpo.analysis.effects import Effect
 from fashion_hpo.analysis.estimates import find
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import Estimate, seeds_to_decide
@@ -101,7 +102,7 @@ def _judge(records: Records, part: Part) -> _Finding:
     count = len(effect.values)
     if count < 2:
         few = f"{effect.name}: {seeds(count)} with all that it compares; two are the least."
-        return _Finding(UNDECIDED, few, f"{effect.means}, {seeds(count)}" if count else "")
+        return _Finding(UNDECIDED, few, _of_one(effect, units) if count else "")
     interval = found.estimate.interval()
     measured = f"{effect.name}: {units.interval(interval)}, {found.basis}"
     means = f"{effect.means}: " if effect.means else ""
@@ -111,6 +112,11 @@ def _judge(records: Records, part: Part) -> _Finding:
     figure = part.figure if part.figure != "epochs" else records.plan.base.epochs
     word, rest = decide(found.estimate.minus(figure or 0.0), part)
     return _Finding(word, f"{measured}; {_claimed(part, units, figure)}{rest}.", ours)
+
+
+def _of_one(effect: Effect, units: Units) -> str:
+    """One seed's figures: its levels, or where the statistic is no difference, that itself."""
+    return f"{effect.means or units.number(effect.values[0])}, {seeds(1)}"
 
 
 def _claimed(part: Part, units: Units, figure: float | None) -> str:

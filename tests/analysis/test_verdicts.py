@@ -67,6 +67,15 @@ def test_fewer_than_two_seeds_decide_nothing(count: int, seeds: str) -> None:
     assert sentence.endswith(f"against 0: {seeds} with all that it compares; two are the least.")
 
 
+@pytest.mark.parametrize(("changes", "seen"), [
+    ({}, "0.3 → 0.1, 1 seed"),
+    ({"contrast": None, "figure": 0.2, "at": {"dropout": 0.5}}, "0.1, 1 seed"),
+])  # fmt: skip
+def test_of_one_seed_what_it_came_to_is_shown(changes: dict[str, Any], seen: str) -> None:
+    (found,) = judge(measured({0.0: [0.3], 0.5: [0.1]}, claim(**changes)))
+    assert found.ours == (seen,)
+
+
 def test_the_quick_budget_decides_nothing() -> None:
     (found,) = judge(measured(CLEAR, claim(), budget="quick"))
     assert found.word == "undecided"
