@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fashion_hpo.reporting import command_line
 
 if TYPE_CHECKING:
-    from fashion_hpo.running.evidence import Violation
+    from fashion_hpo.running.doctor.evidence import Violation
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.ledger import Ledger
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.running.doctor import REMEDIES
+    from fashion_hpo.running.doctor.invariants import REMEDIES
     from fashion_hpo.stores.layout import Store
 
     store = Store.at(args.store, args.storage)
@@ -74,7 +74,7 @@ def _copy(store: "Store", target: Path) -> int:
 
 
 def _rebuild(store: "Store") -> None:
-    from fashion_hpo.running.rebuilding import rebuild
+    from fashion_hpo.running.doctor.rebuilding import rebuild
 
     made = rebuild(store)
     models = len(made.found) + len(made.lost)
@@ -105,8 +105,8 @@ def _ledgers(store: "Store", name: str | None, budget: str | None) -> "list[Ledg
 
 
 def _check_store(store: "Store", fix: bool) -> "Checked":
-    from fashion_hpo.running.mending import mend_store
-    from fashion_hpo.running.store_checks import examine_store
+    from fashion_hpo.running.doctor.mending import mend_store
+    from fashion_hpo.running.doctor.store_invariants import examine_store
 
     found = examine_store(store)
     _print("store", map(str, found))
@@ -118,8 +118,8 @@ def _check_store(store: "Store", fix: bool) -> "Checked":
 
 
 def _check_ledger(store: "Store", ledger: "Ledger", fix: bool) -> "Checked":
-    from fashion_hpo.running.doctor import examine
-    from fashion_hpo.running.mending import mend
+    from fashion_hpo.running.doctor.invariants import examine
+    from fashion_hpo.running.doctor.mending import mend
     from fashion_hpo.stores.tracking import Tracker
 
     tracker = Tracker(store, ledger.plan.name)

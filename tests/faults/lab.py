@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.running import doctor
+from fashion_hpo.running.doctor.invariants import examine
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import read_ledger
@@ -151,7 +151,7 @@ class Lab:
         """
         assert self.run(store, plan) == 0
         ledger = ledger_of(store, plan)
-        found = [str(v) for v in doctor.examine(store, ledger, Tracker(store, plan.name))]
+        found = [str(v) for v in examine(store, ledger, Tracker(store, plan.name))]
         if ledger.remaining():
             found.append(f"{ledger.remaining()} points without an outcome")
         if same and curves(ledger) != self.undisturbed(plan):

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.running import doctor
+from fashion_hpo.running.doctor.invariants import examine
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import confirmation_of
@@ -55,7 +55,7 @@ def checked(store: Store, plan: Plan) -> Ledger:
     found = confirmation_of(store, ledger_of(store, plan))
     assert found is not None
     assert found.remaining() == 0
-    assert doctor.examine(store, found, Tracker(store, plan.name)) == []
+    assert examine(store, found, Tracker(store, plan.name)) == []
     return found
 
 

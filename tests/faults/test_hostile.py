@@ -19,7 +19,8 @@ import yaml  # type: ignore[import-untyped]
 
 from fashion_hpo import study
 from fashion_hpo.design.study_file import load_study
-from fashion_hpo.running import doctor, registration
+from fashion_hpo.running import registration
+from fashion_hpo.running.doctor.invariants import examine
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.tracking import Tracker
@@ -77,7 +78,7 @@ def refused_everywhere(store: Store) -> None:
         registration.load_proven(chosen, tracker, child.SPLITS)
     with pytest.raises(models.UnsafeModelError):
         registry.download_verified(tracker.uri, registry.CHAMPION_URI)
-    named = [v.where for v in doctor.examine(store, ledger, tracker)]
+    named = [v.where for v in examine(store, ledger, tracker)]
     assert any(chosen.model_id in where or chosen.attempt.uid in where for where in named)
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fashion_hpo.running import doctor, workers
+from fashion_hpo.running import workers
 from fashion_hpo.running.classical import CLASSIFIERS, pixels, probabilities_of
+from fashion_hpo.running.doctor.invariants import examine
 from fashion_hpo.training.architectures import CLASSICAL, build
 from fashion_hpo.training.data import SearchSplits
 from tests.plans import TINY, design
@@ -32,7 +33,7 @@ def test_each_is_a_trial_of_one_epoch_without_a_model(open_here: OpenSession) ->
         assert result.summaries["model_val_accuracy"] == pytest.approx(result.value)
         assert not any(name.startswith("model/") for name in result.files)
     session.mirror.publish(session.store.root / "reports", {}, finished=True)
-    assert doctor.examine(session.store, session.ledger, session.tracker) == []
+    assert examine(session.store, session.ledger, session.tracker) == []
 
 
 @pytest.mark.parametrize("name", ["random_forest", "mlp"])

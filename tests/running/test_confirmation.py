@@ -12,7 +12,7 @@ from fashion_hpo.running.confirmation import (
     open_confirmation,
     plan_of,
 )
-from fashion_hpo.running.doctor import examine
+from fashion_hpo.running.doctor.invariants import examine
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.registration import candidate
 from fashion_hpo.running.session import Session

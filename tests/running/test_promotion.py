@@ -2,7 +2,7 @@
 
 from fashion_hpo.reporting.publish import publish
 from fashion_hpo.running.confirmation import is_due
-from fashion_hpo.running.doctor import examine
+from fashion_hpo.running.doctor.invariants import examine
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.workers import EpochDone, TrialEnded, promote, work
 from fashion_hpo.stores.layout import Store

@@ -9,7 +9,8 @@ from mlflow.entities import Run
 from fashion_hpo.design.claims import MEASURES
 from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.running import doctor, registration, workers
+from fashion_hpo.running import registration, workers
+from fashion_hpo.running.doctor.invariants import examine
 from fashion_hpo.running.session import Session
 from fashion_hpo.running.trial import close_unfinished, run_trial
 from fashion_hpo.running.winner import value_of
@@ -112,7 +113,7 @@ def test_energy_is_logged_where_the_device_tells(
         assert logged.get("energy_joules") == expected
     assert set(logged) <= set(MEASURES)
     session.mirror.publish(session.store.root / "reports", {}, finished=True)
-    assert doctor.examine(session.store, session.ledger, session.tracker) == []
+    assert examine(session.store, session.ledger, session.tracker) == []
 
 
 def test_a_trial_that_was_stopped_has_the_energy_of_its_earlier_epochs_too(
@@ -251,7 +252,7 @@ def test_a_study_may_keep_the_best_model_of_a_level(store: Store, open_here: Ope
         leading[dropout] = max(leading.get(dropout, 0.0), result.value)
     assert sum("model" in e.result.hardware for e in session.ledger.entries() if e.result) > 0
     session.mirror.publish(store.root / "reports", {}, finished=True)
-    assert doctor.examine(session.store, session.ledger, session.tracker) == []
+    assert examine(session.store, session.ledger, session.tracker) == []
     chosen = registration.candidate(session.ledger, session.tracker)
     best = max(chosen.winner.trials, key=value_of)
     assert best.result is not None

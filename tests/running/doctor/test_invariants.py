@@ -15,11 +15,11 @@ from mlflow.entities import LoggedModelOutput, ViewType
 from optuna.trial import TrialState, create_trial
 
 from fashion_hpo.running import workers
-from fashion_hpo.running.doctor import REMEDIES, examine
-from fashion_hpo.running.mending import mend, mend_store
+from fashion_hpo.running.doctor.invariants import REMEDIES, examine
+from fashion_hpo.running.doctor.mending import mend, mend_store
+from fashion_hpo.running.doctor.store_invariants import examine_store
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import Session
-from fashion_hpo.running.store_checks import examine_store
 from fashion_hpo.running.trial import close_unfinished
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Attempt, Result

@@ -1,5 +1,5 @@
-"""Put right what `doctor.examine` finds.  Nothing that was computed is deleted: runs and models are
-set aside, files are moved to the store's lost+found.  Doing it again changes nothing."""
+"""Put right what `invariants.examine` finds.  Nothing that was computed is deleted: runs and models
+are set aside, files are moved to the store's lost+found.  Doing it again changes nothing."""
 
 import os
 import sys
@@ -10,8 +10,7 @@ from datetime import datetime
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
-from fashion_hpo.running.doctor import check_trial, examine
-from fashion_hpo.running.evidence import (
+from fashion_hpo.running.doctor.evidence import (
     MODEL,
     SET_ASIDE,
     Evidence,
@@ -22,7 +21,8 @@ from fashion_hpo.running.evidence import (
     part,
     runs_of,
 )
-from fashion_hpo.running.finding import Files, complete_again
+from fashion_hpo.running.doctor.finding import Files, complete_again
+from fashion_hpo.running.doctor.invariants import check_trial, examine
 from fashion_hpo.running.mirror import STATUSES, Mirror
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.stores.layout import Store

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from fashion_hpo.running.evidence import Violation, is_held, local_artifacts, pages
+from fashion_hpo.running.doctor.evidence import Violation, is_held, local_artifacts, pages
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.models import changes
 from fashion_hpo.stores.opening import all_ledgers

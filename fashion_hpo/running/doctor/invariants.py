@@ -17,7 +17,7 @@ from mlflow.entities import LoggedModel, Run
 
 from fashion_hpo.design.config import EPOCH_METRICS, Epoch, TrainConfig
 from fashion_hpo.design.plan import point_id, points
-from fashion_hpo.running.evidence import (
+from fashion_hpo.running.doctor.evidence import (
     FILES,
     MODEL,
     Evidence,
@@ -27,9 +27,9 @@ from fashion_hpo.running.evidence import (
     look,
     part,
 )
+from fashion_hpo.running.doctor.store_invariants import changes_at, versions
 from fashion_hpo.running.mirror import STATUSES
 from fashion_hpo.running.reconcile import DIED
-from fashion_hpo.running.store_checks import changes_at, versions
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger, Result
 from fashion_hpo.stores.tracking import NOTE, TAG, Tracker

@@ -15,10 +15,10 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from fashion_hpo.design.plan import Plan, points
-from fashion_hpo.running import rebuilding
-from fashion_hpo.running.doctor import examine
-from fashion_hpo.running.evidence import Violation
-from fashion_hpo.running.store_checks import examine_store
+from fashion_hpo.running.doctor import rebuilding
+from fashion_hpo.running.doctor.evidence import Violation
+from fashion_hpo.running.doctor.invariants import examine
+from fashion_hpo.running.doctor.store_invariants import examine_store
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.opening import all_ledgers, connect, open_ledger
 from fashion_hpo.stores.relocation import relocate

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fashion_hpo.running.evidence import MODEL, is_alive, is_mirrored, part
-from fashion_hpo.running.finding import Files, complete_again
+from fashion_hpo.running.doctor.evidence import MODEL, is_alive, is_mirrored, part
+from fashion_hpo.running.doctor.finding import Files, complete_again
 from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.running.reconcile import DIED, reconcile
 from fashion_hpo.stores.layout import Store, StoreError

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from fashion_hpo.running.evidence import FILES, MODEL
+from fashion_hpo.running.doctor.evidence import FILES, MODEL
 from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.ledger import Attempt, Result
