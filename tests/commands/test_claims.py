@@ -80,6 +80,7 @@ def test_every_claim_has_its_verdict_figures_and_basis(
     own = list(CLAIMS)
     own.insert(own.index("R2.c") + 1, "R2.c-tuned")
     assert ids == own
+    assert said.index(f"\n{own[-1]}  ") < said.index("\nT.own  "), "other studies' claims come last"
     reproduced = block(said, "R2.a")
     assert reproduced.startswith(f"R2.a  REPRODUCED  {CLAIMS['R2.a'].text}\n")
     assert f"reported  {CLAIMS['R2.a'].figure}\n" in reproduced
