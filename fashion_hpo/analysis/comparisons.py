@@ -16,6 +16,7 @@ from fashion_hpo.analysis.statistics import Estimate, Interval, holm, seeds_to_d
 from fashion_hpo.analysis.verdicts import QUICK
 from fashion_hpo.analysis.wording import Units, seeds, shown
 from fashion_hpo.design.claims import Part
+from fashion_hpo.design.plan import Plan
 from fashion_hpo.design.spec import Level
 
 BETTER, WORSE, SAME, UNDECIDED = "better", "worse", "no difference", "undecided"
@@ -80,6 +81,15 @@ def compare(
     ]
 
 
+def references_of(plan: Plan) -> dict[str, Level]:
+    """What levels are compared with: the base config's own, or where it is no level the first."""
+    own = {name: getattr(plan.base, name) for name in plan.scientific}
+    return {
+        name: own[name] if own[name] in levels else levels[0]
+        for name, levels in plan.scientific.items()
+    }
+
+
 def judge_all(
     estimates: Sequence[Estimate], *, higher: bool = True, delta: float = DELTA
 ) -> list[Judged]:
@@ -130,16 +140,13 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _parts(records: Records, measure: str, higher: bool) -> list[Part]:
-    parts = []
-    for name, levels in records.plan.scientific.items():
-        own = getattr(records.plan.base, name)
-        reference = own if own in levels else levels[0]
-        parts += [
-            Part(measure, "higher" if higher else "lower", contrast=(name, reference, level))
-            for level in levels
-            if level != reference
-        ]
-    return parts
+    references = references_of(records.plan)
+    return [
+        Part(measure, "higher" if higher else "lower", contrast=(name, references[name], level))
+        for name, levels in records.plan.scientific.items()
+        for level in levels
+        if level != references[name]
+    ]
 
 
 def _more_seeds(estimate: Estimate, delta: float, confidence: float) -> int | None:

@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 import plotly.graph_objects as go
 
+from fashion_hpo.analysis.comparisons import references_of
 from fashion_hpo.analysis.estimates import Found, at_level, between, interval_note
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import Interval
@@ -36,14 +37,16 @@ OBJECTIVE = "validation accuracy"
 
 
 def paired_differences(records: Records) -> go.Figure | None:
-    """Each level less the study's first, seed by seed; None where no seed has both.
+    """Each level less the base config's own, seed by seed; None where no seed has both.
 
     Intervals are those of the sentences on the same difference, in points of accuracy.
     """
     levels = by_level(records)
     if len(levels) < 2:
         return None
-    first, *others = levels
+    own = references_of(records.plan)
+    first = next((rows for rows in levels if rows.levels == own), levels[0])
+    others = [rows for rows in levels if rows is not first]
     pairs = [(rows, between(records, "value", first.levels, rows.levels)) for rows in others]
     found = [(rows, gain) for rows, gain in pairs if gain is not None]
     if not found:

@@ -156,6 +156,16 @@ def test_a_seed_that_moves_both_levels_alike_is_no_noise() -> None:
     assert "Differences to dropout 0" in figure.layout.title.text
 
 
+def test_levels_are_held_against_the_base_configs_own_as_in_the_table() -> None:
+    records = studies.design(values=(0.5, 0.0, 0.25))
+    figure = paired_differences(records)
+    assert figure is not None
+    assert "Differences to dropout 0" in figure.layout.title.text
+    assert list(figure.layout.yaxis.ticktext) == ["0.5", "0.25"]
+    assert {each.reference for each in compare(records)} == {0.0}
+    assert records.plan.base.dropout == 0.0
+
+
 def test_seeds_that_one_level_lacks_are_left_out_and_one_seed_has_no_interval() -> None:
     figure = paired_differences(studies.design(outcomes={0: "diverged", 3: "failed"}))
     assert figure is not None
