@@ -10,7 +10,7 @@ from fashion_hpo.analysis.pareto import answer_of_front
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.selection import Finalist, audit, finalists, mean_bias, winner
 from fashion_hpo.analysis.verdicts import judge
-from fashion_hpo.analysis.wording import seeds, shown
+from fashion_hpo.analysis.wording import shown
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.constraints import in_words
 
@@ -115,7 +115,7 @@ def _confirmed(records: Records, best: Finalist) -> list[str]:
     spread = "" if math.isnan(low) else f"95 % interval {low:.2%} to {high:.2%}, "
     found = finalists(records)
     told = [
-        f"Winner: {values}: fresh-seed mean {mean:.2%} ({spread}{seeds(best.seeds)}), search score "
+        f"Winner: {values}: fresh-seed mean {mean:.2%} ({spread}{best.basis}), search score "
         f"{best.score:.2%}: selection bias {100 * best.bias:+.2f} points."
     ]
     if len(found) > 1:

@@ -80,6 +80,17 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
     return image_noise(np.stack(by_seed)) if len({len(each) for each in by_seed}) == 1 else None
 
 
+def noise_of_trials(files: PredictionFiles | None, uids: Sequence[str]) -> ImageNoise | None:
+    """That of the mean accuracy of some trials, one a seed; None unless all kept their logits."""
+    if files is None:
+        return None
+    by_seed = [_weighted(files, correct, [(uid, 1.0)]) for uid in uids]
+    there = [values for values in by_seed if values is not None]
+    if len(there) < len(uids) or len({len(values) for values in there}) != 1:
+        return None
+    return image_noise(np.stack(there))
+
+
 def basis(part: Part, noise: ImageNoise) -> str:
     """Which images an interval has the noise of: `5,000 images`."""
     if part.measure == "generalization_gap":

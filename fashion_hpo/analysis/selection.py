@@ -8,12 +8,16 @@ search minus its mean over seeds that had no part in choosing it.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from fashion_hpo.analysis.images import noise_of_trials
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics import Interval, t_interval
+from fashion_hpo.analysis.statistics import Estimate, Interval
+from fashion_hpo.analysis.wording import seeds
 from fashion_hpo.design.confirmation import SEARCHED_SEED
 
 Config = tuple[Any, ...]  # the values of the searched fields
@@ -28,6 +32,12 @@ class Finalist:
     score: float  # validation accuracy in the search, a share
     fresh: Interval  # mean over fresh seeds, a share, and its 95 % interval
     seeds: int  # of them
+    images: int | None = None  # whose noise is in the interval too, where it is known
+
+    @property
+    def basis(self) -> str:
+        """What the mean and its interval rest on: `2 seeds, 5,000 images`."""
+        return seeds(self.seeds) + (f", {self.images:,} images" if self.images else "")
 
     @property
     def bias(self) -> float:
@@ -55,18 +65,21 @@ def finalists(records: Records) -> list[Finalist]:
     fresh = defaultdict(list)
     for config, row in _by_config(records.confirmation.feasible, records.varied):
         if row["seed_index"] > SEARCHED_SEED:
-            fresh[config].append(float(row["value"]))
+            fresh[config].append((float(row["value"]), str(row.get("uid", ""))))
     found = []
     for config, searched in _best_of_each(records).items():
-        if values := fresh.get(config):
+        if there := fresh.get(config):
             named = {name: searched[name] for name in records.varied}
+            values, uids = zip(*there, strict=True)
+            noise = noise_of_trials(records.confirmation.predictions, uids)
             found.append(
                 Finalist(
                     trial=int(searched["trial"]),
                     values=named,
                     score=float(searched["value"]),
-                    fresh=t_interval(values),
+                    fresh=Estimate(np.array(values), images=noise).interval(),
                     seeds=len(values),
+                    images=None if noise is None else noise.images,
                 )
             )
     return sorted(found, key=lambda each: (-each.seeds, -each.fresh.mean, each.trial))
@@ -84,7 +97,7 @@ def mean_bias(found: list[Finalist]) -> float:
 
     Raises ValueError for none.
     """
-    return t_interval([each.bias for each in found]).mean
+    return fmean(each.bias for each in found)
 
 
 def audit(records: Records) -> Audit | None:

@@ -19,10 +19,11 @@ def finalists_table(records: Records) -> str:
         return ""
     headings = ["trial", *records.varied, "search score", "fresh-seed mean", "seeds", "bias"]
     caption = "The search's best trials, trained again on seeds that it never used; winner first"
+    sources = "seeds and images" if all(each.images for each in found) else "seeds"
     note = (
-        "<p>Bias is the search score minus the fresh-seed mean, in points: how much the score owed "
-        "to luck. The mean that decided is that of the best of a few, and a little too good still."
-        "</p>"
+        f"<p>Intervals (95 %) are from the noise of {sources}. Bias is the search score minus the "
+        "fresh-seed mean, in points: how much the score owed to luck. The mean that decided is "
+        "that of the best of a few, and a little too good still.</p>"
     )
     return table(caption, headings, [_row(each) for each in found]) + note
 

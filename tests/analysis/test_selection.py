@@ -1,6 +1,7 @@
 """The winner is chosen on fresh seeds; what the search said of it is held against that."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.plan import confirmation_plan
 from fashion_hpo.reporting.page_parts import warnings_of
 from fashion_hpo.reporting.selection_figures import budget_curve, finalists_table
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.predictions import PredictionFiles, Predictions
 from tests.analysis.made import records
+from tests.analysis.test_images import keep
 from tests.plans import search
 
 A, B, C, D = (
@@ -54,6 +58,41 @@ def test_the_winner_has_the_highest_mean_over_fresh_seeds() -> None:
     assert first.bias == pytest.approx(0.0)
     assert (second.trial, second.bias) == (1, pytest.approx(0.035))
     assert mean_bias([first, second]) == pytest.approx(0.0175)
+
+
+def on_images(store: Store, *, without: int | None = None) -> Records:
+    """Both seeds of a finalist are right on the same 90 of 100 images."""
+    found = confirmed([(values, seed, 0.9) for values, seed, _ in FRESH])
+    assert found.confirmation is not None
+    labels, hashes = np.zeros(100, np.uint8), {}
+    for number in range(len(FRESH)):
+        guesses = np.where(np.arange(100) // 10 == number // 2, 1, 0)
+        logits = np.eye(10, dtype=np.float16)[guesses]
+        if number != without:
+            hashes[f"uid-{number}"] = keep(store, f"uid-{number}", Predictions(logits, labels))
+    trials = found.confirmation.trials
+    trials = trials.assign(uid=[f"uid-{number}" for number in trials["trial"]])
+    files = PredictionFiles(store, "tiny", "tiny/standard/r1", hashes)
+    return replace(
+        found, confirmation=replace(found.confirmation, trials=trials, predictions=files)
+    )
+
+
+def test_equal_seeds_leave_the_noise_of_the_images(tmp_path: Path) -> None:
+    best = winner(on_images(Store.at(tmp_path)))
+    assert best is not None
+    assert best.basis == "2 seeds, 100 images"
+    assert best.fresh.mean == pytest.approx(0.9)
+    error = np.sqrt(0.9 * 0.1 / 99)  # of a share of 100 images
+    assert best.fresh.high - best.fresh.mean == pytest.approx(1.984 * error, rel=1e-3)
+    told = finalists_table(on_images(Store.at(tmp_path)))
+    assert "noise of seeds and images" in told
+
+
+def test_without_every_seeds_logits_the_seeds_alone_count(tmp_path: Path) -> None:
+    records = on_images(Store.at(tmp_path), without=0)
+    assert [each.basis for each in finalists(records)] == ["2 seeds", "2 seeds, 100 images"]
+    assert "noise of seeds. " in finalists_table(records)
 
 
 def test_a_finalist_that_failed_on_a_seed_comes_last() -> None:
