@@ -7,6 +7,9 @@ three-block CNN, which trains four times slower.  Whatever else is chosen, half 
 mirrored in training, a quarter have a rectangle erased, and labels are smoothed.
 
     python -m fashion_hpo.study best_model
+
+Measured: standard, 1 hour 47 minutes in two workers on two CPU cores that did much else; 94.96 %
+on fresh seeds, 94.11 % on the test images.
 """
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
