@@ -168,7 +168,8 @@ def test_a_network_that_learns_everything_is_kept_whole(hardware: Hardware, tmp_
     state.save(tmp_path / "checkpoint")
     contents = torch.load(tmp_path / "checkpoint", weights_only=True)
     assert list(contents) == [
-        "config", "model", "optimizer", "history", "best_loss", "best_epoch", "best_weights"
+        "config", "model", "optimizer", "history", "joules", "best_loss", "best_epoch",
+        "best_weights",
     ]  # fmt: skip
     assert list(contents["model"]) == list(state.model.state_dict())
 
