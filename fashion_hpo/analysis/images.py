@@ -94,7 +94,7 @@ def noise_of_trials(files: PredictionFiles | None, uids: Sequence[str]) -> Image
 def basis(part: Part, noise: ImageNoise) -> str:
     """Which images an interval has the noise of: `5,000 images`."""
     if part.measure == "generalization_gap":
-        return f"noise of the {noise.images:,} validation images alone"
+        return f"{noise.images:,} images (of validation alone)"
     return f"{noise.images:,} images"
 
 

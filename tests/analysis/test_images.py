@@ -181,9 +181,9 @@ def test_a_gap_carries_the_noise_of_the_validation_images_and_says_so(tmp_path: 
     gap = found_in(records, Part("generalization_gap", "lower", contrast=CONTRAST))
     of_loss = found_in(records).estimate.images
     assert gap.estimate.images == of_loss is not None
-    assert gap.basis == "3 seeds, noise of the 300 validation images alone"
+    assert gap.basis == "3 seeds, 300 images (of validation alone)"
     (verdict,) = judge(replace(records, plan=plan(claim())))
-    assert "3 seeds, noise of the 300 validation images alone; claimed lower" in verdict.sentence
+    assert "3 seeds, 300 images (of validation alone); claimed lower" in verdict.sentence
 
 
 @pytest.mark.parametrize("measure", ["generalization_gap", "val_loss", "val_accuracy"])
