@@ -42,7 +42,7 @@ STUDY = StudySpec(
         defaults=True,
     ),
     budgets={
-        "quick": Budget(epochs=6, train_images=5_000, trials=6, finalists=2, fresh_seeds=1),
+        "quick": Budget(epochs=4, train_images=4_000, trials=5, finalists=2, fresh_seeds=1),
         "standard": Budget(trials=10, finalists=2, fresh_seeds=2),
         "full": Budget(epochs=40, trials=80),
     },
