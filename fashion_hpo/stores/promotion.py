@@ -13,12 +13,16 @@ from fashion_hpo.stores.attempts import Entry
 def chosen(entries: Sequence[Entry], count: int) -> list[Entry]:
     """The best pruned trials by the last value they reported, each point once, best first.
 
-    Of equals the earlier trial leads.  Those that were promoted already are among them.
+    Of equals the point that was tried first leads, whether or not that try died: a kill must not
+    change the choice.  Those that were promoted already are among them.
     """
+    first: dict[str, int] = {}
+    for entry in entries:
+        first.setdefault(entry.attempt.point, entry.attempt.number)
     searched = [entry for entry in entries if _is_final(entry) and not entry.attempt.promoted]
     ended = {entry.attempt.point for entry in searched if not _is_pruned(entry)}
     pruned = [e for e in searched if _is_pruned(e) and e.attempt.point not in ended]
-    ranked = sorted(pruned, key=lambda entry: (-_last_value(entry), entry.attempt.number))
+    ranked = sorted(pruned, key=lambda entry: (-_last_value(entry), first[entry.attempt.point]))
     by_point: dict[str, Entry] = {}
     for entry in ranked:
         by_point.setdefault(entry.attempt.point, entry)

@@ -64,6 +64,17 @@ def test_every_trial_ends_after_its_first_epoch_and_the_best_go_on(store: Store)
     assert best.attempt == second
 
 
+def test_of_equals_the_point_tried_first_leads_also_if_that_try_died(store: Store) -> None:
+    ledger = opened(store, pruning(resume_pruned=1, trials=2))
+    died = claimed(ledger)
+    ledger.close(died, Result("died"))
+    ledger.requeue(died)
+    for _ in range(2):
+        ledger.close(claimed(ledger), pruned(0.7))
+    assert ledger.promote() == 1
+    assert claimed(ledger).point == died.point
+
+
 def test_a_trial_of_one_epoch_in_all_is_not_pruned(store: Store) -> None:
     ledger = opened(store, pruning(base=TINY.replace(epochs=1)))
     assert not ledger.report(claimed(ledger), 1, 0.5)
