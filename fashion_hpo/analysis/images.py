@@ -64,7 +64,7 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
     assert effect.shares is not None
     behind, foreign = _behind(records, part), _foreign(records, part)
     used = [(cells.levels[place], effect.shares[place]) for place in np.flatnonzero(effect.shares)]
-    by_seed = []
+    by_seed: list[np.ndarray | None] = []
     for seed in effect.seeds:
         trials = []
         for cell, share in used:
@@ -73,22 +73,15 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
             trials += [(uid, share * weight / whole) for uid, weight in there]
         if any(uid in foreign for uid, _ in trials):
             return None
-        values = _weighted(records.predictions, PER_IMAGE[part.measure], trials)
-        if values is None:
-            return None
-        by_seed.append(values)
-    return image_noise(np.stack(by_seed)) if len({len(each) for each in by_seed}) == 1 else None
+        by_seed.append(_weighted(records.predictions, PER_IMAGE[part.measure], trials))
+    return _noise(by_seed)
 
 
 def noise_of_trials(files: PredictionFiles | None, uids: Sequence[str]) -> ImageNoise | None:
     """That of the mean accuracy of some trials, one a seed; None unless all kept their logits."""
     if files is None:
         return None
-    by_seed = [_weighted(files, correct, [(uid, 1.0)]) for uid in uids]
-    there = [values for values in by_seed if values is not None]
-    if len(there) < len(uids) or len({len(values) for values in there}) != 1:
-        return None
-    return image_noise(np.stack(there))
+    return _noise([_weighted(files, correct, [(uid, 1.0)]) for uid in uids])
 
 
 def basis(part: Part, noise: ImageNoise) -> str:
@@ -126,6 +119,14 @@ def _foreign(records: Records, part: Part) -> set[str]:
     if "kept_epoch" not in trials:
         return set(trials["uid"])
     return set(trials["uid"][trials["kept_epoch"] != trials["epochs_done"]])
+
+
+def _noise(by_seed: Sequence[np.ndarray | None]) -> ImageNoise | None:
+    """None unless every seed has its values, of the same images."""
+    there = [values for values in by_seed if values is not None]
+    if len(there) < len(by_seed) or len({len(values) for values in there}) != 1:
+        return None
+    return image_noise(np.stack(there))
 
 
 def _weighted(

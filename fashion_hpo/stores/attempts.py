@@ -83,6 +83,11 @@ def is_promoted(trial: FrozenTrial) -> bool:
     return bool(trial.user_attrs.get("promoted", False))
 
 
+def goal_of(trial: FrozenTrial) -> tuple[str | None, bool]:
+    """A trial's `Attempt.goal`; without a point for one that was never described."""
+    return trial.user_attrs.get("point"), is_promoted(trial)
+
+
 def closed_without_outcome(trial: FrozenTrial) -> bool:
     """Whether a trial died or was stopped, after which its point is tried again."""
     result = trial.user_attrs.get("result") or {}

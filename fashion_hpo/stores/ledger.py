@@ -34,6 +34,7 @@ from fashion_hpo.stores.attempts import Result as Result
 from fashion_hpo.stores.attempts import (
     attributes,
     closed_without_outcome,
+    goal_of,
     has_point,
     is_promoted,
 )
@@ -161,7 +162,7 @@ class Ledger:
 
     def requeue(self, attempt: Attempt) -> None:
         """Let the point of an attempt without outcome wait again, unless it does or ran already."""
-        same = [trial for trial in self._trials() if _goal(trial) == attempt.goal]
+        same = [trial for trial in self._trials() if goal_of(trial) == attempt.goal]
         if all(closed_without_outcome(trial) for trial in same):
             old = next(trial for trial in same if trial.number == attempt.number)
             self._add(attempt, old.params, old.distributions, attempt.attempt + 1)
@@ -313,7 +314,7 @@ class Ledger:
         """Whether a trial before this one stands for the same point."""
         return any(
             other.number < trial.number
-            and _goal(other) == _goal(trial)
+            and goal_of(other) == goal_of(trial)
             and not closed_without_outcome(other)
             for other in self._trials()
         )
@@ -390,10 +391,6 @@ class Ledger:
         kept = trial.user_attrs.get("result")
         result = Result(**kept) if kept else None
         return Entry(self._attempt(trial), trial.state.name, result, trial.user_attrs.get("lease"))
-
-
-def _goal(trial: FrozenTrial) -> tuple[str | None, bool]:
-    return trial.user_attrs.get("point"), is_promoted(trial)
 
 
 def _value(entry: Entry) -> float:
