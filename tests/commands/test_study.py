@@ -36,6 +36,13 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+def there(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Work in a folder whose study tiny_search is this text."""
+    (folder / "studies").mkdir()
+    (folder / "studies" / "tiny_search.py").write_text(text)
+    monkeypatch.chdir(folder)
+
+
 @pytest.mark.parametrize("count", ["0", "-1", "x", "1.5", "", "Auto", "two\nlines"])
 def test_a_number_of_workers_that_is_none_is_refused_in_one_sentence(
     count: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -84,9 +91,7 @@ def test_the_same_command_goes_on_from_a_search_to_its_confirmation(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "studies").mkdir()
-    (tmp_path / "studies" / "tiny_search.py").write_text(SEARCH)
-    monkeypatch.chdir(tmp_path)
+    there(tmp_path, monkeypatch, SEARCH)
     at = ["tiny_search", "--store", str(store.root)]
     command = [*at, "--device", "cpu", "--data", str(real_data)]
     assert study.main([*command, "--max-trials", "3"]) == command_line.HALTED
@@ -117,9 +122,7 @@ def test_pruned_trials_go_on_by_themselves_and_more_of_a_finished_search(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "studies").mkdir()
-    (tmp_path / "studies" / "tiny_search.py").write_text(PRUNED)
-    monkeypatch.chdir(tmp_path)
+    there(tmp_path, monkeypatch, PRUNED)
     at = ["tiny_search", "--store", str(store.root), "--device", "cpu", "--data", str(real_data)]
     assert study.main([*at, "--max-trials", "2"]) == command_line.HALTED
     said = capsys.readouterr().out
