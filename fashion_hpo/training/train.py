@@ -118,7 +118,7 @@ def _batches(
     mixing = augment.Mixing(config, len(images), len(orders), number)
     for at, order in enumerate(orders):
         chosen, rows = order.to(hardware.device), order.numpy()
-        raw = images.images[chosen]
+        raw = images.images.index_select(0, chosen)
         for step in steps:
             raw = step(raw, rows)
         pixels = normalise(raw, config.pixel_range, hardware)

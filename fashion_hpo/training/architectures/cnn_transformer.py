@@ -8,6 +8,7 @@ image into 7x7 overlapping pieces, two encoder layers mix them, and a linear hea
 from torch import nn
 
 from fashion_hpo.training.architectures.pooled_vit import PooledTransformer
+from fashion_hpo.training.architectures.pooling import MaxPool2x2
 from fashion_hpo.training.architectures.transformer import EncoderLayer, Tokens
 
 
@@ -22,8 +23,8 @@ def cnn_transformer(
     """conv c, pool, conv 2c, pool; `depth` layers over 49 tokens of width 2c."""
     width = 2 * channels
     convolutions = nn.Sequential(
-        nn.Conv2d(1, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.MaxPool2d(2), nn.ReLU(),
-        nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(1, channels, 3, padding=1), nn.BatchNorm2d(channels), MaxPool2x2(), nn.ReLU(),
+        nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), MaxPool2x2(), nn.ReLU(),
         Tokens(),
     )  # fmt: skip
     layers = [EncoderLayer(width, heads, mlp_ratio, dropout) for _ in range(depth)]

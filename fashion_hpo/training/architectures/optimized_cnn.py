@@ -10,6 +10,8 @@ information, so dropping single ones hides little, and their masks took a quarte
 
 from torch import nn
 
+from fashion_hpo.training.architectures.pooling import MaxPool2x2
+
 
 def optimized_cnn(*, dropout: float = 0.0, channels: int = 32, hidden: int = 256) -> nn.Sequential:
     """Blocks of conv, batch norm, ReLU, (pool,) dropout with c, 2c, 4c, 4c channels; fc; fc 10."""
@@ -30,5 +32,5 @@ def _block(inputs: int, outputs: int, kernel: int, dropout: float, pool: bool) -
         nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),  # the norm has one
     ]
     if pool:
-        layers.append(nn.MaxPool2d(2))  # before the norm, which then has a quarter to do
+        layers.append(MaxPool2x2())  # before the norm, which then has a quarter to do
     return [*layers, nn.BatchNorm2d(outputs), nn.ReLU(), nn.Dropout2d(dropout)]

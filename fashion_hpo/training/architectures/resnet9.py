@@ -10,6 +10,8 @@ do.
 
 from torch import Tensor, nn
 
+from fashion_hpo.training.architectures.pooling import MaxPool2x2
+
 
 def resnet9(*, dropout: float = 0.0, channels: int = 24) -> nn.Sequential:
     """conv c; conv 2c, pool, pair; conv 4c, pool; conv 8c, pool, pair; highest value; fc 10."""
@@ -41,5 +43,5 @@ class ResidualPair(nn.Module):
 def _convolution(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)]
     if pool:
-        layers.append(nn.MaxPool2d(2))
+        layers.append(MaxPool2x2())
     return nn.Sequential(*layers, nn.BatchNorm2d(outputs), nn.ReLU())

@@ -7,6 +7,8 @@ all four off.
 
 from torch import nn
 
+from fashion_hpo.training.architectures.pooling import MaxPool2x2
+
 
 def three_block_cnn(
     *, dropout: float = 0.0, channels: int = 64, hidden: int = 128
@@ -17,7 +19,7 @@ def three_block_cnn(
     for block, share in enumerate((0.4, 0.6, 0.8)):
         layers += [
             nn.Conv2d(widths[block], widths[block + 1], 3, padding=1), nn.ReLU(),
-            nn.BatchNorm2d(widths[block + 1]), nn.MaxPool2d(2), nn.Dropout(share * dropout),
+            nn.BatchNorm2d(widths[block + 1]), MaxPool2x2(), nn.Dropout(share * dropout),
         ]  # fmt: skip
     return nn.Sequential(
         *layers,

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
+from fashion_hpo.training.architectures.pooling import MaxPool2x2
+
 
 def vgg8(*, dropout: float = 0.0, channels: int = 32, hidden: int = 4096) -> nn.Sequential:
     """Five convolutions of c, c, 2c, 2c, 4c channels; fc hidden twice; fc 10."""
@@ -54,7 +56,7 @@ def _vgg(
         layers += _plain(inputs, outputs) if number == 1 else convolution(inputs, outputs)
         layers.append(nn.BatchNorm2d(outputs))
         if number in pooled:
-            layers.append(nn.MaxPool2d(2))
+            layers.append(MaxPool2x2())
         layers.append(nn.ReLU())
     return nn.Sequential(
         *layers,
