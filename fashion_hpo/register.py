@@ -188,7 +188,8 @@ def _retrained(
     from fashion_hpo.running.retraining import retrain
     from fashion_hpo.training import devices
 
-    hardware = devices.choose(args.device, chosen.attempt.config.precision, chosen.ledger.threads)
+    ledger, config = chosen.ledger, chosen.attempt.config
+    hardware = devices.choose(args.device, ledger.precision, ledger.threads).at(config)
     training = retrain(chosen, store, tracker, splits, hardware)
     while True:
         try:

@@ -26,7 +26,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.training.data import load_or_download
     from fashion_hpo.training.train import train
 
-    hardware = devices.choose(args.device, config.precision)
+    hardware = devices.choose(args.device).at(config)
     network = build_for(config)
     splits = load_or_download(args.data)
     print(

@@ -27,7 +27,7 @@ def open_confirmation(
 ) -> Session | None:
     """The session in which a finished search is confirmed; None if there is nothing to confirm.
 
-    Trials have the search's threads.  Raises what `open_session` does.
+    Trials have the search's threads and precision.  Raises what `open_session` does.
     """
     plan = plan_of(search.ledger)
     if plan is None:
@@ -38,6 +38,7 @@ def open_confirmation(
         data=data,
         device=device,
         threads=search.ledger.threads,
+        precision=search.ledger.precision,
         splits=search.splits,
     )
     return replace(opened, signals=search.signals)

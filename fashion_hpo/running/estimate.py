@@ -53,7 +53,7 @@ def _epoch_seconds(config: TrainConfig, splits: SearchSplits, hardware: Hardware
         batch_size=min(config.batch_size, images),
     )
     few = replace(splits, val=splits.val.first(images))
-    *_, last = train(short, build_for(short), few, hardware)
+    *_, last = train(short, build_for(short), few, hardware.at(short))
     evaluation = (last.seconds - images / last.images_per_second) / (2 * images)
     evaluated = len(splits.val) + min(TRAIN_EVAL_IMAGES, config.train_images)
     return config.train_images / last.images_per_second + evaluated * evaluation

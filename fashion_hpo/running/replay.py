@@ -86,7 +86,7 @@ def hardware_of(logged: Logged, device: str | None) -> Hardware:
     """
     told, config = logged.hardware, logged.entry.attempt.config
     threads = int(told["threads"])
-    found = devices.choose(device or told["device"], config.precision, threads)
+    found = devices.choose(device or told["device"], threads=threads).at(config)
     if found.device_type != told["device"].partition(":")[0]:
         return found
     pieces = told.get("micro_batch")

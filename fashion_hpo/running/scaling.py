@@ -76,7 +76,7 @@ def _train(config: TrainConfig, images: int, threads: int, together: bool) -> fl
     assert _splits is not None
     size = max(config.batch_size, images)
     short = config.replace(epochs=1, train_images=size)
-    hardware = devices.choose("cpu", config.precision, threads)
+    hardware = devices.choose("cpu", threads=threads).at(config)
     network = build_for(short)
     if together:
         _barrier.wait()

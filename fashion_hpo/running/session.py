@@ -1,6 +1,6 @@
 """What a study needs to run here: stores, images and hardware, opened and checked together."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fashion_hpo.design.constraints import OF_NETWORKS
@@ -41,22 +41,31 @@ def open_session(
     device: str = "auto",
     revise: bool = False,
     threads: int | None = None,
+    precision: str | None = None,
     worker: int = 0,
     splits: SearchSplits | None = None,
 ) -> Session:
-    """Open all a plan needs; `threads` are a new ledger's for each trial, others have theirs.
+    """Open all a plan needs.
 
-    Raises ValueError, before anything is written, for an architecture that is not there, missing or
-    broken data, an absent device or a store of another spec.
+    `threads` and `precision`, or what the hardware does best, are a new ledger's, for all its
+    trials; one that is there has its own.  Raises ValueError, before anything is written, for an
+    architecture that is not there, missing or broken data, an absent device or a store of another
+    spec.
     """
     check_architectures(plan)
-    hardware = devices.choose(device, plan.base.precision, threads)
+    hardware = devices.choose(device, precision or plan.base.precision, threads)
     splits = splits or load_or_download(data)
     ledger = open_ledger(
-        store, plan, splits.data_hash, threads=hardware.threads, revise=revise, worker=worker
+        store,
+        plan,
+        splits.data_hash,
+        threads=hardware.threads,
+        precision=hardware.precision,
+        revise=revise,
+        worker=worker,
     )
     mirror = Mirror(store, ledger, Tracker(store, plan.name))
-    hardware = replace(hardware, threads=ledger.threads)
+    hardware = devices.choose(device, ledger.precision, ledger.threads)
     mirror.open_study_run(hardware)
     return Session(store, ledger, mirror, splits, hardware)
 

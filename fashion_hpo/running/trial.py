@@ -37,7 +37,7 @@ def run_trial(session: Session, attempt: Attempt) -> Generator[Epoch, None, Resu
     large for the memory is tried again in smaller pieces, once.  Raises Stopped, with nothing half
     done, if a signal came while training, and what the stores raise.
     """
-    hardware = session.hardware.at(attempt.config.precision)
+    hardware = session.hardware.at(attempt.config)
     session.mirror.begin(attempt, hardware)
     try:
         result = yield from _way(attempt)(session, attempt, hardware)

@@ -88,6 +88,14 @@ class Ledger:
         """Threads of every trial: sums in another order would round differently."""
         return int(self.attributes["threads"])
 
+    @property
+    def precision(self) -> str:
+        """Of every trial whose config leaves it to the hardware; not all hardware has the same.
+
+        Ledgers from before it was kept are float32.
+        """
+        return str(self.attributes.get("precision", "fp32"))
+
     def entries(self) -> list[Entry]:
         """Every trial, in order."""
         return [self._entry(trial) for trial in self._trials()]

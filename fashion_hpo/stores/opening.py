@@ -46,12 +46,14 @@ def open_ledger(
     data_hash: str,
     *,
     threads: int,
+    precision: str = "fp32",
     revise: bool = False,
     worker: int = 0,
 ) -> Ledger:
     """Create the plan's ledger, or verify and extend the one there is.
 
-    Raises StoreError if a ledger of another spec or other data is there, naming the differences.
+    A new one keeps `threads` and `precision` for all its trials, wherever they run.  Raises
+    StoreError if a ledger of another spec or other data is there, naming the differences.
     """
     with store.lock("databases"):
         check_ledger(store)  # names an address that is wrong, which taking its lock does not
@@ -72,7 +74,7 @@ def open_ledger(
             sys.audit("fashion_hpo.write", "ledger created")
         study = _load(storage, name, plan)
         if LAST_DESCRIBED not in study.user_attrs:
-            _describe(study, plan, data_hash, threads)
+            _describe(study, plan, data_hash, threads, precision)
         plan = _extended(study, plan, data_hash)
     return Ledger(study, storage, plan, _leases(store, storage), worker)
 
@@ -263,7 +265,9 @@ def _leases(store: Store, storage: RDBStorage) -> Leases | None:
     return None if store.storage is None else Leases(store, storage)
 
 
-def _describe(study: optuna.Study, plan: Plan, data_hash: str, threads: int) -> None:
+def _describe(
+    study: optuna.Study, plan: Plan, data_hash: str, threads: int, precision: str
+) -> None:
     identity = plan.identity()
     kept = {
         "uid": uuid.uuid4().hex[:12],
@@ -272,6 +276,7 @@ def _describe(study: optuna.Study, plan: Plan, data_hash: str, threads: int) -> 
         "question": plan.question,
         "data_hash": data_hash,
         "threads": threads,
+        "precision": precision,
         LAST_DESCRIBED: plan.extent(),
     }
     there = study.user_attrs  # some, if its maker died here

@@ -3,16 +3,20 @@
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import get_args
 
 import torch
 
-from fashion_hpo.design.config import Precision
+from fashion_hpo.design.config import Precision, TrainConfig
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+SLOW_IN_BF16_ON_CPU = frozenset({"mobilenet_v2"})
+"""Backward passes of strided depthwise convolutions have no fast bfloat16 kernel in oneDNN: 0.4
+times as fast as in float32, where all other networks gain (two cores of an AMD EPYC, Zen 5)."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,13 @@ class Hardware:
         None  # images that pass at once, where a batch is more than memory has
     )
 
-    def at(self, precision: str) -> "Hardware":
-        """The same at a config's precision; auto leaves it."""
-        return self if precision == "auto" else replace(self, precision=precision)
+    def at(self, config: TrainConfig) -> "Hardware":
+        """The same at a config's precision; auto leaves it, but for networks it would slow."""
+        slow = self.device_type == "cpu" and config.architecture in SLOW_IN_BF16_ON_CPU
+        automatic = "fp32" if slow else self.precision
+        return replace(
+            self, precision=automatic if config.precision == "auto" else config.precision
+        )
 
     def describe(self) -> dict[str, str]:
         """The fields, the device's name and torch's version as text, for a run's tags."""
@@ -88,7 +96,9 @@ def device_name(device: str) -> str:
     """The accelerator's or the processor's name."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
-    return f"{device} ({torch.backends.cpu.get_cpu_capability()})"
+    processor = torch.cpu.get_capabilities().get("cpu_name")  # not known everywhere
+    known = (processor, torch.backends.cpu.get_cpu_capability())
+    return f"{device} ({', '.join(str(part) for part in known if part)})"
 
 
 def _find(device: str) -> str:
@@ -111,7 +121,16 @@ def _mps_is_available() -> bool:
 def _has_fast_bf16(kind: str) -> bool:
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return kind == "cpu" and bool(torch.cpu._is_amx_tile_supported())
+    return kind == "cpu" and _cpu_gains_by_bf16(torch.cpu.get_capabilities())
+
+
+def _cpu_gains_by_bf16(found: Mapping[str, object]) -> bool:
+    """AMX does; AVX512-BF16 on AMD, which has twice as many products a cycle as in float32.
+
+    Intel's cores have AVX512-BF16 on half of their units, and gain nothing.
+    """
+    amd = str(found.get("cpu_name", "")).startswith("AMD")
+    return bool(found.get("amx_bf16")) or bool(found.get("avx512_bf16") and amd)
 
 
 def _keep_freed_memory() -> None:

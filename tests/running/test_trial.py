@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.running import registration, workers
 from fashion_hpo.running.doctor.invariants import examine
-from fashion_hpo.running.session import Session
+from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.running.trial import close_unfinished, run_trial
 from fashion_hpo.running.winner import value_of
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training import energy, packaging
+from fashion_hpo.training.data import SearchSplits
 from tests.plans import TINY, design, search
 from tests.running.conftest import OpenSession
 
@@ -86,6 +88,16 @@ def metered(monkeypatch: pytest.MonkeyPatch) -> None:
         return energy.Reading({"package": energy.Counter(next(taken), 1e9)}, 0.0)
 
     monkeypatch.setattr(energy, "read", reading)
+
+
+def test_a_study_keeps_its_precision_on_other_hardware(store: Store, splits: SearchSplits) -> None:
+    plan = design(base=TINY.replace(precision="auto"))
+    opened = partial(open_session, store, plan, device="cpu", splits=splits)
+    opened(precision="bf16")
+    session = opened(precision="fp32")
+    list(workers.work(session, max_trials=1))
+    (run,) = trial_runs(session)
+    assert run.data.tags["fashion_hpo.precision"] == "bf16"
 
 
 @pytest.mark.parametrize("architecture", [TINY.architecture, "mlp"])

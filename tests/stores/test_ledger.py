@@ -161,6 +161,14 @@ def test_the_thread_count_is_the_first_workers(store: Store) -> None:
     assert open_ledger(store, design(), "data", threads=8).threads == 3
 
 
+def test_the_precision_is_the_first_workers_and_of_old_ledgers_float32(store: Store) -> None:
+    open_ledger(store, design(), "data", threads=1, precision="bf16")
+    assert open_ledger(store, design(), "data", threads=1, precision="fp32").precision == "bf16"
+    old = opened(store, search())
+    old.attributes = {name: kept for name, kept in old.attributes.items() if name != "precision"}
+    assert old.precision == "fp32"
+
+
 def test_budgets_have_ledgers_of_their_own(store: Store) -> None:
     opened(store, design(budget="quick"))
     assert read_ledger(store, design(budget="standard")) is None

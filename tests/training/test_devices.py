@@ -1,10 +1,13 @@
 import os
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
+from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.training import devices
+from fashion_hpo.training.architectures import CATALOGUE
 from fashion_hpo.training.devices import Hardware
 
 
@@ -29,6 +32,36 @@ def test_a_precision_asked_for_is_taken(precision: str) -> None:
     with hardware.autocast():
         dtype = layer(torch.zeros(2, 4)).dtype
     assert dtype == {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+
+
+def test_a_config_that_names_its_precision_has_it(hardware: Hardware) -> None:
+    config = TrainConfig(architecture="mobilenet_v2")
+    for precision in ("fp32", "bf16"):
+        assert hardware.at(config.replace(precision=precision)).precision == precision
+
+
+def test_on_a_cpu_bfloat16_is_not_chosen_for_networks_that_it_slows(hardware: Hardware) -> None:
+    assert set(CATALOGUE) > devices.SLOW_IN_BF16_ON_CPU
+    slow, quick = TrainConfig(architecture="mobilenet_v2"), TrainConfig(architecture="cnn")
+    fast = replace(hardware, precision="bf16")
+    assert (fast.at(slow).precision, fast.at(quick).precision) == ("fp32", "bf16")
+    assert replace(fast, device="cuda").at(slow).precision == "bf16"
+    assert hardware.at(quick) == hardware
+
+
+@pytest.mark.parametrize(
+    ("found", "gains"),
+    [
+        ({}, False),
+        ({"architecture": "aarch64", "sve": True}, False),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True, "amx_bf16": False}, True),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, False),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, True),
+    ],
+)
+def test_processors_that_gain_by_bfloat16(found: dict[str, object], gains: bool) -> None:
+    assert devices._cpu_gains_by_bf16(found) == gains
 
 
 ABSENT = [
