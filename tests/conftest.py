@@ -19,6 +19,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--faults", choices=("some", "all"), default="some", help="how many")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no process of pytest is left alone with it."""
+    items.sort(key=lambda item: item.path.stem != "test_end_to_end")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Networks this small are slower on several threads, most of all on a busy machine."""

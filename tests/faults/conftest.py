@@ -1,9 +1,11 @@
 """One laboratory for all faults, and the line that counts them."""
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -12,8 +14,10 @@ from tests.faults.lab import Lab
 HERE = Path(__file__).parent
 STARTING_STUDIES = ("test_failures", "test_signals", "test_stores")
 PART = 3
-KEY = pytest.StashKey[Lab]()
+LAB = pytest.StashKey[Lab]()
 CONTROL = pytest.StashKey[list[str]]()
+COUNTED = pytest.StashKey[Counter[str]]()
+LOST = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +30,7 @@ def lab(fresh_databases: Path, pytestconfig: pytest.Config) -> Iterator[Lab]:
         ignore_cleanup_errors=True,
     ) as folder:
         made = Lab(fresh_databases, Path(folder))
-        pytestconfig.stash[KEY] = made
+        pytestconfig.stash[LAB] = made
         yield made
 
 
@@ -53,16 +57,44 @@ def _spread(cases: list[pytest.Item]) -> list[pytest.Item]:
     return cases if len(cases) <= PART else cases[:: -(-len(cases) // PART)]
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Sum up; one of several pytest-xdist processes tells the one that started it."""
+    lab = session.config.stash.get(LAB, None)
+    if lab is None:
+        return
+    control = session.config.stash.get(CONTROL, [])
+    output = getattr(session.config, "workeroutput", None)
+    if output is None:
+        _add(session.config, lab.injected, lab.lost, [])
+    else:
+        output["faults"] = (dict(lab.injected), lab.lost, control)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take in what one process has told."""
+    if "faults" in getattr(node, "workeroutput", {}):
+        _add(node.config, *node.workeroutput["faults"])
+
+
+def _add(
+    config: pytest.Config, injected: Mapping[str, int], lost: list[str], control: list[str]
+) -> None:
+    config.stash.setdefault(COUNTED, Counter()).update(injected)
+    config.stash.setdefault(LOST, []).extend(lost)
+    config.stash.setdefault(CONTROL, []).extend(control)
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    lab = config.stash.get(KEY, None)
-    if lab is None:
+    counted = config.stash.get(COUNTED, None)
+    if counted is None:
         return
     terminalreporter.section("faults")
-    for kind, count in sorted(lab.injected.items()):
+    for kind, count in sorted(counted.items()):
         terminalreporter.line(f"{count:6}  {kind}")
     for failure in config.stash.get(CONTROL, []):
         terminalreporter.line(f"control (the naive loop): {failure}")
-    total = sum(lab.injected.values())
-    terminalreporter.line(f"{total} faults injected, {len(lab.lost)} lost")
+    lost = len(config.stash.get(LOST, []))
+    terminalreporter.line(f"{counted.total()} faults injected, {lost} lost")

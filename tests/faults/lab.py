@@ -1,7 +1,6 @@
 """Where faults are injected: stores, processes, the invariants, and the count of it all."""
 
 import multiprocessing
-import os
 import random
 import shutil
 import signal
@@ -28,6 +27,7 @@ from tests.faults.child import Fault, Moment
 
 Curves = dict[str, list[float]]
 Case = TypeVar("Case")
+AT_ONCE = 2  # of each process of pytest
 RUN_SECONDS = 120.0  # for a study of a few seconds: past that it hangs
 
 
@@ -65,7 +65,7 @@ class Lab:
         self._folder = folder
         self._stores = 0
         self._lock = threading.Lock()
-        multiprocessing.set_forkserver_preload(["tests.faults.child", "tests.faults.lab"])
+        multiprocessing.set_forkserver_preload(["tests.faults.warm", "tests.faults.lab"])
         self._undisturbed: dict[str, Curves] = {}
 
     def store(self, *, fresh: bool = False) -> Store:
@@ -80,8 +80,8 @@ class Lab:
         return Store.at(root)
 
     def each(self, cases: Iterable[Case], try_out: Callable[[Case], object]) -> None:
-        """Try out cases that have stores of their own, as many at once as there are cores."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        """Try out cases that have stores of their own, a few at once."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(try_out, cases))
 
     def inject(self, kind: str, times: int = 1) -> None:

@@ -65,7 +65,7 @@ def test_a_network_too_large_for_the_memory_is_trained_in_pieces(lab: Lab) -> No
     )  # fmt: skip
     plan = design(base=large, seeds=1, scientific={"dropout": (0.0,)}, claims=[])
     store = lab.store()
-    assert lab.run(store, plan, partial(child.with_memory_left, 450)) == 0
+    assert lab.run(store, plan, partial(child.with_memory_left, 375)) == 0
     lab.inject("a network too large for the memory")
     (result,) = results(lab.check(store, plan, same=False))
     assert result.outcome == "complete", result.reason
