@@ -23,6 +23,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     command_line.add_data(made)
     made.add_argument("--repeats", type=command_line.positive, default=5, metavar="N")
     made.add_argument(
+        "--images",
+        type=command_line.positive,
+        default=12_800,
+        metavar="N",
+        help="that `trainer` trains on in each repeat; default: 12800",
+    )
+    made.add_argument(
         "--epochs",
         type=command_line.positive,
         default=8,
@@ -86,7 +93,7 @@ def _trainer(args: argparse.Namespace) -> int:
         f"{hardware.describe()['device_name']}, {torch_threads}; cnn, batch 128, medians of "
         f"{args.repeats} interleaved repeats after a warm-up"
     )
-    speed = benchmarks.trainer_speed(args.data, hardware, args.repeats)
+    speed = benchmarks.trainer_speed(args.data, hardware, args.repeats, args.images)
     rows = {
         "this trainer": speed.ours,
         "DataLoader over Pillow images": speed.usual,

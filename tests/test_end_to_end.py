@@ -25,7 +25,7 @@ SMALL = ["--set", "epochs=2", "--set", "train_images=2000"]
 REDUCED = {
     "study": SMALL,
     "train": ["--set", "train_images=1000"],
-    "bench": ["--repeats", "1", "--epochs", "1"],
+    "bench": ["--repeats", "1", "--images", "1280", "--epochs", "1"],
 }
 UNTIL_STOPPED = ("fashion_hpo.ui", "fashion_hpo.serve")  # they have tests of their own
 SERVED_WITHIN_SECONDS = 60

@@ -83,19 +83,20 @@ class TrialCost:
         return self.whole - self.training - self.export
 
 
-def trainer_speed(data: Path | None, hardware: Hardware, repeats: int) -> TrainerSpeed:
+def trainer_speed(data: Path | None, hardware: Hardware, repeats: int, images: int) -> TrainerSpeed:
     """Train the plain CNN at batch 128 both ways, in turn, after one pass of each to warm up.
 
-    The usual loop has a process of its own, which our trainer's memory settings do not speed up.
+    Ours has so many `images` in a pass, the slower usual loop half of them.  The usual loop has a
+    process of its own, which our trainer's memory settings do not speed up.
     """
     splits = load_or_download(data)
-    config = TrainConfig(architecture="cnn", pixel_range="symmetric", train_images=12_800, epochs=1)
+    config = TrainConfig(architecture="cnn", pixel_range="symmetric", train_images=images, epochs=1)
     speed = TrainerSpeed([], [], [])
     with ProcessPoolExecutor(1, get_context("spawn")) as apart:
         for repeat in range(repeats + 1):
             ours = _ours(config, splits, hardware)
-            usual = apart.submit(usual_loop, data, hardware.device, 0).result()
-            workers = apart.submit(usual_loop, data, hardware.device, 2).result()
+            usual = apart.submit(usual_loop, data, hardware.device, 0, images // 2).result()
+            workers = apart.submit(usual_loop, data, hardware.device, 2, images // 2).result()
             if repeat:
                 speed.ours.append(ours)
                 speed.usual.append(usual)
@@ -201,10 +202,10 @@ def _ours(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> floa
     return epoch.images_per_second
 
 
-def usual_loop(data: Path | None, device: str, workers: int, batch_size: int = 128) -> float:
+def usual_loop(data: Path | None, device: str, workers: int, images: int) -> float:
     """Images a second of report R0's own way: a DataLoader over Pillow images, float32, its
     network in its order of layers, the loss read at every step."""
-    split = _loaded(data).train.first(6_400)
+    split = _loaded(data).train.first(images)
     model = nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1),
         nn.ReLU(),
@@ -219,12 +220,12 @@ def usual_loop(data: Path | None, device: str, workers: int, batch_size: int = 1
     ).to(device)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     loss_function = nn.CrossEntropyLoss()
-    loader = DataLoader(PillowImages(split), batch_size, shuffle=True, num_workers=workers)
+    loader = DataLoader(PillowImages(split), 128, shuffle=True, num_workers=workers)
     running = 0.0
     began = time.perf_counter()
-    for images, labels in loader:
+    for pixels, labels in loader:
         optimizer.zero_grad()
-        loss = loss_function(model(images.to(device)), labels.to(device))
+        loss = loss_function(model(pixels.to(device)), labels.to(device))
         loss.backward()
         optimizer.step()
         running += loss.item()
