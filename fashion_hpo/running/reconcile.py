@@ -39,10 +39,10 @@ def _close(mirror: Mirror, entry: Entry) -> Iterator[str]:
         return
     lock = mirror.store.trial_lock(attempt.uid)
     try:
-        lock.acquire(blocking=False)
+        held = lock.acquire(blocking=False)
     except Timeout:
         return  # alive, in another process
-    with lock:
+    with held:  # `with lock` would take it a second time, and give back only that
         entry = mirror.ledger.entry(attempt.number)  # it may have ended in the meantime
         result = entry.result or DIED
         if entry.state == "RUNNING":
