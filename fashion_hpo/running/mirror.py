@@ -19,6 +19,7 @@ from fashion_hpo.design.config import Epoch
 from fashion_hpo.stores.layout import Store, without_password
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.models import hashes_in
+from fashion_hpo.stores.schema import alone
 from fashion_hpo.stores.tracking import Tracker, is_away
 from fashion_hpo.training.devices import Hardware
 
@@ -110,7 +111,9 @@ class Mirror:
         if not self._study_run:
             ledger = self.ledger
             tags = {"budget": ledger.plan.budget, "data_hash": ledger.data_hash}
-            run = self.tracker.study_run(ledger.name, ledger.uid, ledger.attributes, tags)
+            # Two that start at once, on two hosts maybe, would each find none and make one.
+            with self.store.lock("study-run"), alone(self.store.ledger_url, "study run"):
+                run = self.tracker.study_run(ledger.name, ledger.uid, ledger.attributes, tags)
             self.tracker.set_status(run, "RUNNING")
             self._study_run = run
         return self._study_run

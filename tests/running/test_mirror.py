@@ -1,7 +1,10 @@
 import errno
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +20,7 @@ from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Attempt, Result
-from fashion_hpo.stores.tracking import is_away
+from fashion_hpo.stores.tracking import Tracker, is_away
 from fashion_hpo.training.data import SearchSplits
 from tests.plans import design
 from tests.running.conftest import OpenSession
@@ -54,6 +57,27 @@ def trained(session: Session) -> Attempt:
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.touch()
     return attempt
+
+
+def test_processes_that_start_at_once_make_one_study_run(
+    store: Store, splits: SearchSplits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits, after it has looked for the run, until the other has looked as well."""
+    session = open_session(store, PLAN, device="cpu", splits=splits)
+    session.tracker.client.delete_run(session.mirror.study_run())
+    both, find = Barrier(2), Tracker._find
+
+    def find_together(tracker: Tracker, uid: str) -> Run | None:
+        found = find(tracker, uid)
+        with suppress(BrokenBarrierError):  # the other may not look yet
+            both.wait(timeout=1.0)
+        return found
+
+    monkeypatch.setattr(Tracker, "_find", find_together)
+    mirrors = [Mirror(store, session.ledger, Tracker(store, PLAN.name)) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(Mirror.study_run, mirrors)
+    assert first == second
 
 
 def the_run(session: Session, attempt: Attempt) -> Run:
