@@ -3,9 +3,8 @@
 import sys
 import time
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-
-from filelock import BaseFileLock
 
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.running.mirror import run_name
@@ -63,8 +62,8 @@ def work(
         session.signals.check()
         if (claimed := _claim(session)) is None:
             return
-        attempt, lock = claimed
-        with lock, session.ledger.alive(attempt):
+        attempt, held = claimed
+        with held, session.ledger.alive(attempt):
             yield TrialStarted(attempt, run_name(session.ledger, attempt))
             result = yield from _run(session, attempt, deadline)
         done += 1
@@ -85,15 +84,14 @@ def promote(session: Session) -> int:
         return session.ledger.promote()
 
 
-def _claim(session: Session) -> tuple[Attempt, BaseFileLock] | None:
+def _claim(session: Session) -> tuple[Attempt, AbstractContextManager[object]] | None:
     with session.store.lock("claim"):  # a running trial whose lock is free counts as dead
         attempt = session.ledger.claim()
         if attempt is None:
             return None
-        lock = session.store.trial_lock(attempt.uid)
-        lock.acquire()
+        held = session.store.trial_lock(attempt.uid).acquire()
         sys.audit("fashion_hpo.write", "trial locked")
-        return attempt, lock
+        return attempt, held  # the lock itself would be taken a second time by `with`
 
 
 def _run(
