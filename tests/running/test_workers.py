@@ -2,11 +2,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import BaseFileLock
 
 from fashion_hpo.running import workers
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.signals import Stopped
 from fashion_hpo.running.workers import EpochDone, StudyHaltedError, TrialEnded, work
+from fashion_hpo.stores.layout import Store
 from tests.plans import TINY, design
 from tests.running.conftest import OpenSession
 
@@ -79,6 +81,30 @@ def test_an_abandoned_trial_is_found_and_finished(open_here: OpenSession) -> Non
     assert list(reconcile(again.mirror)) == [], "doing it again changes nothing"
     assert outcomes(list(work(again))) == ["complete"] * 2
     assert again.ledger.remaining() == 0
+
+
+def test_no_lock_of_a_trial_outlives_it(
+    open_here: OpenSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even while somebody still has the object: nothing is left to garbage collection."""
+    taken: list[BaseFileLock] = []
+    make = Store.trial_lock
+
+    def trial_lock(self: Store, uid: str) -> BaseFileLock:
+        taken.append(make(self, uid))
+        return taken[-1]
+
+    monkeypatch.setattr(Store, "trial_lock", trial_lock)
+    session = open_here(design(seeds=1))
+    events = work(session)
+    while not isinstance(next(events), EpochDone):
+        pass
+    assert [lock.is_locked for lock in taken] == [True]
+    events.close()  # type: ignore[attr-defined]  # as if the process had died
+    assert len(list(reconcile(open_here(design(seeds=1)).mirror))) == 2
+    list(work(session))
+    assert len(taken) == 4
+    assert not any(lock.is_locked for lock in taken)
 
 
 def test_failures_in_a_row_halt_the_study(open_here: OpenSession) -> None:
