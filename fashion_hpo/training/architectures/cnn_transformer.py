@@ -23,8 +23,8 @@ def cnn_transformer(
     """conv c, pool, conv 2c, pool; `depth` layers over 49 tokens of width 2c."""
     width = 2 * channels
     convolutions = nn.Sequential(
-        nn.Conv2d(1, channels, 3, padding=1), nn.BatchNorm2d(channels), MaxPool2x2(), nn.ReLU(),
-        nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), MaxPool2x2(), nn.ReLU(),
+        nn.Conv2d(1, channels, 3, padding=1), nn.BatchNorm2d(channels), MaxPool2x2(relu=True),
+        nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), MaxPool2x2(relu=True),
         Tokens(),
     )  # fmt: skip
     layers = [EncoderLayer(width, heads, mlp_ratio, dropout) for _ in range(depth)]

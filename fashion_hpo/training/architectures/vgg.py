@@ -55,9 +55,7 @@ def _vgg(
     for number, (inputs, outputs) in enumerate(zip([1, *widths], widths, strict=False), start=1):
         layers += _plain(inputs, outputs) if number == 1 else convolution(inputs, outputs)
         layers.append(nn.BatchNorm2d(outputs))
-        if number in pooled:
-            layers.append(MaxPool2x2())
-        layers.append(nn.ReLU())
+        layers.append(MaxPool2x2(relu=True) if number in pooled else nn.ReLU())
     return nn.Sequential(
         *layers,
         nn.Flatten(),
