@@ -74,7 +74,7 @@ class TrainingState:
     def load(self, path: Path) -> None:
         """Continue from a checkpoint.
 
-        Raises ValueError if it belongs to another config or to other frozen weights.
+        Raises ValueError if it belongs to another config, to other frozen weights or layers.
         """
         contents = torch.load(path, weights_only=True, map_location="cpu")
         if contents["config"] != _canonical(self.config):
@@ -83,6 +83,11 @@ class TrainingState:
             raise ValueError(
                 f"checkpoint {path.name} belongs to other frozen weights than this network has; "
                 "delete it, or give the backbone that it was trained with."
+            )
+        if contents["model"].keys() != _learned(self.model).keys():
+            raise ValueError(
+                f"checkpoint {path.name} belongs to another version of {self.config.architecture}, "
+                "with other layers; delete it, and its training begins anew."
             )
         _put(contents["model"], self.model)
         self.optimizer.load_state_dict(contents["optimizer"])

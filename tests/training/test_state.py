@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
 from fashion_hpo.design.config import TrainConfig
@@ -99,6 +100,14 @@ def test_a_checkpoint_of_another_config_is_refused(hardware: Hardware, tmp_path:
     fresh(tiny_config(), hardware).save(path)
     with pytest.raises(ValueError, match=r"checkpoint checkpoint belongs to another config"):
         fresh(tiny_config(seed=1), hardware).load(path)
+
+
+def test_a_checkpoint_of_other_layers_is_refused(hardware: Hardware, tmp_path: Path) -> None:
+    path, config = tmp_path / "checkpoint", tiny_config()
+    fresh(config, hardware).save(path)
+    wrapped = nn.Sequential(build_for(config))  # as where a later version has another layout
+    with pytest.raises(ValueError, match=r"another version of .*; delete it"):
+        TrainingState(config, wrapped, hardware).load(path)
 
 
 SAVE_WITH_FULL_DISK = """
