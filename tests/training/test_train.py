@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fashion_hpo.design.config import FIRST_FIELDS, Epoch, TrainConfig
+from fashion_hpo.training import train as training
 from fashion_hpo.training.architectures import CATALOGUE, build_for
 from fashion_hpo.training.augment.geometry import Flip
 from fashion_hpo.training.data import SearchSplits, Split
@@ -204,6 +205,25 @@ def test_an_epoch_sees_each_image_once_but_for_a_lone_last_one(
         seen = list(chain.from_iterable(batches))
         assert len(set(seen)) == sum(sizes)
         assert set(seen) <= set(range(images))
+
+
+@pytest.mark.parametrize(
+    "way",
+    [ALL_AUGMENTATIONS, {"mixup_alpha": 0.4}, {"train_images": 129, "pixel_range": "symmetric"}],
+)
+def test_batches_are_the_same_however_many_are_prepared_together(
+    way: dict[str, Any],
+    splits: SearchSplits,
+    hardware: Hardware,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = tiny_config(**{"batch_size": 16, **way})
+    found = []
+    for together in (1, 48, 10_000):
+        monkeypatch.setattr(training, "PREPARED_TOGETHER", together)
+        found.append(trained(config, splits, hardware))
+    assert curve(found[0].history) == curve(found[1].history) == curve(found[2].history)
+    assert weights(found[0].model) == weights(found[1].model) == weights(found[2].model)
 
 
 def test_a_lone_last_image_differs_between_epochs(

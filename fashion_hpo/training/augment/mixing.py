@@ -34,6 +34,8 @@ class Batch:
 
     def pieces(self, count: int) -> Iterator["Batch"]:
         """The same images in `count` batches of even size."""
+        if count == 1:
+            return iter((self,))
         if isinstance(self.share, Tensor):
             shares: Iterator[float | Tensor] = iter(self.share.tensor_split(count))
         else:
