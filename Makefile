@@ -1,6 +1,8 @@
 # make study: environment, data, the quick dropout ablation.   make test: environment, every check.
 PYTHON ?= python3
 BIN := .venv/bin
+# Faults are waited for now and then: one process more than cores.
+FAULTS = $(BIN)/python -m pytest tests/faults --dist worksteal --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: study studies test faults calibration check data ui lock clean
 
@@ -17,11 +19,11 @@ studies: .venv/installed data
 # The faults go alone: what they wait for must happen within bounds.
 test: check
 	$(BIN)/python -m pytest --ignore tests/faults --numprocesses auto --dist loadfile --no-loadscope-reorder
-	$(BIN)/python -m pytest tests/faults --numprocesses auto --dist worksteal
+	$(FAULTS)
 
 # Every fault, at every write and at many random times; `make test` runs a part of it.
 faults: .venv/installed data
-	$(BIN)/python -m pytest tests/faults --faults all --numprocesses auto --dist worksteal
+	$(FAULTS) --faults all
 
 # Threads that wait must not spin: tests side by side share the cores.
 test faults: export OMP_WAIT_POLICY = passive

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.plan import make_plan, points
+from fashion_hpo.design.plan import Plan, make_plan, points
 from fashion_hpo.design.spec import Budget, StudySpec, levels
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import Session, open_session
@@ -105,25 +105,29 @@ def trainer_speed(data: Path | None, hardware: Hardware, repeats: int, images: i
 
 
 def trial_cost(folder: Path, data: Path | None, device: str, epochs: int) -> TrialCost:
-    """One trial of the plain CNN through ledger and MLflow, in a fresh store."""
-    spec = StudySpec(
-        base=TrainConfig(architecture="cnn", epochs=epochs),
-        scientific={"dropout": levels(0.0, 0.2)},
-        seeds=1,
-        budgets={"quick": Budget()},
-    )
-    plan = make_plan("bench", "What does bookkeeping cost?", spec, "quick")
-    session = open_session(Store.at(folder), plan, data=data, device=device)
-    for _ in work(session, max_trials=1):  # imports, first export and first inserts are paid here
-        pass
+    """One trial of the plain CNN through ledger and MLflow, in a fresh store.
+
+    A short trial before it pays for imports, the first export and the first inserts.
+    """
+    store, splits = Store.at(folder), load_or_download(data)
+    short = TrainConfig(architecture="cnn", train_images=1_000, epochs=1)
+    list(work(open_session(store, _one_trial("short", short), device=device, splits=splits)))
+    plan = _one_trial("bench", TrainConfig(architecture="cnn", epochs=epochs))
+    session = open_session(store, plan, device=device, splits=splits)
     training = export = 0.0
     began = time.perf_counter()
-    for event in work(session, max_trials=1):
+    for event in work(session):
         if isinstance(event, EpochDone):
             training += event.epoch.seconds
         elif isinstance(event, TrialEnded):
             export = event.result.summaries["export_seconds"]
     return TrialCost(epochs, time.perf_counter() - began, training, export, peak_bytes())
+
+
+def _one_trial(name: str, config: TrainConfig) -> Plan:
+    fixed = {"dropout": levels(config.dropout)}
+    spec = StudySpec(base=config, scientific=fixed, seeds=1, budgets={"quick": Budget()})
+    return make_plan(name, "What does bookkeeping cost?", spec, "quick")
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,10 @@ def _ours(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> floa
 
 def usual_loop(data: Path | None, device: str, workers: int, images: int) -> float:
     """Images a second of report R0's own way: a DataLoader over Pillow images, float32, its
-    network in its order of layers, the loss read at every step."""
+    network in its order of layers, the loss read at every step.
+
+    Its loader processes are forked, as is usual on Linux; in a spawned process that has to be said.
+    """
     split = _loaded(data).train.first(images)
     model = nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1),
@@ -220,7 +227,13 @@ def usual_loop(data: Path | None, device: str, workers: int, images: int) -> flo
     ).to(device)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     loss_function = nn.CrossEntropyLoss()
-    loader = DataLoader(PillowImages(split), 128, shuffle=True, num_workers=workers)
+    loader = DataLoader(
+        PillowImages(split),
+        128,
+        shuffle=True,
+        num_workers=workers,
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+    )
     running = 0.0
     began = time.perf_counter()
     for pixels, labels in loader:

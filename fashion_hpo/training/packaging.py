@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from fashion_hpo.design.config import PixelRange
 
@@ -92,6 +91,8 @@ def flops(network: nn.Module) -> int:
     network.eval()
     image = torch.zeros(1, 1, 28, 28, device=next(network.parameters()).device)
     # With gradients: the counter cannot follow a parameter's views that were made without.
+    from torch.utils.flop_counter import FlopCounterMode  # imports Triton, which takes a while
+
     with FlopCounterMode(display=False) as counter, torch.enable_grad():
         network(image)
     network.train(was_training)

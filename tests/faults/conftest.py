@@ -12,8 +12,7 @@ import pytest
 from tests.faults.lab import Lab
 
 HERE = Path(__file__).parent
-STARTING_STUDIES = ("test_failures", "test_signals", "test_stores")
-PART = 3
+PART = {"test_failures": 3, "test_signals": 3, "test_stores": 3, "test_tracking_server": 2}
 LAB = pytest.StashKey[Lab]()
 CONTROL = pytest.StashKey[list[str]]()
 COUNTED = pytest.StashKey[Counter[str]]()
@@ -41,12 +40,12 @@ def whole(pytestconfig: pytest.Config) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of a test that starts studies in many cases a part takes three, spread over them."""
+    """Of a test that starts studies in many cases a part takes a few, spread over them."""
     if config.getoption("--faults") == "all":
         return
     cases: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if item.path.parent == HERE and item.path.stem in STARTING_STUDIES:
+        if item.path.parent == HERE and item.path.stem in PART:
             cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
     left = {case for each in cases.values() for case in each if case not in _spread(each)}
     config.hook.pytest_deselected(items=[item for item in items if item in left])
@@ -54,7 +53,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _spread(cases: list[pytest.Item]) -> list[pytest.Item]:
-    return cases if len(cases) <= PART else cases[:: -(-len(cases) // PART)]
+    part = PART[cases[0].path.stem]
+    return cases if len(cases) <= part else cases[:: -(-len(cases) // part)]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -65,7 +65,7 @@ class Lab:
         self._folder = folder
         self._stores = 0
         self._lock = threading.Lock()
-        multiprocessing.set_forkserver_preload(["tests.faults.warm", "tests.faults.lab"])
+        multiprocessing.set_forkserver_preload(["tests.warm", "tests.faults.lab"])
         self._undisturbed: dict[str, Curves] = {}
 
     def store(self, *, fresh: bool = False) -> Store:

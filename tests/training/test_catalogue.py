@@ -160,7 +160,9 @@ def test_one_batch_is_learnt_by_heart(name: str, images: Tensor) -> None:
         loss = cross_entropy(network(images), labels)
         loss.backward()
         optimizer.step()
-    assert loss.item() < enough
+        if loss.item() < enough:
+            return
+    pytest.fail(f"the loss is still {loss.item():.2f} after {steps} steps")
 
 
 @over_catalogue

@@ -82,7 +82,7 @@ def _killed(root: Path, write: str, number: int) -> None:
 def exit_code(store: Store, write: str, number: int) -> int | None:
     """Of a rebuild in a process of its own, which is killed after a write, if it comes to that."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.running.test_rebuilding"])
+    context.set_forkserver_preload(["tests.warm", __name__])
     process = context.Process(target=_killed, args=(store.root, write, number))
     process.start()
     process.join(120)

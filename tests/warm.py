@@ -1,7 +1,8 @@
 """Run one study where processes are forked from: first use of MLflow, Optuna and torch's export
 takes a second and more, which each of many hundred forks would pay again.
 
-For the server of forks alone, which imports this; nothing of the study is left in its children.
+For servers of forks alone, which import this (`multiprocessing.set_forkserver_preload`); nothing of
+the study is left in their children.
 """
 
 import gc
@@ -16,16 +17,16 @@ from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import open_session
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training import devices
-from tests.faults.child import SPLITS
+from tests.images import search_splits
 from tests.plans import design
 
 
 def _run_once() -> None:
+    plan, splits = design(seeds=1), search_splits()
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        plan = design(seeds=1)
         for _ in range(2):  # the second finds all done
             session = open_session(
-                Store.at(Path(folder)), plan, device="cpu", threads=1, splits=SPLITS
+                Store.at(Path(folder)), plan, device="cpu", threads=1, splits=splits
             )
             list(reconcile(session.mirror))
             list(workers.work(session))
