@@ -87,12 +87,12 @@ def latency(model: nn.Module, repeats: int = 50) -> float:
 
 def flops(network: nn.Module) -> int:
     """Floating-point operations of one image's forward pass (a multiply-add counts as two)."""
+    from torch.utils.flop_counter import FlopCounterMode  # imports Triton, which takes a while
+
     was_training = network.training
     network.eval()
     image = torch.zeros(1, 1, 28, 28, device=next(network.parameters()).device)
     # With gradients: the counter cannot follow a parameter's views that were made without.
-    from torch.utils.flop_counter import FlopCounterMode  # imports Triton, which takes a while
-
     with FlopCounterMode(display=False) as counter, torch.enable_grad():
         network(image)
     network.train(was_training)
