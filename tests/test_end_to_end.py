@@ -21,7 +21,7 @@ from fashion_hpo.design.config import EPOCH_METRICS, field_names
 from fashion_hpo.training.data import SearchSplits
 
 README = Path(__file__).parents[1] / "README.md"
-SMALL = ["--set", "epochs=2", "--set", "train_images=2000"]
+SMALL = ["--set", "epochs=2", "--set", "train_images=2000", "--set", "architecture=simple_cnn"]
 REDUCED = {
     "study": SMALL,
     "train": ["--set", "train_images=1000"],

@@ -172,7 +172,7 @@ def test_a_server_away_from_the_start_costs_no_trial_and_little_time(
 
 def test_a_slow_server_is_waited_for_within_the_bound(lab: Lab, proxy: Proxy) -> None:
     plan, store = own(PLAN, "slow"), behind(proxy, lab)
-    proxy.slow_seconds = 0.2
+    proxy.slow_seconds = 0.1
     proxy.treat = lambda method, path: "slow"
     began = time.monotonic()
     assert lab.run(store, plan) == 0

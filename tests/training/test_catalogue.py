@@ -3,7 +3,6 @@
 Networks of the full size are only counted; all else runs on those of `SMALL`, where it has a name.
 """
 
-import io
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,6 @@ from fashion_hpo.training.architectures import (
     trainable_count,
 )
 from fashion_hpo.training.devices import Hardware
-from fashion_hpo.training.packaging import served
 from fashion_hpo.training.state import TrainingState
 from tests.training.tiny import tiny_config, weights
 
@@ -163,22 +161,6 @@ def test_one_batch_is_learnt_by_heart(name: str, images: Tensor) -> None:
         if loss.item() < enough:
             return
     pytest.fail(f"the loss is still {loss.item():.2f} after {steps} steps")
-
-
-@over_catalogue
-def test_the_export_serves_any_batch_and_equals_the_network(name: str) -> None:
-    model = served(small(name, dropout=0.5).train(), "symmetric")
-    images = torch.randint(0, 256, (64, 28, 28), dtype=torch.uint8)
-    batch = torch.export.Dim("batch")
-    program = torch.export.export(model, (images[:2],), dynamic_shapes=({0: batch},))
-    file = io.BytesIO()
-    torch.export.save(program, file)
-    file.seek(0)
-    reloaded = torch.export.load(file).module()
-    for size in (1, 7, 64):
-        torch.testing.assert_close(
-            reloaded(images[:size]), model(images[:size]), atol=1e-6, rtol=1e-5
-        )
 
 
 @over_catalogue
