@@ -123,11 +123,11 @@ def _batches(
     together = max(1, PREPARED_TOGETHER // config.batch_size)
     for first in range(0, len(orders), together):
         group = orders[first : first + together]
-        order = torch.cat(group)
-        chosen, rows = order.to(hardware.device), order.numpy()
+        rows = torch.cat(group)
+        chosen = rows.to(hardware.device)
         raw = images.images.index_select(0, chosen)
         for step in steps:
-            raw = step(raw, rows)
+            raw = step(raw, rows.numpy())
         pixels = normalise(raw, config.pixel_range, hardware)
         sizes = [len(order) for order in group]
         parts = (pixels.split(sizes), images.labels[chosen].split(sizes), group)
