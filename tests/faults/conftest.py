@@ -12,7 +12,7 @@ import pytest
 from tests.faults.lab import Lab
 
 HERE = Path(__file__).parent
-PART = {"test_failures": 3, "test_signals": 3, "test_stores": 3, "test_tracking_server": 2}
+PART = {"test_failures": 2, "test_signals": 2, "test_stores": 2, "test_tracking_server": 1}
 LAB = pytest.StashKey[Lab]()
 CONTROL = pytest.StashKey[list[str]]()
 COUNTED = pytest.StashKey[Counter[str]]()
@@ -40,7 +40,7 @@ def whole(pytestconfig: pytest.Config) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of a test that starts studies in many cases a part takes a few, spread over them."""
+    """Of a test that starts studies in many cases a part takes one or two of them."""
     if config.getoption("--faults") == "all":
         return
     cases: dict[str, list[pytest.Item]] = {}
@@ -53,8 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _spread(cases: list[pytest.Item]) -> list[pytest.Item]:
-    part = PART[cases[0].path.stem]
-    return cases if len(cases) <= part else cases[:: -(-len(cases) // part)]
+    return cases[:: -(-len(cases) // PART[cases[0].path.stem])]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

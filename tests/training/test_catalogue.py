@@ -42,7 +42,7 @@ SMALL: dict[str, dict[str, Option]] = {
     "vit_deep_prompts": {"width": 48, "depth": 2},
     "vit_pooled": {"width": 32, "depth": 2},
     "vit_depthwise": {"width": 32, "depth": 2},
-    "vit_patch_free": {"width": 32, "depth": 2},
+    "vit_patch_free": {"width": 32, "depth": 1},
     "mobilenet_v2": {"width_multiplier": 0.25},
 }
 
