@@ -1,8 +1,7 @@
 # make study: environment, data, the quick dropout ablation.   make test: environment, every check.
 PYTHON ?= python3
 BIN := .venv/bin
-# Faults are waited for now and then: one process more than cores.
-FAULTS = $(BIN)/python -m pytest tests/faults --dist worksteal --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1)
+FAULTS := $(BIN)/python -m pytest tests/faults --numprocesses auto --dist worksteal
 
 .PHONY: study studies test faults calibration check data ui lock clean
 
