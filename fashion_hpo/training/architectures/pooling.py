@@ -77,7 +77,8 @@ class _PairwiseMax(torch.autograd.Function):
         bits = BITS[gradient.dtype]
         shared = gradient.permute(0, 2, 3, 1).reshape(len(rows), -1).view(bits)
         if pooled is not None:
-            shared = _where_positive(shared, pooled.view(bits).view(shared.shape))
+            numbers = pooled.view(bits).view(shared.shape)
+            shared = _where_positive(shared, numbers, torch.empty_like(shared))
         for pairs in (rows.view(bits), columns.view(bits)):
             _share(shared.view(len(pairs), -1), pairs)
             shared = pairs
@@ -95,13 +96,12 @@ def _greater(pairs: Tensor) -> Tensor:
 def _share(gradient: Tensor, pairs: Tensor) -> None:
     """Put the gradient (M, K) of each greater one where it was in the pairs (M, 2, K), else 0."""
     first, second = pairs.unbind(1)
-    _where_positive(gradient, second, out=second)
+    _where_positive(gradient, second, second)
     torch.bitwise_xor(gradient, second, out=first)  # the gradient or 0, whichever second is not
 
 
-def _where_positive(gradient: Tensor, numbers: Tensor, out: Tensor | None = None) -> Tensor:
-    """The gradient where the numbers, read as integers, are positive, else 0."""
-    out = torch.empty_like(gradient) if out is None else out
+def _where_positive(gradient: Tensor, numbers: Tensor, out: Tensor) -> Tensor:
+    """Into `out`, the gradient where the numbers, read as integers, are positive, else 0."""
     found: Tensor = torch.ops.aten.threshold_backward.grad_input(
         gradient, numbers, 0, grad_input=out
     )
