@@ -1,6 +1,5 @@
 """Fixtures of all rooms: small images that can be learnt, plain hardware, the real data."""
 
-import gc
 import shutil
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from fashion_hpo.training import sources
 from fashion_hpo.training.data import SearchSplits, load_search_splits
 from fashion_hpo.training.devices import Hardware
 from tests.images import search_splits
-
-gc.set_threshold(100_000, 50, 100)  # what MLflow and torch import is large, and stays
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

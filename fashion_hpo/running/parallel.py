@@ -4,7 +4,6 @@ Another worker is the same command again in another terminal; this only starts s
 passes on what they tell.  Each has a pipe, because a queue's lock would be lost with a killed one.
 """
 
-import multiprocessing
 import signal
 import time
 from collections import Counter
@@ -17,7 +16,7 @@ from pathlib import Path
 import torch
 
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.running import workers
+from fashion_hpo.running import processes, workers
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.running.signals import Stopped
@@ -147,7 +146,7 @@ def _rest(start: Start, done: int, deadline: float | None) -> Start | None:
 
 
 def _begin(team: Team, start: Start) -> None:
-    context = multiprocessing.get_context("spawn")  # threads and CUDA do not survive a fork
+    context = processes.context()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(theirs, start), name=f"worker-{start.number}")
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C reaches us, not them

@@ -1,12 +1,12 @@
 """How many workers are fastest here: one with all cores, or one a core, measured side by side."""
 
-import multiprocessing
 import statistics
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import Plan
+from fashion_hpo.running import processes
 from fashion_hpo.running.parallel import accelerators
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import read_ledger
@@ -51,7 +51,7 @@ def fastest(
 def images_per_second(config: TrainConfig, cores: int, data: Path | None) -> tuple[float, float]:
     """Images trained a second by one worker with all cores, and by one worker a core."""
     load_or_download(data)  # refused or fetched once here: a pool starts who fails at it for ever
-    context = multiprocessing.get_context("spawn")
+    context = processes.context()
     barrier = context.Barrier(cores)
     one, many = [], []
     with context.Pool(cores, _prepare, (barrier, data)) as pool:

@@ -22,7 +22,7 @@ def cores(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> No
 def nothing_is_measured(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """But in the one test that does."""
     if "real_data" not in request.fixturenames:
-        monkeypatch.setattr("multiprocessing.get_context", lambda _: pytest.fail("a start"))
+        monkeypatch.setattr("fashion_hpo.running.processes.context", lambda: pytest.fail("a start"))
 
 
 @pytest.mark.parametrize(("threads", "cores", "count"), [

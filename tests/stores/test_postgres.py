@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import multiprocessing
 from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fashion_hpo.stores.layout import Store, StoreError
+from fashion_hpo.stores.opening import connect
 from fashion_hpo.stores.tracking import Tracker
+from tests.forks import at_once, begin
 from tests.plans import design, search
 from tests.stores import test_ledger
 from tests.stores.test_ledger import claim_all, finish, opened
@@ -31,50 +34,6 @@ CORE: list[Callable[[Store], None]] = [
     test_ledger.test_more_seeds_and_levels_extend_and_are_kept,
     test_ledger.test_the_thread_count_is_the_first_workers,
 ]
-CLAIM_ALL = """
-import sys
-from pathlib import Path
-
-from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.opening import open_ledger
-from tests.plans import design
-
-store = Store(Path(sys.argv[1]), sys.argv[2])
-print("ready", flush=True)
-sys.stdin.readline()
-ledger = open_ledger(store, design(seeds=20), "data", threads=1)
-while True:
-    with store.lock("claim"):
-        attempt = ledger.claim()
-    if attempt is None:
-        break
-    print(attempt.point, flush=True)
-"""
-CONNECT = """
-import sys
-from pathlib import Path
-
-from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.opening import connect
-
-store = Store(Path(sys.argv[1]), sys.argv[2])
-print("ready", flush=True)
-sys.stdin.readline()
-connect(store)
-print("connected")
-"""
-TRACK = """
-import sys
-from pathlib import Path
-
-from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.tracking import Tracker
-
-store = Store(Path(sys.argv[1]), None, sys.argv[2])
-print("ready", flush=True)
-sys.stdin.readline()
-print(Tracker(store, "tiny").experiment_id)
-"""
 
 
 @pytest.fixture
@@ -83,20 +42,27 @@ def store(tmp_path: Path, database: str) -> Store:
     return Store(tmp_path, storage=database)
 
 
-def at_once(code: str, *arguments: list[str]) -> list[list[str]]:
-    """Run a process for each list of arguments, let them go together; the lines each printed."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    commands = [[sys.executable, "-c", code, *own] for own in arguments]
-    running = [subprocess.Popen(c, text=True, **pipes) for c in commands]  # type: ignore[call-overload]
-    for process in running:
-        assert process.stdout.readline() == "ready\n", process.communicate()[1]
-    for process in running:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = [process.communicate() for process in running]
-    for process, (_, errors) in zip(running, outputs, strict=True):
-        assert process.returncode == 0, errors
-    return [printed.splitlines() for printed, _ in outputs]
+def points_claimed(store: Store, connection: Connection | None = None) -> list[str]:
+    """Claim all points that are left, as workers do; tells each through a connection, if given."""
+    ledger = opened(store, design(seeds=20))
+    found = []
+    while True:
+        with store.lock("claim"):
+            attempt = ledger.claim()
+        if attempt is None:
+            return found
+        found.append(attempt.point)
+        if connection is not None:
+            connection.send(attempt.point)
+
+
+def connected(store: Store) -> bool:
+    connect(store)
+    return True
+
+
+def experiment(store: Store) -> str:
+    return Tracker(store, "tiny").experiment_id
 
 
 @pytest.mark.parametrize("as_on_sqlite", CORE, ids=lambda test: test.__name__)
@@ -143,14 +109,15 @@ def test_a_restart_of_the_server_between_two_calls_is_not_noticed(
 
 def test_a_restart_amid_claims_hands_no_point_out_twice(store: Store, postgres: Server) -> None:
     opened(store, design(seeds=20))
-    command = [sys.executable, "-c", CLAIM_ALL, str(store.root), str(store.storage)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as worker:  # type: ignore[call-overload]
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
-        told = [worker.stdout.readline().strip() for _ in range(5)][1:]
-        postgres.restart()
-        told += worker.communicate()[0].split()
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    worker = begin(points_claimed, store, theirs)
+    theirs.close()
+    told = [ours.recv() for _ in range(4)]
+    postgres.restart()
+    with ours, suppress(EOFError):
+        while True:
+            told.append(ours.recv())
+    worker.join()
     ledger = opened(store, design(seeds=20))
     claimed = [entry.attempt.point for entry in ledger.entries() if entry.state == "RUNNING"]
     rest = [attempt.point for attempt in claim_all(ledger)]
@@ -159,15 +126,14 @@ def test_a_restart_amid_claims_hands_no_point_out_twice(store: Store, postgres: 
 
 
 def test_two_processes_may_open_a_fresh_database_at_once(store: Store) -> None:
-    arguments = [str(store.root), str(store.storage)]
-    first, second = at_once(CLAIM_ALL, arguments, arguments)
+    first, second = at_once(points_claimed, (store,), (store,))
     assert len({*first, *second}) == len(first) + len(second) == 40
 
 
 def test_so_may_two_hosts(store: Store, database: str, tmp_path: Path) -> None:
     """They share no folder, and so no lock but the server's."""
-    folders = [[str(tmp_path / name), database] for name in "abc"]
-    assert at_once(CONNECT, *folders) == [["connected"]] * 3
+    stores = [(Store(tmp_path / name, database),) for name in "abc"]
+    assert at_once(connected, *stores) == [True] * 3
     assert opened(store, design()).remaining() == 4
 
 
@@ -190,11 +156,12 @@ def test_runs_are_tracked_there(tmp_path: Path, database: str) -> None:
 def test_two_processes_may_make_the_tracking_database_at_once(
     tmp_path: Path, database: str
 ) -> None:
-    first, second = at_once(TRACK, [str(tmp_path), database], [str(tmp_path), database])
+    store = Store(tmp_path, tracking=database)
+    first, second = at_once(experiment, (store,), (store,))
     assert first == second
 
 
 def test_so_may_two_hosts_as_well(tmp_path: Path, database: str) -> None:
-    folders = [[str(tmp_path / name), database] for name in "abc"]
-    first, second, third = at_once(TRACK, *folders)
+    stores = [(Store(tmp_path / name, tracking=database),) for name in "abc"]
+    first, second, third = at_once(experiment, *stores)
     assert first == second == third

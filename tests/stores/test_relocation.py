@@ -1,14 +1,13 @@
 import hashlib
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+import mlflow.pytorch
 import numpy as np
 import pytest
 import torch
@@ -19,30 +18,9 @@ from fashion_hpo.stores.models import file_hashes, write_model
 from fashion_hpo.stores.registry import create_version, make_champion
 from fashion_hpo.stores.relocation import ADDRESSES, relocate
 from fashion_hpo.stores.tracking import Tracker
+from tests.forks import at_once
 
 KEPT = {"question": "Does it run?", "uid": "abc", "spec_hash": "123"}
-USE = """
-import sys
-from pathlib import Path
-
-import mlflow.pytorch
-import torch
-
-from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.tracking import Tracker
-
-store = Store(Path(sys.argv[1]))
-tracker = Tracker(store, "tiny")
-mlflow.set_tracking_uri(store.tracking_uri)
-print(tracker.client.get_model_version_download_uri("fashion-mnist-classifier", "1"))
-model = mlflow.pytorch.load_model("models:/fashion-mnist-classifier@champion")
-print(float(model(torch.zeros(2, 28, 28, dtype=torch.uint8)).sum()))
-note = tracker.client.download_artifacts(tracker.run_of("abc-00000"), "note.txt")
-print(note, Path(note).read_text())
-new = tracker.client.create_run(tracker.experiment_id)
-tracker.client.log_text(new.info.run_id, "new", "new.txt")
-print(new.info.artifact_uri)
-"""
 
 
 class Tiny(nn.Module):
@@ -107,12 +85,24 @@ def content(folder: Path) -> dict[Path, str]:
     return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def use(store: Store) -> list[str]:
-    """Load the champion and a file and log a new run, in a process that knows no old address."""
-    command = [sys.executable, "-c", USE, str(store.root)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
-    return found.stdout.splitlines()
+def use(store: Store) -> tuple[str, float, str, str]:
+    """Load the champion and a file, and log a new run: where the model lies, what it comes to, the
+    file and its text, where the run's files lie."""
+    tracker = Tracker(store, "tiny")
+    mlflow.set_tracking_uri(store.tracking_uri)
+    where = tracker.client.get_model_version_download_uri("fashion-mnist-classifier", "1")
+    model = mlflow.pytorch.load_model("models:/fashion-mnist-classifier@champion")
+    total = float(model(torch.zeros(2, 28, 28, dtype=torch.uint8)).sum())
+    note = tracker.client.download_artifacts(tracker.run_of("abc-00000"), "note.txt")
+    new = tracker.client.create_run(tracker.experiment_id)
+    tracker.client.log_text(new.info.run_id, "new", "new.txt")
+    return where, total, f"{note} {Path(note).read_text()}", new.info.artifact_uri
+
+
+def used_elsewhere(store: Store) -> tuple[str, float, str, str]:
+    """`use` in a process that knows no old address."""
+    (found,) = at_once(use, (store,))
+    return found
 
 
 def test_a_moved_store_is_used_where_it_is(used: Store, tmp_path: Path) -> None:
@@ -123,9 +113,9 @@ def test_a_moved_store_is_used_where_it_is(used: Store, tmp_path: Path) -> None:
     assert said == (
         f"the store was moved from {used.root}: MLflow's files are now looked for in {there.root}"
     )
-    model, total, note, new = use(there)
+    model, total, note, new = used_elsewhere(there)
     assert model.startswith(str(there.root))
-    assert float(total) == pytest.approx(2.0)
+    assert total == pytest.approx(2.0)
     assert note.endswith("/note.txt kept")
     assert new.startswith(str(there.artifacts))
     assert not used.root.exists()
@@ -152,9 +142,9 @@ def test_a_copy_leaves_the_old_store_alone(used: Store, tmp_path: Path) -> None:
     note.write_text("of the old store")
     before = content(used.root)
     assert relocate(copy)
-    found = use(copy)
-    assert "note.txt kept" in found[2]
-    assert all(str(used.root) not in line for line in found)
+    model, _, note, new = used_elsewhere(copy)
+    assert note.endswith("/note.txt kept")
+    assert all(str(used.root) not in told for told in (model, note, new))
     assert content(used.root) == before
     assert relocate(used) is None
 

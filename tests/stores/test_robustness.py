@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.ledger import Ledger, Result
 from fashion_hpo.stores.opening import open_ledger
 from fashion_hpo.stores.tracking import Tracker
+from tests.forks import at_once, begin
 from tests.plans import design
 
 LOCK_SECONDS = 7  # longer than sqlite's own patience, which is 5
@@ -29,21 +31,6 @@ print("locked", flush=True)
 time.sleep(float(sys.argv[2]))
 connection.execute("COMMIT")
 print("let go", flush=True)
-"""
-FIRST_USE = """
-import sys
-from pathlib import Path
-
-from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.opening import open_ledger
-from fashion_hpo.stores.tracking import Tracker
-from tests.plans import design
-
-store = Store(Path(sys.argv[1]))
-print("ready", flush=True)
-sys.stdin.readline()
-ledger = open_ledger(store, design(), "data", threads=1)
-print(ledger.uid, Tracker(store, "tiny").experiment_id)
 """
 FULL_DISK = """
 import errno
@@ -116,36 +103,25 @@ def test_a_locked_tracking_database_is_waited_for(store: Store) -> None:
     assert again.client.get_run(run).data.metrics == {"ece": 0.5}
 
 
+def first_use(store: Store) -> tuple[str, str]:
+    """Open both databases; the ledger's id and the experiment's."""
+    return opened(store).uid, Tracker(store, "tiny").experiment_id
+
+
 def test_four_processes_may_use_an_empty_folder_first(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", FIRST_USE, str(tmp_path / "new" / "store")]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    running = [
-        subprocess.Popen(command, text=True, **pipes)  # type: ignore[call-overload]
-        for _ in range(4)
-    ]
-    for process in running:
-        assert process.stdout.readline() == "ready\n", process.communicate()[1]
-    for process in running:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = [process.communicate() for process in running]
-    assert [process.returncode for process in running] == [0] * 4, outputs
-    assert len({printed for printed, _ in outputs}) == 1, "one ledger and one experiment"
+    found = at_once(first_use, *[(Store(tmp_path / "new" / "store"),)] * 4)
+    assert len(set(found)) == 1, "one ledger and one experiment"
 
 
 def test_a_process_killed_at_first_use_leaves_a_store_that_can_be_used(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    command = [sys.executable, "-c", FIRST_USE, str(store.root)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as killed:
-        assert killed.stdin is not None
-        killed.stdin.write("go\n")
-        killed.stdin.flush()
-        while not any(size(path) > HALF_MADE for path in databases(store)):
-            assert killed.poll() is None
-            time.sleep(0.005)
-        killed.kill()
+    killed = begin(first_use, store)
+    while not any(size(path) > HALF_MADE for path in databases(store)):
+        assert killed.is_alive()
+        time.sleep(0.001)
+    killed.kill()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
     assert opened(store).remaining() == 4
     Tracker(store, "tiny")
     assert len(databases(store)) == 1

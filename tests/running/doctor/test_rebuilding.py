@@ -1,6 +1,5 @@
 """MLflow's database is made again from the ledgers, whatever became of the old one."""
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -24,6 +23,7 @@ from fashion_hpo.stores.opening import all_ledgers, connect, open_ledger
 from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.tracking import Tracker
 from tests.finished import copied
+from tests.forks import begin
 from tests.plans import TINY, design, search
 
 KILLS = [
@@ -81,10 +81,7 @@ def _killed(root: Path, write: str, number: int) -> None:
 
 def exit_code(store: Store, write: str, number: int) -> int | None:
     """Of a rebuild in a process of its own, which is killed after a write, if it comes to that."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.warm", __name__])
-    process = context.Process(target=_killed, args=(store.root, write, number))
-    process.start()
+    process = begin(_killed, store.root, write, number)
     process.join(120)
     return process.exitcode
 
