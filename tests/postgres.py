@@ -71,11 +71,12 @@ class Server:
         """A database's address."""
         return f"postgresql://{USER}:{password}@127.0.0.1:{self.port}/{database}"
 
-    def fresh_database(self) -> str:
-        """The address of a database without tables."""
+    def fresh_database(self, like: str | None = None) -> str:
+        """The address of a database without tables, or of a copy of one that nobody uses now."""
         name = f"test_{next(self._numbers)}"
+        template = "template0" if like is None else like.rpartition("/")[2]
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         return self.url(name)
 
 
@@ -94,18 +95,24 @@ def postgres() -> Iterator[Server]:
 
 
 @pytest.fixture
-def database(postgres: Server) -> Iterator[str]:
-    """The address of a fresh database; the test's connections to it are closed after the test."""
+def closed_connections() -> Iterator[None]:
+    """The test's connections to databases are closed after it."""
     connections: list[Any] = []
 
     def keep(connection: Any, _: Any) -> None:
         connections.append(connection)
 
     event.listen(Pool, "connect", keep)
-    yield postgres.fresh_database()
+    yield
     event.remove(Pool, "connect", keep)
     for connection in connections:
         connection.close()
+
+
+@pytest.fixture
+def database(postgres: Server, closed_connections: None) -> str:
+    """The address of a fresh database."""
+    return postgres.fresh_database()
 
 
 def _programs() -> Path:

@@ -83,23 +83,23 @@ def locked(database: Path) -> Iterator[subprocess.Popen[str]]:
         assert locker.stdout.readline() == "let go\n"
 
 
-def test_a_locked_ledger_is_waited_for(store: Store) -> None:
-    ledger = opened(store)
+def test_locked_databases_are_waited_for(store: Store) -> None:
+    ledger, tracker = opened(store), Tracker(store, "tiny")
+    run = str(tracker.client.create_run(tracker.experiment_id).info.run_id)
     attempt = ledger.claim()
     assert attempt is not None
     result = Result("complete", 0.5)
-    with locked(store.root / "optuna.db"):
-        ledger.commit(attempt, result)
-    assert ledger.entries()[0].result == result
-
-
-def test_a_locked_tracking_database_is_waited_for(store: Store) -> None:
-    tracker = Tracker(store, "tiny")
-    run = str(tracker.client.create_run(tracker.experiment_id).info.run_id)
-    with locked(store.root / "mlflow.db"), ThreadPoolExecutor() as other:
-        logged = other.submit(tracker.log_summaries, run, {"ece": 0.5}, epoch=1, at=1)
+    with (
+        locked(store.root / "optuna.db"),
+        locked(store.root / "mlflow.db"),
+        ThreadPoolExecutor() as others,
+    ):
+        committed = others.submit(ledger.commit, attempt, result)
+        logged = others.submit(tracker.log_summaries, run, {"ece": 0.5}, epoch=1, at=1)
         again = Tracker(store, "tiny")  # reading waits as well: this database has one file
+        committed.result()
         logged.result()
+    assert ledger.entries()[0].result == result
     assert again.client.get_run(run).data.metrics == {"ece": 0.5}
 
 
