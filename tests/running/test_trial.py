@@ -201,13 +201,13 @@ def test_a_diverged_trial_is_no_best_value_and_keeps_its_curve(open_here: OpenSe
 
 @pytest.mark.parametrize("pruner", ["hyperband", "successive_halving", "median", "none"])
 def test_a_search_has_as_many_trials_as_asked(open_here: OpenSession, pruner: str) -> None:
-    session = open_here(search(trials=4, pruner=pruner))
+    session = open_here(search(trials=3, pruner=pruner))
     run_all(session)
     entries = session.ledger.entries()
-    assert len(entries) == 4
+    assert len(entries) == 3
     assert {entry.state for entry in entries} <= {"COMPLETE", "PRUNED"}
     assert all(entry.result is not None and entry.result.final for entry in entries)
-    assert len({json.dumps(dict(entry.attempt.params)) for entry in entries}) == 4
+    assert len({json.dumps(dict(entry.attempt.params)) for entry in entries}) == 3
     for entry in entries:
         assert entry.result is not None
         assert entry.result.value == entry.result.summaries["model_val_accuracy"]
@@ -215,11 +215,11 @@ def test_a_search_has_as_many_trials_as_asked(open_here: OpenSession, pruner: st
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_a_search_gone_on_with_repeats_no_suggestion(open_here: OpenSession, sampler: str) -> None:
-    for trials in (2, 4):
+    for trials in (1, 3):
         run_all(open_here(search(trials=trials, pruner="none", sampler=sampler)))
-    entries = open_here(search(trials=4, pruner="none", sampler=sampler)).ledger.entries()
+    entries = open_here(search(trials=3, pruner="none", sampler=sampler)).ledger.entries()
     rates = [entry.attempt.config.learning_rate for entry in entries]
-    assert len(set(rates)) == 4
+    assert len(set(rates)) == 3
 
 
 def test_results_do_not_depend_on_the_order_of_the_points(
@@ -230,8 +230,8 @@ def test_results_do_not_depend_on_the_order_of_the_points(
         run_all(session)
         return {e.attempt.point: e.result.value for e in session.ledger.entries() if e.result}
 
-    forward = values(design(scientific={"dropout": (0.0, 0.5)}))
-    backward = values(design(scientific={"dropout": (0.5, 0.0)}, budget="quick"))
+    forward = values(design(seeds=1, scientific={"dropout": (0.0, 0.5)}))
+    backward = values(design(seeds=1, scientific={"dropout": (0.5, 0.0)}, budget="quick"))
     assert forward == backward
 
 

@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import signal
 import sqlite3
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -23,14 +21,9 @@ from fashion_hpo.stores.opening import all_ledgers, connect, open_ledger
 from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.tracking import Tracker
 from tests.finished import copied
-from tests.forks import begin
+from tests.forks import at_once
 from tests.plans import TINY, design, search
 
-KILLS = [
-    ("study run described", 1), ("study run described", 2), ("params logged", 1),
-    ("files found again", 2), ("model created", 3), ("model uploaded", 3), ("run ended", 6),
-    ("old database kept", 1), ("new database in place", 1),
-]  # fmt: skip
 RUNS = {"tiny": 5, "tiny_search": 3}  # with the study's own
 
 
@@ -65,27 +58,6 @@ def runs(database: Path) -> dict[str, int]:
         return dict(connection.execute(query).fetchall())
 
 
-def _killed(root: Path, write: str, number: int) -> None:
-    """Rebuild in a process that kills itself after this write."""
-    left = [number]
-
-    def die(event: str, arguments: tuple[object, ...]) -> None:
-        if event == "fashion_hpo.write" and arguments[0] == write:
-            left[0] -= 1
-            if not left[0]:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(die)
-    rebuilding.rebuild(Store.at(root))
-
-
-def exit_code(store: Store, write: str, number: int) -> int | None:
-    """Of a rebuild in a process of its own, which is killed after a write, if it comes to that."""
-    process = begin(_killed, store.root, write, number)
-    process.join(120)
-    return process.exitcode
-
-
 def garble(database: Path) -> None:
     database.write_bytes(b"garbage" * 10_000)
 
@@ -118,7 +90,7 @@ def test_the_old_database_is_kept_and_its_files_stay(store: Store) -> None:
 
 
 def test_done_twice_it_is_the_same(store: Store) -> None:
-    assert exit_code(store, "nothing", 1) == 0
+    at_once(rebuilding.rebuild, (store,))  # in a process that lets go of what it opens
     rebuilding.rebuild(store)
     assert runs(store.root / "mlflow.db") == RUNS
     assert examined(store) == []
@@ -173,21 +145,6 @@ def test_tracking_elsewhere_is_refused(store: Store) -> None:
 def test_without_a_ledger_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no ledger to rebuild from"):
         rebuilding.rebuild(Store.at(tmp_path))
-
-
-@pytest.mark.parametrize(("write", "number"), KILLS)
-def test_a_kill_in_the_middle_leaves_one_of_both_and_the_next_ends_well(
-    store: Store, write: str, number: int
-) -> None:
-    assert exit_code(store, write, number) == -signal.SIGKILL
-    assert runs(store.root / "mlflow.db") == RUNS, "the old or the new, and whole"
-    made = rebuilding.rebuild(store)
-    assert (made.runs, made.lost) == (6, [])
-    assert runs(store.root / "mlflow.db") == RUNS
-    assert examined(store) == []
-    assert list((store.root / "trials").iterdir()) == []
-    kept = store.root.glob("mlflow.db.before-*")
-    assert {tuple(runs(path).items()) for path in kept} == {tuple(RUNS.items())}
 
 
 @pytest.mark.parametrize(
