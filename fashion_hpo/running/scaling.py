@@ -18,7 +18,7 @@ from fashion_hpo.training.train import train
 REPEATS = 5  # interleaved; the first of each is a warm-up
 SECONDS = 1.5  # of training in each
 WORTH_IT = 1.05  # below this gain one worker is kept: it needs half the memory
-START_SECONDS = 10.0  # more to start: each worker imports for itself, on a part of the cores
+START_SECONDS = 5.0  # more to start: what a first trial takes longer, each worker takes for itself
 
 _barrier: Barrier | None = None  # of this process, one of the pool's
 _splits: SearchSplits | None = None
