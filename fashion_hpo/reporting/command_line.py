@@ -24,8 +24,8 @@ STORE_ERRORS = {"MlflowException", "SQLAlchemyError", "OptunaError"}
 ADDRESSES = ("FASHION_HPO_STORAGE", "MLFLOW_TRACKING_URI")
 SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 COLLECT_AFTER = (100_000, 50, 100)
-"""Objects, and collections of the younger: with Python's own a quarter of a start is collecting,
-among what torch and MLflow import, which stays."""
+"""Of garbage collection, more than Python's own thresholds, with which a start spends a quarter of
+its time looking for garbage among what torch and MLflow import."""
 HOST = "127.0.0.1"  # what a server listens on: this machine alone
 
 
