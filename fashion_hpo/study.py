@@ -175,8 +175,9 @@ def _work(
     count = max(1, min(count, remaining))
     if remaining:
         seconds = estimate.seconds(plan, here.splits, here.hardware)
+        left = clock(seconds * remaining / plan.endings)
         print(
-            f"{remaining} to go, about {clock(seconds * remaining / plan.trials)} by one worker on "
+            f"{remaining} to go, about {left} by one worker on "
             f"{here.hardware.describe()['device_name']}, {here.hardware.threads} thread(s)"
         )
     if why or count > 1:

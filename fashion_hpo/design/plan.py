@@ -64,6 +64,19 @@ class Plan:
         return math.prod(map(len, self.scientific.values())) * self.nuisance_points * self.seeds
 
     @property
+    def endings(self) -> int:
+        """How often a trial will end: a pruned one that is brought to its end does so twice."""
+        return self.trials + (self.search.resume_pruned if self.search else 0)
+
+    @property
+    def epochs(self) -> int:
+        """Of all trials together, if each runs as far as its pruner lets the best."""
+        each = self.base.epochs
+        if self.search is None or self.search.pruner != "one_epoch":
+            return self.trials * each
+        return self.trials + min(self.search.resume_pruned, self.trials) * (each - 1)
+
+    @property
     def ranges(self) -> Mapping[str, BaseDistribution]:
         """The distributions of the sampled fields."""
         return self.searched.space if self.searched else self.spec.nuisance
@@ -92,8 +105,8 @@ class Plan:
 
     @property
     def image_passes(self) -> int:
-        """Training images seen if every trial runs to its end."""
-        return self.trials * self.base.epochs * self.base.train_images
+        """Training images seen in all those epochs."""
+        return self.epochs * self.base.train_images
 
     def identity(self) -> dict[str, Any]:
         """What must not change while results are gathered; counts and levels may grow."""

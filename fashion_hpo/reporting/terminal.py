@@ -22,8 +22,7 @@ class Progress:
     ) -> None:
         self.plan = plan
         self.stream = stream
-        resumed = plan.search.resume_pruned if plan.search else 0
-        self.trials = plan.trials + resumed  # a pruned one that is brought to its end ends twice
+        self.trials = plan.endings
         self.ended = max(0, self.trials - remaining)
         self.best: float | None = None
         self._workers = workers
@@ -31,8 +30,9 @@ class Progress:
         self._names: dict[int, str] = {}  # of the trials under way, by their number
         self._curves: dict[int, list[float]] = {}
         self._reached: dict[str, int] = {}  # epoch of a point; another attempt at it goes on there
-        self._epochs_left = remaining * plan.base.epochs  # without those under way
-        self._epoch_seconds = seconds / max(1, plan.trials * plan.base.epochs)
+        self._epochs_each = plan.epochs / max(1, self.trials)
+        self._epochs_left = remaining * self._epochs_each  # those under way are all counted
+        self._epoch_seconds = seconds / max(1, plan.epochs)
         self._shown_at = time.monotonic()
 
     def show(self, event: Event | WorkerDied) -> None:
@@ -79,7 +79,7 @@ class Progress:
             self._write(f"{name}  {result.outcome}: {result.reason}; its point is not done yet")
             return
         self.ended += 1
-        self._epochs_left -= event.attempt.config.epochs
+        self._epochs_left -= self._epochs_each
         if result.outcome == "complete" and result.value is not None:
             self.best = max(result.value, self.best or 0.0)
         what = f"{result.value:.2%}" if result.value is not None else result.reason

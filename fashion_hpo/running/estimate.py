@@ -10,19 +10,20 @@ from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.train import TRAIN_EVAL_IMAGES, train
 
 SAMPLE_IMAGES = 640
+REPEATS = 3  # after a first one that warms up; the fastest tells what other processes do not slow
 
 
 def seconds(plan: Plan, splits: SearchSplits, hardware: Hardware) -> float:
-    """Expected seconds of training and evaluation if every trial runs to its end.
+    """Expected seconds of training and evaluation in all of the plan's epochs.
 
-    Measured on the second of two short epochs of each architecture the plan has; levels are
-    taken to be equally frequent.
+    Measured on short epochs of each architecture the plan has; levels are taken to be equally
+    frequent.
     """
     names = architectures_of(plan)
     each = [
         _epoch_seconds(plan.base.replace(architecture=name), splits, hardware) for name in names
     ]
-    return plan.trials * plan.base.epochs * sum(each) / len(each) if each else 0.0
+    return plan.epochs * sum(each) / len(each) if each else 0.0
 
 
 def model_bytes(plan: Plan) -> int:
@@ -47,13 +48,14 @@ def _epoch_seconds(config: TrainConfig, splits: SearchSplits, hardware: Hardware
     options = {k: v for k, v in config.architecture_options.items() if k != "backbone"}
     short = config.replace(
         architecture_options=options,  # which weights a network has does not change its speed
-        epochs=2,
+        epochs=1 + REPEATS,
         warmup_epochs=0.0,
         train_images=images,
         batch_size=min(config.batch_size, images),
     )
     few = replace(splits, val=splits.val.first(images))
-    *_, last = train(short, build_for(short), few, hardware.at(short))
-    evaluation = (last.seconds - images / last.images_per_second) / (2 * images)
+    epochs = list(train(short, build_for(short), few, hardware.at(short)))[1:]
+    training = min(images / epoch.images_per_second for epoch in epochs)
+    evaluation = min(epoch.seconds - images / epoch.images_per_second for epoch in epochs)
     evaluated = len(splits.val) + min(TRAIN_EVAL_IMAGES, config.train_images)
-    return config.train_images / last.images_per_second + evaluated * evaluation
+    return (config.train_images * training + evaluated * evaluation / 2) / images

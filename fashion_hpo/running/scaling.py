@@ -42,7 +42,7 @@ def fastest(
         return 1, ", for one core"
     one, many = images_per_second(plan.base, cores, data)
     told = f"{many:,.0f} images/s with {cores} of one thread each, {one:,.0f} with one of {cores}"
-    saved = plan.trials * plan.base.epochs * plan.base.train_images * (1 / one - 1 / many)
+    saved = plan.image_passes * (1 / one - 1 / many)
     if many > WORTH_IT * one and saved < START_SECONDS:
         return 1, f" ({told}, measured: {saved:.0f} s less, and starting them takes longer)"
     return (cores if many > WORTH_IT * one else 1), f" ({told}, measured)"

@@ -91,6 +91,14 @@ def test_image_passes_count_every_epoch_of_every_trial() -> None:
     assert search_plan().image_passes == 7 * 4 * 1_000
 
 
+def test_a_pruner_after_one_epoch_lets_only_the_best_go_on() -> None:
+    """Those have the other three epochs; who is brought to its end ends twice."""
+    made = search_plan(pruner="one_epoch", resume_pruned=2)
+    assert made.image_passes == (7 + 2 * 3) * 1_000
+    assert (made.trials, made.endings) == (7, 9)
+    assert search_plan(pruner="one_epoch", resume_pruned=99).image_passes == 7 * 4 * 1_000
+
+
 def test_a_study_cut_short_is_balanced() -> None:
     made = points(plan())
     assert [point.seed_index for point in made] == [0] * 18 + [1] * 18
