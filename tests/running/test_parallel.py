@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import signal
 import struct
+import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from fashion_hpo.running.workers import EpochDone, StudyHaltedError, TrialEnded
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.training.data import SearchSplits
+from tests import forks
 from tests.plans import TINY, design
 from tests.running.conftest import OpenSession
 
@@ -136,6 +139,38 @@ def test_three_deaths_halt_the_study(open_real: OpenSession, real_data: Path) ->
             elif isinstance(event, EpochDone):
                 kill_the_worker()
     assert died == [WorkerDied(0, "SIGKILL")] * 3
+
+
+def lead(store: Store, data: Path, told: Connection) -> None:
+    """Start one worker, in a process that has no other, and tell which it is."""
+    session = open_session(store, LONG, device="cpu", threads=1, data=data)
+    for event in parallel.work(session, 1, data=data, device="cpu"):
+        if isinstance(event, EpochDone):
+            (worker,) = multiprocessing.active_children()
+            told.send(worker.pid)
+
+
+def test_workers_end_when_who_started_them_is_killed(store: Store, real_data: Path) -> None:
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    leader = forks.CONTEXT.Process(target=lead, args=(store, real_data, theirs))
+    leader.start()
+    theirs.close()
+    with ours:
+        worker = ours.recv()
+        leader.kill()
+        leader.join()
+    deadline = time.monotonic() + 60
+    while is_alive(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def start(session: Session, data: Path | None = None) -> Start:

@@ -1,7 +1,10 @@
 import os
 import sys
+import tempfile
 import threading
 from multiprocessing.connection import Connection
+
+import pytest
 
 from fashion_hpo.running import processes
 
@@ -25,3 +28,12 @@ def test_a_process_is_begun_afresh_with_all_imported() -> None:
     assert pid == process.pid != os.getpid()
     assert (process.exitcode, threads) == (0, 1)
     assert imported == (sys.platform == "linux")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks are made on Linux alone")
+def test_a_temporary_folder_too_long_for_a_socket_does_without_forks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for length, method in ((70, "forkserver"), (71, "spawn")):
+        monkeypatch.setattr(tempfile, "tempdir", "/".ljust(length, "a"))
+        assert processes.context().get_start_method() == method
