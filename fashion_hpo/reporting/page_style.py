@@ -70,6 +70,7 @@ td.not-run-here, td.no-study-yet { font-weight: 400; }
 .checks th:nth-child(1) { width: 9rem; }
 .checks th:nth-child(2) { width: 5.5rem; }
 .compared th:nth-child(1) { width: 18rem; }
+.compared td:nth-child(1) { white-space: normal; }
 .compared th:nth-child(3) { width: 5rem; }
 td.check-warning { color: var(--bad); }
 td.check-ok { color: var(--good); font-weight: 400; }
