@@ -1,3 +1,5 @@
 import gc
 
-gc.set_threshold(100_000, 50, 100)  # what MLflow and torch import is large, and stays
+from fashion_hpo.reporting.command_line import COLLECT_AFTER
+
+gc.set_threshold(*COLLECT_AFTER)  # as every command does

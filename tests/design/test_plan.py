@@ -94,8 +94,7 @@ def test_image_passes_count_every_epoch_of_every_trial() -> None:
 def test_a_pruner_after_one_epoch_lets_only_the_best_go_on() -> None:
     """Those have the other three epochs; who is brought to its end ends twice."""
     made = search_plan(pruner="one_epoch", resume_pruned=2)
-    assert made.image_passes == (7 + 2 * 3) * 1_000
-    assert (made.trials, made.endings) == (7, 9)
+    assert (made.image_passes, made.trials, made.endings) == ((7 + 2 * 3) * 1_000, 7, 9)
     assert search_plan(pruner="one_epoch", resume_pruned=99).image_passes == 7 * 4 * 1_000
 
 

@@ -152,6 +152,7 @@ def lead(store: Store, data: Path, told: Connection) -> None:
 
 def test_workers_end_when_who_started_them_is_killed(store: Store, real_data: Path) -> None:
     ours, theirs = multiprocessing.Pipe(duplex=False)
+    # Not by `begin`: a daemon may have no workers.
     leader = forks.CONTEXT.Process(target=lead, args=(store, real_data, theirs))
     leader.start()
     theirs.close()
