@@ -172,7 +172,7 @@ def _work(
     for mended in reconcile.reconcile(here.mirror):
         print(f"mended: {mended}")
     remaining, seconds = here.ledger.remaining(), 0.0
-    count = max(1, min(count, remaining))
+    count = max(1, len(parallel.shares(min(count, remaining), limits.trials)))
     if remaining:
         seconds = estimate.seconds(plan, here.splits, here.hardware)
         left = clock(seconds * remaining / plan.endings)

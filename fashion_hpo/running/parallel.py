@@ -77,8 +77,7 @@ def work(
     done: Counter[int] = Counter()  # trials of each worker
     plan = session.ledger.plan
     deadline = None if timeout is None else time.monotonic() + timeout
-    for number in range(count if max_trials is None else min(count, max_trials)):
-        share = None if max_trials is None else (max_trials + number) // count
+    for number, share in enumerate(shares(count, max_trials)):
         place = device_of(number, device)
         _begin(team, Start(number, session.store, plan, data, place, share, timeout))
     try:
@@ -107,6 +106,17 @@ def work(
         _stop(team)
 
 
+def shares(count: int, max_trials: int | None) -> list[int | None]:
+    """How many trials each of at most `count` workers may train: one at least, `max_trials` in all.
+
+    None is no limit.
+    """
+    if max_trials is None:
+        return [None] * count
+    count = min(count, max_trials)
+    return [max_trials // count + (number < max_trials % count) for number in range(count)]
+
+
 def threads_for(count: int, device: str) -> int | None:
     """Threads of each trial of a new ledger: the cores, shared; None leaves the usual number."""
     if count == 1 or accelerators(device):
@@ -125,15 +135,19 @@ def crowding(count: int, threads: int, device: str) -> str:
     )
 
 
-def accelerators(device: str) -> int:
-    """How many workers can have an accelerator each."""
-    return torch.cuda.device_count() if device in ("auto", "cuda") else 0
+def accelerators(device: str) -> list[str]:
+    """The accelerators that workers on this device take in turn; none if they share the cores."""
+    if device in ("auto", "cuda") and (count := torch.cuda.device_count()):
+        return [f"cuda:{index}" for index in range(count)]
+    if device == "auto":
+        return ["mps"] if torch.backends.mps.is_available() else []
+    return [] if device == "cpu" else [device]
 
 
 def device_of(number: int, device: str) -> str:
     """A worker's device: the accelerators in turn, if there are any to choose from."""
-    there = accelerators(device)
-    return f"cuda:{number % there}" if there else device
+    places = accelerators(device)
+    return places[number % len(places)] if places else device
 
 
 def _rest(start: Start, done: int, deadline: float | None) -> Start | None:

@@ -28,8 +28,8 @@ def fastest(
     store: Store, plan: Plan, data: Path | None, device: str, *, revise: bool = False
 ) -> tuple[int, str]:
     """The number of workers to start, and why, as the end of a sentence."""
-    if there := accelerators(device):
-        return there, ", one for each accelerator"
+    if places := accelerators(device):
+        return len(places), ", one for each accelerator"
     cores = devices.usable_cores()
     ledger = None if revise else read_ledger(store, plan)
     if ledger is not None:

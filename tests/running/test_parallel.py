@@ -1,5 +1,6 @@
 """Workers in processes of their own, which load the real data."""
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -69,11 +70,11 @@ def test_two_workers_come_to_what_one_comes_to(open_real: OpenSession, real_data
     levels = {"dropout": (0.0, 0.25, 0.5)}
     session = open_real(design(scientific=levels, seeds=1))
     told: dict[int, list[str]] = {}
-    for event in parallel.work(session, 2, data=real_data, device="cpu", max_trials=2):
+    for event in parallel.work(session, 4, data=real_data, device="cpu", max_trials=2):
         assert isinstance(event, workers.Event)
         told.setdefault(event.attempt.number, []).append(type(event).__name__)
     in_order = ["TrialStarted", "EpochDone", "EpochDone", "EpochDone", "TrialEnded"]
-    assert told == {0: in_order, 1: in_order}, "each worker had a share of one trial"
+    assert told == {0: in_order, 1: in_order}, "two of the four workers had a trial each"
     assert session.ledger.remaining() == 1
     alone = open_real(design(scientific=levels, seeds=1, budget="quick"))
     list(workers.work(alone, max_trials=2))
@@ -204,31 +205,70 @@ def test_a_worker_that_is_gone_is_noticed(sent: bytes) -> None:
         assert parallel._receive(ours) is None
 
 
+@pytest.mark.parametrize("count", range(1, 10))
+def test_shares_come_to_the_trials_that_were_asked_for(count: int) -> None:
+    assert parallel.shares(count, None) == [None] * count
+    for max_trials in range(40):
+        shares = [share for share in parallel.shares(count, max_trials) if share is not None]
+        assert sum(shares) == max_trials
+        assert len(shares) == min(count, max_trials)
+        assert all(share >= 1 for share in shares)
+        assert max(shares, default=0) - min(shares, default=0) <= 1
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["the first is quickest", "the last is quickest"])
+@pytest.mark.parametrize("deaths", [0, 2])
+def test_workers_train_as_many_trials_as_were_asked_for(order: int, deaths: int) -> None:
+    """However many points there are, and whoever is quick or dies between two trials."""
+    session, plan = Store(Path("store")), design()
+    for count, max_trials, remaining in itertools.product(range(1, 7), range(1, 13), range(9)):
+        shares = parallel.shares(count, max_trials)
+        team: list[Start | None] = [
+            Start(number, session, plan, None, "cpu", share, None)
+            for number, share in enumerate(shares)
+        ]
+        points, left_to_die = remaining, deaths
+        for start in team[::order]:
+            while start is not None and points and start.max_trials:
+                done = 1 if left_to_die else min(points, start.max_trials)
+                points -= done
+                left_to_die = max(0, left_to_die - 1)
+                start = parallel._rest(start, done, None)
+        assert remaining - points == min(max_trials, remaining), (count, max_trials, remaining)
+
+
+def test_no_worker_follows_one_that_had_all_its_trials_or_its_time() -> None:
+    start = Start(0, Store(Path("store")), design(), None, "cpu", 3, None)
+    assert parallel._rest(start, 3, None) is None
+    assert parallel._rest(start, 1, time.monotonic() - 1) is None
+    rest = parallel._rest(start, 1, time.monotonic() + 100)
+    assert rest is not None
+    assert rest.max_trials == 2
+    assert rest.timeout == pytest.approx(100, abs=10)
+
+
 def test_threads_are_the_cores_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "usable_cores", lambda: 8)
     counts = (1, 2, 3, 8, 9)
     assert [parallel.threads_for(count, "cpu") for count in counts] == [None, 4, 2, 1, 1]
 
 
-@pytest.mark.parametrize(("device", "places"), [
-    ("auto", ["cuda:0", "cuda:1", "cuda:0"]),
-    ("cuda", ["cuda:0", "cuda:1", "cuda:0"]),
-    ("cuda:1", ["cuda:1"] * 3),
-    ("cpu", ["cpu"] * 3),
+@pytest.mark.parametrize(("device", "gpus", "mps", "places"), [
+    ("auto", 2, False, ["cuda:0", "cuda:1", "cuda:0"]),
+    ("cuda", 2, False, ["cuda:0", "cuda:1", "cuda:0"]),
+    ("cuda:1", 2, False, ["cuda:1"] * 3),
+    ("auto", 0, True, ["mps"] * 3),
+    ("mps", 0, True, ["mps"] * 3),
+    ("auto", 0, False, ["auto"] * 3),
+    ("cpu", 2, True, ["cpu"] * 3),
 ])  # fmt: skip
 def test_workers_take_the_accelerators_in_turn(
-    device: str, places: list[str], monkeypatch: pytest.MonkeyPatch
+    device: str, gpus: int, mps: bool, places: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    """And leave the threads of a trial at the usual number, where they share no cores."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert [parallel.device_of(number, device) for number in range(3)] == places
-    assert (parallel.threads_for(2, device) is None) == (device in ("auto", "cuda"))
-
-
-def test_without_accelerators_the_device_is_what_was_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert [parallel.device_of(n, name) for n, name in enumerate(("auto", "cpu"))] == [
-        "auto",
-        "cpu",
-    ]
+    on_cores = places[0] in ("auto", "cpu")
+    assert (parallel.threads_for(2, device) is None) != on_cores
+    assert (parallel.crowding(2, 10**6, device) == "") != on_cores

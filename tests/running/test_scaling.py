@@ -51,12 +51,12 @@ def test_a_revision_is_a_new_ledger(store: Store) -> None:
     assert scaling.fastest(store, PLAN, None, "cpu", revise=True) == (1, ", for one core")
 
 
-@pytest.mark.parametrize("device", ["auto", "cuda"])
+@pytest.mark.parametrize(("device", "count"), [("auto", 3), ("cuda", 3), ("cuda:1", 1)])
 def test_accelerators_have_a_worker_each(
-    store: Store, device: str, monkeypatch: pytest.MonkeyPatch
+    store: Store, device: str, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    assert scaling.fastest(store, PLAN, None, device) == (3, ", one for each accelerator")
+    assert scaling.fastest(store, PLAN, None, device) == (count, ", one for each accelerator")
 
 
 @pytest.mark.parametrize("cores", [2], indirect=True)
