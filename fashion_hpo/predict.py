@@ -14,13 +14,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = command_line.parser(
         "predict", "Classify an image of one article, bright on black, as Fashion-MNIST has them."
     )
-    made.add_argument("image", type=Path, help="PNG, JPEG, …; made 28x28 and grey")
+    made.add_argument(
+        "image",
+        type=Path,
+        help="PNG, JPEG, …; made 28x28, upright and grey; what is transparent counts as black",
+    )
     command_line.add_store(made)
     return command_line.run(_run, made, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.running.images import read_grey
+    from fashion_hpo.running.images import border_warning, read_grey
 
     grey = read_grey(args.image, f"image {args.image}")
 
@@ -36,8 +40,10 @@ def _run(args: argparse.Namespace) -> int:
     store.check_tracking()
     folder = registry.download_verified(store.tracking_uri, registry.CHAMPION_URI)
     model = models.read_model(folder)
-    pixels = torch.from_numpy(np.array(grey, dtype=np.uint8)[None])
-    probabilities = probabilities_of(model, pixels)[0]
+    pixels = np.array(grey, dtype=np.uint8)
+    probabilities = probabilities_of(model, torch.from_numpy(pixels[None]))[0]
+    if warning := border_warning(pixels):
+        print(f"warning: image {args.image}: {warning}", file=sys.stderr)
     for index in probabilities.argsort()[::-1][:3]:
         print(f"{CLASSES[index]:12} {probabilities[index]:.1%}")
     return 0

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from torch import Tensor, nn
 
-from fashion_hpo.running.images import FORMATS, read_grey
+from fashion_hpo.running.images import FORMATS, border_warning, read_grey
 from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.packaging import probabilities_of
 
@@ -41,6 +41,7 @@ USAGE = """Fashion-MNIST classifier
 
 POST /predict   an image file, its type as Content-Type (PNG, JPEG, GIF, BMP, WEBP or TIFF), or
                 JSON {"images": [[[0, ...], ...], ...]}: 28 rows of 28 whole numbers from 0 to 255
+                a prediction has a "warning" where the border of its image is bright
 GET  /health    whether the model is there
 
 curl --data-binary @picture.png -H "Content-Type: image/png" http://HOST/predict
@@ -211,10 +212,14 @@ def _pixels(image: object, index: int) -> bytes:
 
 
 def _predictions(model: nn.Module, images: Tensor) -> list[dict[str, Any]]:
-    return [
-        {
-            "class": CLASSES[row.argmax()],
-            "probabilities": dict(zip(CLASSES, map(float, row), strict=True)),
-        }
-        for row in probabilities_of(model, images)
-    ]
+    rows = probabilities_of(model, images)
+    return [_prediction(image, row) for image, row in zip(images.numpy(), rows, strict=True)]
+
+
+def _prediction(image: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    warning = border_warning(image)
+    return {
+        "class": CLASSES[probabilities.argmax()],
+        "probabilities": dict(zip(CLASSES, map(float, probabilities), strict=True)),
+        **({"warning": warning} if warning else {}),
+    }

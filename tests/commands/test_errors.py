@@ -465,12 +465,15 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
+NO_IMAGE = "is no image of a format that is read; allowed are PNG, JPEG, GIF, BMP, WEBP, TIFF."
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a boot, in words\n", "is no image; allowed are PNG, JPEG, GIF, BMP, WEBP, TIFF."),
-        (b"", "is no image; allowed are PNG, JPEG, GIF, BMP, WEBP, TIFF."),
-        (b"\x89PNG\r\n\x1a\n", "is no image; allowed are PNG, JPEG, GIF, BMP, WEBP, TIFF."),
+        (b"a boot, in words\n", NO_IMAGE),
+        (b"", NO_IMAGE),
+        (b"\x89PNG\r\n\x1a\n", NO_IMAGE),
         (png_header(28, 28), "cannot be read ("),
         (png_header(4097, 2), "is 4097 x 2 pixels; allowed are 4096 pixels a side."),
         (png_header(10_000, 10_000), "allowed are 4096 pixels a side."),

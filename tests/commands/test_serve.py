@@ -103,6 +103,23 @@ def test_it_serves_what_predict_says_until_it_is_stopped(
     assert "Traceback" not in err
 
 
+def test_a_picture_on_white_is_classified_with_a_warning(
+    champion: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bright, dark = tmp_path / "bright.png", tmp_path / "dark.png"
+    Image.new("L", (28, 28), 255).save(bright)
+    Image.new("L", (28, 28), 20).save(dark)
+    for picture in (bright, dark):
+        assert predict.main([str(picture), "--store", str(champion[0])]) == 0
+        said = capsys.readouterr()
+        assert said.out.count("%") == 3
+        warning = (
+            f"warning: image {picture}: the border is bright; Fashion-MNIST has bright articles on "
+            "black; invert the picture.\n"
+        )
+        assert said.err == (warning if picture == bright else "")
+
+
 def listening(port: int) -> list[str]:
     """The addresses at which something listens on this port."""
     rows = [

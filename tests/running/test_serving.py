@@ -141,6 +141,14 @@ def test_a_file_and_its_pixels_are_answered_alike(port: int) -> None:
     assert by_file == by_json
 
 
+def test_only_a_prediction_of_an_image_with_a_bright_border_has_a_warning(port: int) -> None:
+    bright = [[255] * 28] * 28
+    dark, warned = predict(port, body_of([BLACK, bright])).json["predictions"]
+    assert dark.keys() == {"class", "probabilities"}
+    assert warned.keys() == {"class", "probabilities", "warning"}
+    assert warned["warning"].startswith("the border is bright; ")
+
+
 def test_as_many_images_as_are_allowed_are_answered(port: int) -> None:
     answer = predict(port, json.dumps({"images": [[[255] * 28] * 28] * 512}).encode())
     assert len(answer.json["predictions"]) == 512
@@ -254,10 +262,10 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EndComments\nshowpa
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "is no image"),
-        (b"a boot, in words", "is no image"),
-        (EPS, "is no image"),
-        (b"\x89PNG\r\n\x1a\n", "is no image"),
+        (b"", "is no image of a format that is read"),
+        (b"a boot, in words", "is no image of a format that is read"),
+        (EPS, "is no image of a format that is read"),
+        (b"\x89PNG\r\n\x1a\n", "is no image of a format that is read"),
         (picture()[:-30], "cannot be read ("),
         (picture("JPEG")[:200], ""),
         (png_header(28, 28), "cannot be read ("),
@@ -269,7 +277,7 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EndComments\nshowpa
         (b"II*\x00" + b"\xff" * 100, ""),
         (b"BM" + b"\xff" * 100, ""),
         (b"RIFF\xff\xff\xff\xffWEBPVP8 " + b"\xff" * 100, ""),
-        (b'{"images": []}', "is no image"),
+        (b'{"images": []}', "is no image of a format that is read"),
     ],
 )
 def test_what_is_no_image_is_refused(port: int, body: bytes, words: str) -> None:
