@@ -167,4 +167,7 @@ def roll_back(tracking_uri: str) -> tuple[str, str]:
 
 def _check_files(folder: Path, result: Result) -> None:
     if found := models.changes(folder, models.hashes_in(result.files)):
-        raise AlteredModelError(f"the model's file {found[0]}; it is not registered")
+        raise AlteredModelError(
+            f"the model's file {found[0]}, so it is not registered; "
+            f"{models.remedy(folder, found[0])}."
+        )

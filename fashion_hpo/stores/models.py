@@ -2,7 +2,11 @@
 
 A pt2 archive can run code when it is loaded, with pickle switched off as well: torch evaluates its
 symbolic sizes and its guards as Python, and calls whatever function of torch a node names.  So
-`read_model` looks at every file before any of them is loaded.
+`read_model` checks the archive before it is loaded, and loads nothing else.
+
+MLflow, desktops and editors leave files of their own beside a model (`registered_model_meta`,
+`.DS_Store`).  They are ignored unless they could be run: MLflow itself would unpickle an added
+`data/model.pth` in place of the archive.
 """
 
 import hashlib
@@ -33,6 +37,11 @@ FILES = {
     "serving_input_example.json", ARCHIVE,
 }  # fmt: skip
 """All that `write_model` leaves in a folder."""
+RUNNABLE = {
+    ".py", ".pyc", ".pth", ".pt", ".pt2", ".pkl", ".pickle", ".joblib", ".so", ".dll", ".dylib",
+}  # fmt: skip
+RUNNABLE_NAMES = {"pickle_module_info.txt"}  # names a module that MLflow imports
+DESKTOP_FILES = {"Thumbs.db", "desktop.ini"}
 FLAVORS: dict[str, dict[str, Any]] = {
     "python_function": {
         "config": {"device": None},
@@ -94,7 +103,7 @@ def read_model(folder: Path | str) -> nn.Module:
         _check_files(folder)
         _check_description(folder / "MLmodel")
         _check_archive(folder / ARCHIVE)
-        model: nn.Module = mlflow.pytorch.load_model(str(folder))
+        model: nn.Module = torch.export.load(folder / ARCHIVE).module()
     except UnsafeModelError as error:
         raise UnsafeModelError(f"model {folder} has {error}; it was not loaded.") from None
     except OSError:
@@ -106,11 +115,12 @@ def read_model(folder: Path | str) -> nn.Module:
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """sha256 of every file, by its path in the folder; locks and temporary files left out."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "lock")
+    """sha256 of every file, by its path in the folder; locks and a desktop's files left out."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): _sha256(path)
         for path in files
+        if path.name != "lock" and path.name not in DESKTOP_FILES and path.name[0] != "."
     }
 
 
@@ -124,13 +134,34 @@ def hashes_in(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def changes(folder: Path, expected: Mapping[str, str]) -> list[str]:
-    """What became of a model's files, such as "MLmodel is altered"; empty if they are the same."""
-    found = file_hashes(folder)
-    states = {name: "added" for name in found if name not in expected}
+    """What became of the files that were written, such as "MLmodel is altered".
+
+    Empty if all are the same and nothing that could be run was added; other additions are ignored.
+    """
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    states = {name: "added" for name in files if name not in expected and _is_runnable(name)}
     for name, sha256 in expected.items():
-        if found.get(name) != sha256:
-            states[name] = "missing" if name not in found else "altered"
+        if name not in files or not files[name].is_file():
+            states[name] = "missing"
+        elif files[name].is_symlink() or _sha256(files[name]) != sha256:
+            states[name] = "altered"
     return [f"{name} is {state}" for name, state in sorted(states.items())]
+
+
+def remedy(folder: Path, change: str) -> str:
+    """What a person can do about one of `changes`."""
+    verb = "move it out of" if change.endswith(" is added") else "put the file as it was back into"
+    return f"{verb} {folder}"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _is_runnable(name: str) -> bool:
+    """Whether Python or MLflow could run a file of this name, given by its path in the folder."""
+    path = Path(name)
+    return path.suffix.lower() in RUNNABLE or path.name in RUNNABLE_NAMES
 
 
 def _check_files(folder: Path) -> None:
@@ -138,9 +169,9 @@ def _check_files(folder: Path) -> None:
         raise UnsafeModelError("no folder")
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
+        if path.is_symlink() and (name in FILES or name == "data"):
             raise UnsafeModelError(f"a link, {name}, where only files of its own are allowed")
-        if not ((path.is_file() and name in FILES) or (path.is_dir() and name == "data")):
+        if name not in FILES and _is_runnable(name):
             raise UnsafeModelError(f"the file {name}; allowed are {', '.join(sorted(FILES))}")
     for name in ("MLmodel", ARCHIVE):
         if not (folder / name).exists():

@@ -18,7 +18,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from fashion_hpo.stores.layout import without_password
-from fashion_hpo.stores.models import UnsafeModelError, changes
+from fashion_hpo.stores.models import UnsafeModelError, changes, remedy
 from fashion_hpo.stores.tracking import TAG, Tracker
 
 REGISTERED_NAME = "fashion-mnist-classifier"
@@ -184,7 +184,7 @@ def download_verified(tracking_uri: str, address: str) -> Path:
     """The files of a version, models:/NAME/VERSION or models:/NAME@ALIAS, as a local folder.
 
     Raises ValueError if there is nothing at this address, and UnsafeModelError if a file was
-    altered, removed or added since the version was registered.
+    altered or removed since the version was registered, or one added that could be run.
     """
     name, number, alias = _parts(VERSION, address, "models:/NAME/VERSION and models:/NAME@ALIAS")
     client = MlflowClient(tracking_uri, tracking_uri)
@@ -202,7 +202,8 @@ def download_verified(tracking_uri: str, address: str) -> Path:
     folder = download(tracking_uri, str(version.source))
     if found := changes(folder, manifest):
         raise UnsafeModelError(
-            f"{what} is not what was registered: {found[0]}; restore the file, or register another."
+            f"{what} is not what was registered: {found[0]}; {remedy(folder, found[0])}, or "
+            "register another study."
         )
     return folder
 

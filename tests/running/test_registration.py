@@ -80,9 +80,9 @@ def test_a_changed_file_is_refused(done: Session, change: str) -> None:
     elif change == "missing":
         path.unlink()
     else:
-        path = path.with_name("more.txt")
+        path = path.with_name("model.pth")
         path.touch()
-    words = rf"data/{re.escape(path.name)} is {change}; it is not"
+    words = rf"data/{re.escape(path.name)} is {change}, so it is not"
     with pytest.raises(AlteredModelError, match=words):
         register(done)
     assert registry.find_version(done.tracker, chosen(done).attempt.uid) is None

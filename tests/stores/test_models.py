@@ -194,12 +194,52 @@ def test_a_description_that_is_none_is_refused(folder: Path, canary: Path, text:
 
 
 @pytest.mark.parametrize(
-    "name", ["data/model.pth", "data/pickle_module_info.txt", "evil.py", "model.pkl", "lock", "a/b"]
-)
-def test_another_file_is_refused(folder: Path, canary: Path, name: str) -> None:
+    "name",
+    [
+        "data/model.pth", "data/pickle_module_info.txt", "evil.py", "model.pkl", "code/evil.py",
+        "data/Model.PTH", "code/evil.so", ".hidden/evil.pyc",
+    ],
+)  # fmt: skip
+def test_a_file_that_could_be_run_is_refused(folder: Path, canary: Path, name: str) -> None:
+    hashes = models.file_hashes(folder)
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(pickle.dumps(Runs(canary)))
-    assert f"has the file {name.partition('/b')[0]}; allowed are MLmodel" in refusal(folder, canary)
+    assert f"has the file {name}; allowed are MLmodel" in refusal(folder, canary)
+    assert models.changes(folder, hashes) == [f"{name} is added"]
+
+
+LITTER = [
+    "registered_model_meta", ".DS_Store", "data/.DS_Store", "._MLmodel", "Thumbs.db", "desktop.ini",
+    "MLmodel~", ".MLmodel.swp", "data/model.pt2~", "lock", "data/lock", "notes/read me.txt",
+    ".ipynb_checkpoints/MLmodel-checkpoint",
+]  # fmt: skip
+"""What MLflow, desktops, editors and people leave beside a model."""
+
+
+@pytest.mark.parametrize("name", LITTER)
+def test_what_others_leave_is_ignored(folder: Path, canary: Path, name: str) -> None:
+    hashes = models.file_hashes(folder)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(pickle.dumps(Runs(canary)))
+    assert models.changes(folder, hashes) == []
+    assert read_model(folder)(IMAGES).shape == (2, 10)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("name", ["lock", ".DS_Store", "Thumbs.db", "desktop.ini"])
+def test_a_desktops_files_are_none_of_the_models(folder: Path, name: str) -> None:
+    """They change later; a hash of them would make the model an altered one."""
+    hashes = models.file_hashes(folder)
+    (folder / "data" / name).touch()
+    assert models.file_hashes(folder) == hashes
+
+
+def test_a_link_in_place_of_a_file_is_a_change(folder: Path) -> None:
+    hashes = models.file_hashes(folder)
+    (folder / "MLmodel").rename(folder.parent / "elsewhere")
+    (folder / "MLmodel").symlink_to(folder.parent / "elsewhere")
+    (folder / "link").symlink_to("/")
+    assert models.changes(folder, hashes) == ["MLmodel is altered"]
 
 
 @pytest.mark.parametrize("name", ["data/model.pt2", "MLmodel", "data", "requirements.txt"])
@@ -369,7 +409,7 @@ def test_changes_are_named_file_by_file(folder: Path) -> None:
     assert models.changes(folder, kept) == []
     (folder / "data" / "model.pt2").unlink()
     (folder / "MLmodel").write_text("other")
-    (folder / "data" / "more").write_bytes(np.zeros(3).tobytes())
+    (folder / "data" / "model.pth").write_bytes(np.zeros(3).tobytes())
     assert models.changes(folder, kept) == [
-        "MLmodel is altered", "data/model.pt2 is missing", "data/more is added",
+        "MLmodel is altered", "data/model.pt2 is missing", "data/model.pth is added",
     ]  # fmt: skip

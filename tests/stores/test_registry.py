@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import mlflow.pytorch
 import pytest
 import torch
 from mlflow.entities.model_registry import ModelVersion
@@ -70,6 +71,19 @@ def test_changed_files_are_refused(
     for address in (registry.CHAMPION_URI, registry.address_of(version)):
         with pytest.raises(UnsafeModelError, match=rf"version 1 is not .* registered: {words}; "):
             registry.download_verified(tracker.uri, address)
+
+
+def test_mlflows_own_load_changes_nothing(
+    registered: Registered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes `registered_model_meta` beside the model."""
+    tracker, version = registered
+    folder = registry.download(tracker.uri, str(version.source))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracker.uri)
+    assert mlflow.pytorch.load_model(registry.CHAMPION_URI)(IMAGES).shape == (2, 10)
+    assert (folder / "registered_model_meta").exists()
+    assert registry.download_verified(tracker.uri, registry.CHAMPION_URI) == folder
+    assert models.read_model(folder)(IMAGES).shape == (2, 10)
 
 
 def test_a_flipped_bit_is_refused(registered: Registered) -> None:
