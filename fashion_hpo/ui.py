@@ -44,6 +44,8 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _command(store: "Store", port: int) -> list[str]:
+    from fashion_hpo.stores.addresses import artifact_location
+
     hosts = [f"{HOST}:{port}", f"localhost:{port}"]
     options = {
         "--host": HOST,
@@ -51,7 +53,7 @@ def _command(store: "Store", port: int) -> list[str]:
         "--workers": "1",
         "--allowed-hosts": ",".join(hosts),
         "--cors-allowed-origins": ",".join(f"http://{host}" for host in hosts),
-        "--default-artifact-root": str(store.artifacts),
+        "--default-artifact-root": artifact_location(store.artifacts),
     }
     return [
         sys.executable,

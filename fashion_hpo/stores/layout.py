@@ -11,6 +11,8 @@ from urllib.parse import unquote
 
 from filelock import FileLock
 
+from fashion_hpo.stores.addresses import sqlite_url
+
 
 class StoreError(ValueError):
     """A store cannot be used as it is."""
@@ -33,9 +35,9 @@ class Store:
         """The store in a folder; addresses come from the arguments, then the environment.
 
         The folder is made when something is first written to it.  Raises StoreError if it is a
-        file, or could not be made or written to.
+        file, or could not be made or written to, or if its name is no text.
         """
-        root = root.resolve()
+        root = _resolved(root)
         there = next(place for place in (root, *root.parents) if place.exists())
         if not there.is_dir():
             raise StoreError(f"store {root} is a file; name a folder with --store.")
@@ -47,7 +49,7 @@ class Store:
     @property
     def ledger_url(self) -> str:
         """Optuna's database."""
-        return self.storage or f"sqlite:///{self.root / 'optuna.db'}"
+        return self.storage or sqlite_url(self.root / "optuna.db")
 
     @property
     def has_ledgers(self) -> bool:
@@ -57,7 +59,7 @@ class Store:
     @property
     def tracking_uri(self) -> str:
         """MLflow's database or server."""
-        return self.tracking or f"sqlite:///{self.root / 'mlflow.db'}"
+        return self.tracking or sqlite_url(self.root / "mlflow.db")
 
     def check_tracking(self) -> None:
         """Raise StoreError if no tracking database is there: opening it would make one."""
@@ -114,6 +116,25 @@ class Store:
         """One holder at a time, over all processes on this host."""
         self.root.mkdir(parents=True, exist_ok=True)
         return FileLock(self.root / f".{name}.lock")
+
+
+def _resolved(root: Path) -> Path:
+    """The absolute folder, links followed; ~ is a home folder here too, as in --store=~/runs."""
+    root = Path(os.path.expanduser(root)).absolute()
+    for place in (root, *root.parents):
+        if place.is_symlink() and not place.exists():
+            raise StoreError(
+                f"store {root} cannot be used because the link {place} leads nowhere; remove the "
+                "link, or name another folder with --store."
+            )
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:
+        raise StoreError(
+            f"store {str(root)!r} has a name that is not UTF-8, which the databases cannot keep; "
+            "rename the folder, or name another with --store."
+        ) from None
+    return root.resolve()
 
 
 def _confined(name: str) -> str:

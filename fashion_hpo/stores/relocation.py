@@ -7,9 +7,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
+from fashion_hpo.stores.addresses import artifact_folder, artifact_location
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS
 
@@ -68,16 +67,9 @@ def _connect(database: Path) -> sqlite3.Connection:
 def _store_folders(connection: sqlite3.Connection) -> Iterator[Path]:
     """Where our experiments say that the store is; one without runs may be ours."""
     for (location,) in connection.execute(OURS):
-        path = _local_path(location)
+        path = artifact_folder(location)
         if path is not None and path.parent.name == "artifacts":
             yield path.parents[1]
-
-
-def _local_path(location: str) -> Path | None:
-    parts = urlsplit(location)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return Path(location) if location.startswith("/") else None
 
 
 def _replace(connection: sqlite3.Connection, old: list[Path], root: Path) -> None:
@@ -92,10 +84,10 @@ def _replace(connection: sqlite3.Connection, old: list[Path], root: Path) -> Non
 
 def _moved(address: str | None, old: list[Path], root: Path) -> str | None:
     """The address in the new folder, if it is in an old one; one may lie in the other."""
-    path = None if address is None else _local_path(address)
+    path = None if address is None else artifact_folder(address)
     holders = [folder for folder in (root, *old) if path and path.is_relative_to(folder)]
     nearest = max(holders, key=lambda folder: len(folder.parts), default=root)
     if path is None or address is None or nearest == root:
         return address
     there = root / path.relative_to(nearest)
-    return there.as_uri() if address.startswith("file:") else str(there)
+    return there.as_uri() if address.startswith("file:") else artifact_location(there)

@@ -23,6 +23,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, NullPool, create_engine, func, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from fashion_hpo.stores.addresses import sqlite_url
 from fashion_hpo.stores.layout import Store, StoreError, without_password
 
 LOCK_WAIT_SECONDS = 60  # sqlite's default of 5 does not outlast a busy writer
@@ -99,7 +100,7 @@ def _make_file(root: Path) -> None:
     folder = root / ".new"
     shutil.rmtree(folder, ignore_errors=True)  # what a kill left
     folder.mkdir()
-    _make_tables(f"sqlite:///{folder / 'mlflow.db'}")
+    _make_tables(sqlite_url(folder / "mlflow.db"))
     os.replace(folder / "mlflow.db", root / "mlflow.db")
     shutil.rmtree(folder)
 

@@ -33,6 +33,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
+from fashion_hpo.stores.addresses import artifact_location
 from fashion_hpo.stores.layout import (
     Store,
     StoreError,
@@ -264,7 +265,7 @@ def _experiment(client: MlflowClient, store: Store, name: str) -> str:
     if found is not None:
         return str(found.experiment_id)
     is_server = store.tracking_uri.startswith("http")  # which knows where its files are
-    location = None if is_server else str(store.artifacts / name)
+    location = None if is_server else artifact_location(store.artifacts / name)
     kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI's page for training runs
     try:
         return str(client.create_experiment(name, artifact_location=location, tags=kind))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.utils.file_utils import local_file_uri_to_path
 
 from fashion_hpo.running.doctor.evidence import Violation, is_held, local_artifacts, pages
+from fashion_hpo.stores.addresses import artifact_folder
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.models import changes
 from fashion_hpo.stores.opening import all_ledgers
@@ -82,8 +82,8 @@ def _addresses(store: Store, client: MlflowClient) -> Iterator[Violation]:
 
 
 def _is_within(address: str, root: Path) -> bool:
-    path = local_file_uri_to_path(address)  # type: ignore[no-untyped-call]
-    return Path(path).is_relative_to(root)
+    folder = artifact_folder(address)
+    return folder is not None and folder.is_relative_to(root)
 
 
 def _strays(store: Store, known: set[str]) -> Iterator[Violation]:
