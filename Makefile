@@ -7,6 +7,7 @@ FAULTS := $(BIN)/python -m pytest tests/faults --numprocesses auto --dist workst
 
 study: .venv/installed data
 	$(BIN)/python -m fashion_hpo.study dropout_ablation --budget quick
+	@echo 'next      type `. $(BIN)/activate` once; then these commands and those of README work'
 
 # Every study under the quick budget: that all of them run, and how long they take.
 studies: .venv/installed data
@@ -41,7 +42,7 @@ ui: .venv/installed
 	$(BIN)/python -m fashion_hpo.ui
 
 # The environment: exactly what the lock file pins.  Made again only if that or pyproject changes.
-.venv/installed: requirements.lock pyproject.toml
+.venv/installed: requirements.lock pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from fashion_hpo.design.budgets import BUDGETS
+from fashion_hpo.reporting import environment
 from fashion_hpo.running.signals import Stopped
 
 DEFAULT_STORE = Path("mlruns")
@@ -33,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
     """Its errors repeat what was typed, which may be an address with a password."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(redacted(message))
+        super().error(environment.missing() or redacted(message))
 
 
 def parser(command: str, purpose: str) -> argparse.ArgumentParser:
@@ -115,6 +116,9 @@ def run(
 ) -> int:
     """Parse, run, and turn what goes wrong into one sentence and an exit code."""
     args = made.parse_args(argv)
+    if sentence := environment.missing():
+        print(f"error: {sentence}", file=sys.stderr)
+        return BAD_INPUT
     gc.set_threshold(*COLLECT_AFTER)
     try:
         return main(args)
@@ -128,6 +132,8 @@ def run(
     except (ValueError, OSError, RuntimeError) as error:
         return _told(error, args, HALTED if isinstance(error, RuntimeError) else BAD_INPUT)
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and not _is_ours(error):
+            return _told(ValueError(environment.advice(str(error.name))), args, BAD_INPUT)
         if STORE_ERRORS.intersection(kind.__name__ for kind in type(error).__mro__):
             return _told(error, args, HALTED)
         _print_traceback(args)
@@ -147,6 +153,10 @@ def redacted(text: str, storage: str | None = None) -> str:
         edge = r"\b" if len(secret) < 4 and secret.isalnum() else ""
         text = re.sub(f"{edge}{re.escape(secret)}{edge}", "***", text)
     return without_password(text)
+
+
+def _is_ours(error: ModuleNotFoundError) -> bool:
+    return str(error.name).partition(".")[0] == __package__.partition(".")[0]
 
 
 def _told(error: Exception, args: argparse.Namespace, code: int) -> int:

@@ -8,7 +8,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
 from fashion_hpo.running.replay import Logged
-from fashion_hpo.stores.tracking import git_diff, packages
+from fashion_hpo.stores.tracking import git_diff
+from fashion_hpo.stores.versions import packages
 from fashion_hpo.training.devices import Hardware
 
 COMMIT = "mlflow.source.git.commit"

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -25,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.stores.addresses import sqlite_url
 from fashion_hpo.stores.layout import Store, StoreError, without_password
+from fashion_hpo.stores.versions import version_of
 
 LOCK_WAIT_SECONDS = 60  # sqlite's default of 5 does not outlast a busy writer
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # what MLflow opens itself; others it asks
@@ -118,7 +118,7 @@ def _check(package: _Package, url: str) -> bool:
     if found is None or found == head:
         return found is not None
     here = f"{package.kind} {without_password(url)} has schema {found}"
-    installed = f"{package.title} {version(package.name)}"
+    installed = f"{package.title} {version_of(package.name)}"
     if found in known:
         command = f"{package.upgrade} {shlex.quote(without_password(url))}"
         raise StoreError(

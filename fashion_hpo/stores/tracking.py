@@ -10,10 +10,9 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,7 @@ from fashion_hpo.stores.layout import (
 )
 from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.schema import prepare_tracking
+from fashion_hpo.stores.versions import packages
 
 TAG = "fashion_hpo"
 NOTE = "mlflow.note.content"
@@ -295,22 +295,6 @@ def _machine() -> dict[str, str]:
         f"{TAG}.platform": platform.platform(),
         f"{TAG}.cores": str(os.cpu_count()),
     }
-
-
-def packages() -> str:
-    """The versions that results may depend on, a line each."""
-    names: Sequence[str] = (
-        "fashion_hpo",
-        "torch",
-        "torchvision",
-        "mlflow",
-        "optuna",
-        "numpy",
-        "pandas",
-        "scipy",
-        "plotly",
-    )
-    return "".join(f"{name}=={version(name)}\n" for name in names)
 
 
 def git_diff() -> str:

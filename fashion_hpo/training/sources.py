@@ -109,9 +109,13 @@ def asked_folder(folder: Path | None = None) -> Path | None:
 
 
 def cache_folder() -> Path:
-    """The user's cache, where a download is kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "fashion_hpo"
+    """The user's cache, where a download is kept; data/ for a user without a home folder."""
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "fashion_hpo"
+    try:
+        return Path.home() / ".cache" / "fashion_hpo"
+    except RuntimeError:
+        return Path("data")
 
 
 def all_idx_files() -> tuple[IdxFile, ...]:

@@ -1,0 +1,45 @@
+"""Whether this Python has the packages the commands need, and what to type where it has not."""
+
+import os
+import shlex
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+NEEDED = (
+    "filelock", "mlflow", "numpy", "optuna", "pandas", "plotly", "scipy", "torch",
+)  # fmt: skip
+"""By every command, sooner or later: a study without plotly would end after its training."""
+PROJECTS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # of modules with another name
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def missing() -> str | None:
+    """The sentence about the first needed package that is not installed; imports none of them."""
+    absent = next((name for name in NEEDED if find_spec(name) is None), None)
+    return None if absent is None else advice(absent)
+
+
+def advice(module: str) -> str:
+    """What to type where a module is not installed: it differs in a checkout."""
+    name = module.partition(".")[0]
+    name = PROJECTS.get(name, name)
+    start = f"package {name} is not installed for {sys.executable}"
+    environment = CHECKOUT / ".venv"
+    if (
+        not (CHECKOUT / "pyproject.toml").is_file()
+        or Path(sys.prefix).resolve() == environment.resolve()
+    ):
+        python = shlex.quote(sys.executable)
+        return f"{start}; install it with `{python} -m pip install {name}`."
+    activate = f"`. {_typed(environment / 'bin' / 'activate')}`, then run the command again"
+    if (environment / "bin" / "activate").is_file():
+        return f"{start}; activate the project's environment with {activate}."
+    make = f"make -C {_typed(CHECKOUT)} .venv/installed"
+    return f"{start}; make the project's environment with `{make}`, activate it with {activate}."
+
+
+def _typed(path: Path) -> str:
+    """A path for the shell, relative within the present folder."""
+    here = Path.cwd()
+    return shlex.quote(os.path.relpath(path) if path.is_relative_to(here) else str(path))
