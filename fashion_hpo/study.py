@@ -79,11 +79,12 @@ def _workers(text: str) -> int | str:
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.design.config import parse_field
     from fashion_hpo.design.plan import make_plan
-    from fashion_hpo.design.study_file import list_studies, load_study, question_of
+    from fashion_hpo.design.study_file import list_studies, load_study, question_of, replaces
 
     if args.list:
         for name, path in list_studies().items():
-            print(f"{name:24} {question_of(path)}")
+            instead = f" ({path}, instead of the project's)" if replaces(path) else ""
+            print(f"{name:24} {question_of(path)}{instead}")
         return 0
     if not args.name:
         raise ValueError("no study was named; `--list` shows those there are.")

@@ -7,7 +7,17 @@ from pathlib import Path
 
 from fashion_hpo.design.spec import StudySpec, check_name
 
-PACKAGED = Path(__file__).parents[2] / "studies"
+
+def _packaged() -> Path:
+    """The project's studies: in the installed package, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed, checkout = package / "studies", package.parent
+    if installed.is_dir() or not (checkout / "pyproject.toml").is_file():
+        return installed  # what lies beside an installed package is another's
+    return checkout / "studies"
+
+
+PACKAGED = _packaged()
 LARGEST = 2**18  # bytes; a study is a page of text
 
 
@@ -24,6 +34,11 @@ def list_studies() -> dict[str, Path]:
         for path in sorted(folder.glob("[a-z]*.py")):
             found.setdefault(path.stem, path)
     return found
+
+
+def replaces(path: Path) -> bool:
+    """Whether a person's study has the name of one of the project's, and is taken instead."""
+    return path.parent != PACKAGED and (PACKAGED / path.name).is_file()
 
 
 def question_of(path: Path) -> str:
@@ -43,6 +58,8 @@ def load_study(name: str) -> tuple[str, StudySpec]:
     if check_name(name) not in known:
         near = get_close_matches(name, known, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
+        if not known:
+            hint = "there is none; write one, or install fashion_hpo from its wheel or checkout."
         raise ValueError(f"study is {name!r}, which is not in studies/; {hint}")
     path = known[name]
     question = _question(_read(path))

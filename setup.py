@@ -1,0 +1,11 @@
+"""The packages of the wheel: studies/, at the top of the repository, is fashion_hpo.studies in it.
+
+Here because pyproject.toml can either find packages or name them, not both.
+"""
+
+from setuptools import find_namespace_packages, setup
+
+setup(
+    packages=[*find_namespace_packages(include=["fashion_hpo*"]), "fashion_hpo.studies"],
+    package_dir={"fashion_hpo.studies": "studies"},
+)

@@ -1,0 +1,196 @@
+"""The package elsewhere than in its checkout: in a copied folder, as a wheel, without its packages.
+
+`python -S` knows nothing of site-packages: it imports what PYTHONPATH names, and that alone.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fashion_hpo import __main__ as dispatcher
+from fashion_hpo import __version__
+from fashion_hpo.reporting import environment
+
+PROJECT = Path(__file__).parents[1]
+STUDIES = sorted(path.stem for path in (PROJECT / "studies").glob("[a-z]*.py"))
+ODD = "100% für alle"
+SMALL = ("epochs=1", "train_images=200", "architecture=lenet5")
+OWN = '"""Is it mine?"""\n'
+
+Run = subprocess.CompletedProcess[str]
+
+
+def python(
+    *arguments: str, path: tuple[Path, ...], here: Path, before: tuple[str, ...] = ()
+) -> Run:
+    """Run a Python that finds modules at `path` alone, by a user without a home folder."""
+    own = {name: value for name, value in os.environ.items() if name in ("PATH", "TMPDIR")}
+    own |= {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [*before, sys.executable, "-S", *arguments]
+    return subprocess.run(command, cwd=here, env=own, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout's code, which is installed nowhere."""
+    return copy_code(tmp_path_factory.mktemp("copied") / ODD)
+
+
+def copy_code(folder: Path) -> Path:
+    leave = shutil.ignore_patterns("__pycache__")
+    for name in ("fashion_hpo", "studies"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=leave)
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, folder)
+    return folder
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder of all installed packages but ours, and but those that are named."""
+
+    def linked(*absent: str) -> Path:
+        folder = tmp_path / "packages"
+        folder.mkdir()
+        for path in Path(sysconfig.get_paths()["purelib"]).iterdir():
+            name = re.split(r"[-.]", path.name.removeprefix("__editable__"))
+            if not {"fashion_hpo", *absent}.intersection(name) and "fashion_hpo" not in path.name:
+                (folder / path.name).symlink_to(path)
+        return folder
+
+    return linked
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, unpacked into a folder of packages that has a foreign package `studies`."""
+    source = copy_code(tmp_path_factory.mktemp("source"))
+    folder = tmp_path_factory.mktemp("wheel")
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "wheel", ".", "--quiet", *options, "-w", str(folder)]
+    subprocess.run(command, cwd=source, check=True)
+    (archive,) = folder.glob("fashion_hpo-*.whl")
+    site = folder / ODD / "site-packages"
+    zipfile.ZipFile(archive).extractall(site)
+    (site / "studies").mkdir()
+    (site / "studies" / "foreign.py").write_text(OWN)
+    return site
+
+
+@pytest.mark.parametrize("command", dispatcher.COMMANDS)
+def test_without_packages_a_command_says_what_to_type(
+    command: str, copied: Path, tmp_path: Path
+) -> None:
+    said = python("-m", f"fashion_hpo.{command}", path=(copied,), here=tmp_path)
+    assert said.returncode == 2
+    last = said.stderr.splitlines()[-1]
+    assert "error: package filelock is not installed for " in last
+    assert f"make -C '{copied}' .venv/installed`, activate it with `. '{copied}/.venv" in last
+    assert "Traceback" not in said.stderr
+    help_ = python("-m", f"fashion_hpo.{command}", "--help", path=(copied,), here=tmp_path)
+    assert (help_.returncode, help_.stderr) == (0, "")
+
+
+@pytest.mark.skipif(
+    not Path(sys.prefix, "bin", "activate").exists(), reason="the tests run in no environment"
+)
+def test_what_a_command_without_packages_says_to_type_works(tmp_path: Path) -> None:
+    folder = copy_code(tmp_path / ODD)
+    (folder / ".venv").symlink_to(sys.prefix)
+    said = python("-m", "fashion_hpo.study", "--list", path=(), here=folder)
+    assert said.returncode == 2
+    assert said.stderr.endswith(
+        "activate the project's environment with `. .venv/bin/activate`, "
+        "then run the command again.\n"
+    )
+    (advice,) = re.findall("`(.*)`", said.stderr)
+    typed = f"{advice} && python -m fashion_hpo.study --list"
+    done = subprocess.run(
+        ["sh", "-c", typed], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert [line.split()[0] for line in done.stdout.splitlines()] == STUDIES
+
+
+def test_a_missing_package_is_named_before_anything_is_trained(
+    copied: Path, packages: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Plotly is used last: a study that began without it would end after its training."""
+    path = (copied, packages("plotly"))
+    said = python("-m", "fashion_hpo.study", "dropout_ablation", path=path, here=tmp_path)
+    assert said.returncode == 2
+    assert said.stderr.startswith("error: package plotly is not installed for ")
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_what_is_needed_is_what_the_project_depends_on() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {*environment.NEEDED} < {re.split(r"[>=]", text)[0] for text in project["dependencies"]}
+    assert "package pillow is not installed" in environment.advice("PIL.Image")
+
+
+def test_a_copied_folder_runs_a_study(
+    copied: Path, packages: Callable[..., Path], tmp_path: Path, real_data: Path
+) -> None:
+    """Without metadata of the package, a home folder and torchvision."""
+    path = (copied, packages("torchvision"))
+    changes = [part for change in SMALL for part in ("--set", change)]
+    arguments = ["dropout_ablation", "--budget", "quick", "--max-trials", "1", *changes]
+    arguments += ["--data", str(real_data.resolve())]
+    said = python("-m", "fashion_hpo.study", *arguments, path=path, here=tmp_path)
+    assert (said.stderr, said.returncode) == ("", 1)
+    assert "3 point(s) left" in said.stdout
+    (logged,) = (tmp_path / "mlruns" / "artifacts").rglob("packages.txt")
+    lines = logged.read_text().splitlines()
+    assert f"fashion_hpo=={__version__}" in lines
+    assert "torchvision==not installed" in lines
+
+
+def listed(said: Run) -> dict[str, str]:
+    assert (said.stderr, said.returncode) == ("", 0)
+    return dict(line.split(maxsplit=1) for line in said.stdout.splitlines())  # type: ignore[misc]
+
+
+def test_the_wheel_has_every_file_of_the_package_and_the_studies(wheel: Path) -> None:
+    package = wheel / "fashion_hpo"
+    files = {str(path.relative_to(package)) for path in package.rglob("*.py")}
+    assert files == {
+        str(path.relative_to(root))
+        for root, folder in ((PROJECT / "fashion_hpo",) * 2, (PROJECT, PROJECT / "studies"))
+        for path in folder.rglob("*.py")
+    }
+
+
+def test_the_wheels_studies_are_the_projects(
+    wheel: Path, packages: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A package `studies` of somebody else on the Python path is none of them."""
+    path = (wheel, packages())
+    said = python("-m", "fashion_hpo.study", "--list", path=path, here=tmp_path)
+    assert sorted(listed(said)) == STUDIES
+    said = python("-m", "fashion_hpo.study", "foreign", path=path, here=tmp_path)
+    assert said.returncode == 2
+    assert said.stderr.startswith("error: study is 'foreign', which is not in studies/; ")
+
+
+def test_a_persons_studies_are_those_of_the_folder_they_stand_in(
+    wheel: Path, packages: Callable[..., Path], tmp_path: Path
+) -> None:
+    here = tmp_path / ODD
+    (here / "studies").mkdir(parents=True)
+    for name in ("mine", "dropout_ablation"):
+        (here / "studies" / f"{name}.py").write_text(OWN)
+    path = (wheel, packages())
+    questions = listed(python("-m", "fashion_hpo.study", "--list", path=path, here=here))
+    assert sorted(questions) == sorted([*STUDIES, "mine"])
+    assert questions["mine"] == "Is it mine?"
+    instead = here / "studies" / "dropout_ablation.py"
+    assert questions["dropout_ablation"] == f"Is it mine? ({instead}, instead of the project's)"
