@@ -8,15 +8,15 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.request import urlopen
 
-from fashion_hpo.training import sources
-from fashion_hpo.training.sources import BrokenDataError, IdxFile, MissingDataError
+from fashion_hpo.training import originals, sources
+from fashion_hpo.training.originals import BrokenDataError, IdxFile, MissingDataError
 from fashion_hpo.training.state import write_atomically
 
 MIRRORS = (
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 )
-ORIGINALS = sources.all_idx_files()
+ORIGINALS = originals.all_idx_files()
 CHUNK = 1 << 18  # bytes between two moves of the progress bar
 BAR = 30  # characters
 
@@ -57,13 +57,13 @@ def _from_first_good(mirrors: Sequence[str], file: IdxFile, timeout: float) -> b
             reason = f"{url}: {error or type(error).__name__}"
         except BrokenDataError as error:
             reason = str(error).partition(";")[0]
-    raise MissingDataError(f"{file.name} could not be downloaded ({reason}); {sources.WAYS_OUT}.")
+    raise MissingDataError(f"{file.name} could not be downloaded ({reason}); {originals.WAYS_OUT}.")
 
 
 def _download(url: str, file: IdxFile, timeout: float) -> bytes:
     with urlopen(url, timeout=timeout) as response:
         compressed = b"".join(_chunks(response, url))
-    sources.check_content(file, gzip.decompress(compressed), url)
+    originals.check_content(file, gzip.decompress(compressed), url)
     return compressed
 
 

@@ -6,13 +6,18 @@ Only `data` and `final_images` import this: everyone else gets splits, never fil
 import gzip
 import hashlib
 import os
+import warnings
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-Part = Literal["train", "test"]
+from fashion_hpo.training.originals import IDX_FILES, WAYS_OUT, IdxFile, Part, check_content
+from fashion_hpo.training.originals import BrokenDataError as BrokenDataError
+from fashion_hpo.training.originals import MissingDataError as MissingDataError
+from fashion_hpo.training.originals import all_idx_files as all_idx_files
 
 
 class Arrays(NamedTuple):
@@ -22,56 +27,28 @@ class Arrays(NamedTuple):
     labels: np.ndarray
 
 
-class MissingDataError(ValueError):
-    """The data are nowhere where they are looked for."""
-
-
-class BrokenDataError(ValueError):
-    """A data file is there, and its content is not Fashion-MNIST's."""
-
-
-class IdxFile(NamedTuple):
-    """One of the four original files, by its uncompressed content."""
-
-    name: str
-    size: int
-    sha256: str
-    header: int  # bytes before the first value
-
-
-IDX_FILES = {
-    "train": (
-        IdxFile("train-images-idx3-ubyte", 47_040_016,
-                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888", 16),
-        IdxFile("train-labels-idx1-ubyte", 60_008,
-                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9", 8),
-    ),
-    "test": (
-        IdxFile("t10k-images-idx3-ubyte", 7_840_016,
-                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b", 16),
-        IdxFile("t10k-labels-idx1-ubyte", 10_008,
-                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34", 8),
-    ),
-}  # fmt: skip
-CSV_FILES = {"train": "fashion-mnist_train.csv", "test": "fashion-mnist_test.csv"}
+IDX_NAMES = [file.name for file in all_idx_files()]
+CSV_FILES: dict[Part, str] = {"train": "fashion-mnist_train.csv", "test": "fashion-mnist_test.csv"}
 ROWS = {"train": 60_000, "test": 10_000}
+GZIP = b"\x1f\x8b"  # how a compressed file begins
+PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-WAYS_OUT = (
-    "on Debian and Ubuntu run `apt-get install dataset-fashion-mnist`, or put the four "
-    "idx files or Kaggle's two CSV files into data/, or name their folder with --data or "
-    "FASHION_HPO_DATA"
-)
+SUBFOLDERS = (".", "FashionMNIST/raw", "data/fashion", "fashion")
+"""Where torchvision and the data set's own repository have the files below a folder."""
 
 
 def read(part: Part, folder: Path | None = None) -> Arrays:
     """The verified images and labels of one part; the sources are idx (plain, .gz) or CSV.
 
-    Every file of the set is checked, also those of the other part: broken test files are told
-    of before a long study, not after it.
+    Every file of the set is checked, also those of the other part: missing or broken test files
+    are told of before a long study, not after it.
     """
     folder = find(folder)
-    if _has_csv(folder) and not _has_idx(folder):
-        return _read_csv(folder, part)
+    lacks_idx, lacks_csv = _lacking(folder, IDX_NAMES), _lacking(folder, CSV_FILES.values())
+    if lacks_idx and (not lacks_csv or len(lacks_idx) == len(IDX_NAMES)):
+        _check_complete(folder, lacks_csv)
+        return {other: _read_csv(folder, other) for other in CSV_FILES}[part]
+    _check_complete(folder, lacks_idx)
     contents = {file.name: verified(folder, file) for file in all_idx_files()}
     images, labels = IDX_FILES[part]
     pixels = np.frombuffer(contents[images.name], np.uint8, offset=images.header)
@@ -89,15 +66,16 @@ def find(folder: Path | None = None) -> Path:
     """
     asked = asked_folder(folder)
     if asked is not None:
-        chosen = _with_files(asked)
+        # raw/ is in torchvision's FashionMNIST; data/raw/, unasked, may be of another data set.
+        chosen = _with_files(asked, (*SUBFOLDERS, "raw"))
         if chosen is None:
             raise MissingDataError(
-                f"data folder {asked} holds neither the four idx files nor Kaggle's two CSV "
-                "files; correct --data or FASHION_HPO_DATA, or leave it out."
+                f"data folder {asked} {_instead(asked)}; correct --data or FASHION_HPO_DATA, or "
+                "leave it out."
             )
         return chosen
     for place in (Path("data"), SYSTEM_FOLDER, cache_folder()):
-        if (chosen := _with_files(place)) is not None:
+        if (chosen := _with_files(place, SUBFOLDERS)) is not None:
             return chosen
     raise MissingDataError(f"Fashion-MNIST was not found; {WAYS_OUT}.")
 
@@ -105,7 +83,7 @@ def find(folder: Path | None = None) -> Path:
 def asked_folder(folder: Path | None = None) -> Path | None:
     """The folder that the argument or FASHION_HPO_DATA names, if either does."""
     asked = folder or os.environ.get("FASHION_HPO_DATA")
-    return Path(asked) if asked else None
+    return Path(os.path.expanduser(asked)) if asked else None
 
 
 def cache_folder() -> Path:
@@ -118,15 +96,9 @@ def cache_folder() -> Path:
         return Path("data")
 
 
-def all_idx_files() -> tuple[IdxFile, ...]:
-    """The four files of the set."""
-    return IDX_FILES["train"] + IDX_FILES["test"]
-
-
 def is_partial(folder: Path) -> bool:
     """Whether some of the four files are there and some are not, as after an interruption."""
-    present = [_path(folder, file) is not None for file in all_idx_files()]
-    return any(present) and not all(present)
+    return 0 < len(_lacking(folder, IDX_NAMES)) < len(IDX_NAMES)
 
 
 def row_digests(arrays: Arrays) -> list[bytes]:
@@ -139,39 +111,14 @@ def row_digests(arrays: Arrays) -> list[bytes]:
     ]
 
 
-def check_content(file: IdxFile, content: bytes, where: str) -> None:
-    """Raise BrokenDataError, saying what is wrong, unless the bytes are the original's."""
-    if hashlib.sha256(content).hexdigest() == file.sha256:
-        return
-    raise BrokenDataError(f"{where} is not the original {file.name}: {_fault(file, content)}; "
-                          f"replace the file: {WAYS_OUT}.")  # fmt: skip
-
-
-def _fault(file: IdxFile, content: bytes) -> str:
-    digest = hashlib.sha256(content).hexdigest()
-    for other in all_idx_files():
-        if digest == other.sha256:
-            return f"it holds the content of {other.name} (swapped)"
-    if len(content) != file.size:
-        kind = "truncated" if len(content) < file.size else "too long"
-        return f"it is {kind}, {len(content):,} of {file.size:,} bytes"
-    values = np.frombuffer(content, np.uint8, offset=file.header)
-    if not values.any():
-        return "every value is zero"
-    if "labels" in file.name and values.max() > 9:
-        return f"it has a label {values.max()}, allowed are 0 to 9"
-    what = "labels" if "labels" in file.name else "pixels"
-    return f"its {what} differ (sha256 {digest[:12]}…, expected {file.sha256[:12]}…)"
-
-
 def verified(folder: Path, file: IdxFile) -> bytes:
     """A file's uncompressed content, proven to be the original's."""
-    path = _path(folder, file)
+    path = _path(folder, file.name)
     if path is None:
         raise MissingDataError(f"{folder} has no {file.name} (nor .gz); {WAYS_OUT}.")
     try:
         content = path.read_bytes()
-        if path.suffix == ".gz":
+        if content.startswith(GZIP):  # whatever its name: browsers unpack files and keep the name
             content = gzip.decompress(content)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BrokenDataError(f"{path} is truncated or broken ({error}); replace it.") from None
@@ -179,33 +126,53 @@ def verified(folder: Path, file: IdxFile) -> bytes:
     return content
 
 
-def _path(folder: Path, file: IdxFile) -> Path | None:
-    paths = (folder / file.name, folder / f"{file.name}.gz")
-    return next((path for path in paths if path.is_file()), None)
+def _path(folder: Path, name: str) -> Path | None:
+    """The file of this name, also in upper case, with dots (train-images.idx3-ubyte) or as .gz."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    named = [path for path in paths if _plain(path.name) == _plain(name) and path.is_file()]
+    return min(named, key=lambda path: (path.suffix.lower() == ".gz", path.name), default=None)
 
 
-def _with_files(folder: Path) -> Path | None:
-    """The folder, or torchvision's place below it, if any set of files is there."""
-    for place in (folder, folder / "FashionMNIST" / "raw"):
-        if _has_idx(place) or _has_csv(place):
+def _plain(name: str) -> str:
+    return name.lower().removesuffix(".gz").replace(".", "-")
+
+
+def _lacking(folder: Path, names: Iterable[str]) -> list[str]:
+    return [name for name in names if _path(folder, name) is None]
+
+
+def _check_complete(folder: Path, lacking: list[str]) -> None:
+    if lacking:
+        raise MissingDataError(f"{folder} has no {', '.join(lacking)} (nor .gz); {WAYS_OUT}.")
+
+
+def _with_files(folder: Path, subfolders: Iterable[str]) -> Path | None:
+    """The folder, or a place below it, if any of the files is there."""
+    names = {_plain(name) for name in (*IDX_NAMES, *CSV_FILES.values())}
+    for place in (folder / below for below in subfolders):
+        if place.is_dir() and any(_plain(path.name) in names for path in place.iterdir()):
             return place
     return None
 
 
-def _has_idx(folder: Path) -> bool:
-    return any(_path(folder, file) is not None for file in all_idx_files())
-
-
-def _has_csv(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in CSV_FILES.values())
+def _instead(folder: Path) -> str:
+    """What a folder that was asked for is, if it has no data."""
+    if not folder.exists():
+        return "is not there"
+    if not folder.is_dir():
+        return "is a file, not the folder that holds the unpacked data files"
+    packed = sorted(path.name for path in folder.iterdir() if path.name.lower().endswith(PACKED))
+    unpack = f" (unpack {packed[0]} there)" if packed else ""
+    return f"holds neither the four idx files nor Kaggle's two CSV files{unpack}"
 
 
 def _read_csv(folder: Path, part: Part) -> Arrays:
-    path = folder / CSV_FILES[part]
-    if not path.is_file():
-        raise MissingDataError(f"{folder} has no {path.name}; {WAYS_OUT}.")
+    path = _path(folder, CSV_FILES[part])
+    assert path is not None
     try:
-        rows = np.loadtxt(path, dtype=np.uint8, delimiter=",", skiprows=1, ndmin=2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file without rows, which is refused below
+            rows = np.loadtxt(path, dtype=np.uint8, delimiter=",", skiprows=1, ndmin=2)
     except (ValueError, OverflowError) as error:
         raise BrokenDataError(f"{path} is not Kaggle's CSV form ({error}); replace it.") from None
     if rows.shape != (ROWS[part], 785):

@@ -64,11 +64,16 @@ def test_every_prefix_of_the_training_split_is_stratified(
 
 
 def test_a_csv_in_any_row_order_gives_the_same_splits(
-    tmp_path: Path, real_train: Arrays, real_splits: SearchSplits, write_csv: WriteCsv
+    tmp_path: Path,
+    real_train: Arrays,
+    real_test: Arrays,
+    real_splits: SearchSplits,
+    write_csv: WriteCsv,
 ) -> None:
     order = np.random.default_rng(7).permutation(60_000)
     shuffled = Arrays(real_train.images[order], real_train.labels[order])
     write_csv(tmp_path / "fashion-mnist_train.csv", shuffled)
+    write_csv(tmp_path / "fashion-mnist_test.csv", real_test)
     loaded = load_search_splits(tmp_path)
     assert loaded.data_hash == real_splits.data_hash
     for ours, theirs in ((loaded.train, real_splits.train), (loaded.val, real_splits.val)):

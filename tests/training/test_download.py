@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from fashion_hpo.training.download import MIRRORS, fetch
-from fashion_hpo.training.sources import IdxFile, MissingDataError
+from fashion_hpo.training.originals import IdxFile, MissingDataError
 from tests.training.conftest import Mirror
 
-CONTENTS = {"one": b"header--" + b"\1" * 5000, "two": b"header--" + b"\2" * 300}
+HEADER = b"\0\0\x08\1" + bytes(4)
+CONTENTS = {"one": HEADER + b"\1" * 5000, "two": HEADER + b"\2" * 300}
 FILES = [IdxFile(n, len(c), hashlib.sha256(c).hexdigest(), 8) for n, c in CONTENTS.items()]
 ONE = FILES[:1]
 
