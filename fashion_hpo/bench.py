@@ -70,7 +70,7 @@ def _ledger(args: argparse.Namespace) -> int:
 def _workers(args: argparse.Namespace) -> int:
     from fashion_hpo.design.config import TrainConfig
     from fashion_hpo.running import scaling
-    from fashion_hpo.training.devices import usable_cores
+    from fashion_hpo.training.cores import usable_cores
 
     cores = usable_cores()
     one, many = scaling.images_per_second(TrainConfig(architecture="cnn"), cores, args.data)

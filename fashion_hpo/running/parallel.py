@@ -22,7 +22,7 @@ from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.running.signals import Stopped
 from fashion_hpo.running.workers import Event, StudyHaltedError, TrialEnded
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.training.devices import usable_cores
+from fashion_hpo.training.cores import asked_threads, usable_cores
 
 DEATHS_IN_ALL = 3  # of workers, before the study halts
 
@@ -119,7 +119,7 @@ def shares(count: int, max_trials: int | None) -> list[int | None]:
 
 def threads_for(count: int, device: str) -> int | None:
     """Threads of each trial of a new ledger: the cores, shared; None leaves the usual number."""
-    if count == 1 or accelerators(device):
+    if count == 1 or accelerators(device) or asked_threads():
         return None
     return max(1, usable_cores() // count)
 

@@ -12,6 +12,7 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import read_ledger
 from fashion_hpo.training import devices
 from fashion_hpo.training.architectures import build_for
+from fashion_hpo.training.cores import asked_threads, usable_cores
 from fashion_hpo.training.data import SearchSplits, load_or_download
 from fashion_hpo.training.train import train
 
@@ -30,14 +31,12 @@ def fastest(
     """The number of workers to start, and why, as the end of a sentence."""
     if places := accelerators(device):
         return len(places), ", one for each accelerator"
-    cores = devices.usable_cores()
+    cores = usable_cores()
     ledger = None if revise else read_ledger(store, plan)
-    if ledger is not None:
-        count = max(1, cores // ledger.threads)
-        return (
-            count,
-            f", because its trials have {ledger.threads} thread(s) each on {cores} core(s)",
-        )
+    threads = asked_threads() if ledger is None else ledger.threads
+    if threads is not None:
+        count = max(1, cores // threads)
+        return count, f", because its trials have {threads} thread(s) each on {cores} core(s)"
     if cores == 1:
         return 1, ", for one core"
     one, many = images_per_second(plan.base, cores, data)

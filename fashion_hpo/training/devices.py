@@ -1,7 +1,6 @@
 """Where a config is trained: accelerator, precision, memory format and threads."""
 
 import ctypes
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import get_args
 import torch
 
 from fashion_hpo.design.config import Precision, TrainConfig
+from fashion_hpo.training.cores import usual_threads
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -81,15 +81,8 @@ def choose(device: str = "auto", precision: str = "auto", threads: int | None = 
         device=found,
         precision=precision,
         channels_last=kind == "cpu" or (kind == "cuda" and precision == "bf16"),
-        threads=threads or usable_cores(),
+        threads=threads or usual_threads(),
     )
-
-
-def usable_cores() -> int:
-    """Cores this process may run on, which in a container may be fewer than the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def device_name(device: str) -> str:

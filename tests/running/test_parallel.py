@@ -249,6 +249,7 @@ def test_no_worker_follows_one_that_had_all_its_trials_or_its_time() -> None:
 
 def test_threads_are_the_cores_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "usable_cores", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     counts = (1, 2, 3, 8, 9)
     assert [parallel.threads_for(count, "cpu") for count in counts] == [None, 4, 2, 1, 1]
 
@@ -266,6 +267,7 @@ def test_workers_take_the_accelerators_in_turn(
     device: str, gpus: int, mps: bool, places: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And leave the threads of a trial at the usual number, where they share no cores."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert [parallel.device_of(number, device) for number in range(3)] == places

@@ -6,7 +6,6 @@ import torch
 from fashion_hpo.running import scaling
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import open_ledger
-from fashion_hpo.training import devices
 from tests.plans import TINY, design
 
 PLAN = design()
@@ -15,7 +14,8 @@ PLAN = design()
 @pytest.fixture
 def cores(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """A machine with so many."""
-    monkeypatch.setattr(devices, "usable_cores", lambda: request.param)
+    monkeypatch.setattr(scaling, "usable_cores", lambda: request.param)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +34,18 @@ def test_a_ledger_keeps_its_threads_and_the_workers_follow(
     open_ledger(store, PLAN, "data", threads=threads)
     found, why = scaling.fastest(store, PLAN, None, "cpu")
     assert found == count
-    here = devices.usable_cores()
+    here = scaling.usable_cores()
     assert why == f", because its trials have {threads} thread(s) each on {here} core(s)"
+
+
+@pytest.mark.parametrize("cores", [8], indirect=True)
+@pytest.mark.usefixtures("cores")
+def test_threads_that_were_asked_for_have_as_many_workers_as_fit(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    why = ", because its trials have 3 thread(s) each on 8 core(s)"
+    assert scaling.fastest(store, PLAN, None, "cpu") == (2, why)
 
 
 @pytest.mark.parametrize("cores", [1], indirect=True)

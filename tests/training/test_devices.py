@@ -1,4 +1,3 @@
-import os
 from dataclasses import replace
 
 import pytest
@@ -8,6 +7,7 @@ from torch import nn
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.training import devices
 from fashion_hpo.training.architectures import CATALOGUE
+from fashion_hpo.training.cores import usual_threads
 from fashion_hpo.training.devices import Hardware
 
 
@@ -22,7 +22,7 @@ def test_auto_takes_what_is_there() -> None:
     here = devices.choose()
     assert here == devices.choose(here.device)
     assert (here.device == "cuda") == torch.cuda.is_available()
-    assert here.threads == devices.usable_cores()
+    assert here.threads == usual_threads()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -87,11 +87,6 @@ def test_the_index_is_no_part_of_the_device_type() -> None:
     hardware = Hardware(device="cuda:1", precision="fp32", channels_last=False, threads=1)
     assert hardware.device_type == "cuda"
     assert hardware.memory_format == torch.contiguous_format
-
-
-def test_usable_cores_are_those_this_process_may_run_on() -> None:
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-    assert 1 <= devices.usable_cores() <= (len(allowed) or os.cpu_count() or 1)
 
 
 def test_the_description_is_text(hardware: Hardware) -> None:

@@ -1,0 +1,59 @@
+"""How many cores and threads a process may use: affinity, a container's quota, OMP_NUM_THREADS."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def usable_cores(root: Path = Path("/")) -> int:
+    """Cores this process may run on, which in a container may be fewer than the machine's.
+
+    A quota of half a core is one core, of one and a half are two.  `root` is where /proc and /sys
+    are.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quotas = [math.ceil(quota) for quota in _quotas(root)]
+    return max(1, min([cores or 1, *quotas]))
+
+
+def usual_threads() -> int:
+    """Threads of a trial where nothing else is said: OMP_NUM_THREADS, else all usable cores."""
+    return asked_threads() or usable_cores()
+
+
+def asked_threads() -> int | None:
+    """OMP_NUM_THREADS, of whose list the first is the outermost level; None if it is no number."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(asked) if asked.isdecimal() and int(asked) > 0 else None
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """CPU time per time, in cores, of this process's control group and of all around it."""
+    for group in _groups(root):
+        for name in ("cpu.max", "cpu.cfs_quota_us"):
+            try:
+                words = (group / name).read_text().split()
+                if name == "cpu.cfs_quota_us":
+                    words.append((group / "cpu.cfs_period_us").read_text())
+                quota, period = (float(word) for word in words)
+            except (OSError, ValueError):  # absent, or "max"
+                continue
+            if quota > 0 and period > 0:  # version 1 has -1 for no quota
+                yield quota / period
+
+
+def _groups(root: Path) -> Iterator[Path]:
+    """Folders of control groups, of version 1 and 2, from this process's own to the outermost."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return  # no Linux
+    mounts = root / "sys/fs/cgroup"
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        group = Path(path.strip("/"))
+        for mount in (controllers, "cpu") if controllers else ("", "unified"):
+            yield from (mounts / mount / each for each in (group, *group.parents))
