@@ -22,6 +22,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.opening import confirmation_of, read_ledger
     from fashion_hpo.stores.promotion import superseded
+    from fashion_hpo.stores.ranking import nothing_ranked
 
     store = Store.at(args.store, args.storage)
     question, spec = load_study(args.name)
@@ -38,9 +39,11 @@ def _run(args: argparse.Namespace) -> int:
         running = sum(entry.state == "RUNNING" for entry in entries)
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
         best = ledger.best()
-        top = (
-            f"; best {best.result.value:.2%}" if best and best.result and best.result.value else ""
-        )
+        top = ""
+        if best is not None and best.result is not None and best.result.value is not None:
+            top = f"; best {best.result.value:.2%}"
+        elif counts["complete"]:
+            top = f"; {nothing_ranked(entries, ledger.plan.constraints, args.name)[0]}"
         print(
             f"  {budget:9} {ledger.plan.trials} points: {outcomes or 'none done'}, "
             f"{running} running, {ledger.remaining()} to go{top}"

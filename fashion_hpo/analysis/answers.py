@@ -13,10 +13,13 @@ from fashion_hpo.analysis.verdicts import judge
 from fashion_hpo.analysis.wording import shown
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.constraints import in_words
+from fashion_hpo.stores.ranking import nothing_comparable
 
 
 def answer(records: Records) -> list[str]:
     """The study's answer: what became of its claims, and the best it has."""
+    if records.complete.empty and records.not_comparable:
+        return _nothing_comparable(records)
     if records.complete.empty:
         return ["No trial is complete yet.", "Run the study to get an answer."]
     if records.feasible.empty:
@@ -53,6 +56,14 @@ def _infeasible(records: Records) -> str:
     return f"{count} of {total} complete trials {verb} infeasible ({bounds}) and left out of that."
 
 
+def _nothing_comparable(records: Records) -> list[str]:
+    """Why there is no best trial, and what to do, as `register` says it."""
+    reasons = records.trials["not_comparable"].dropna()
+    reason = str(reasons[reasons != ""].iloc[0])
+    lack, advice = nothing_comparable(records.not_comparable, reason, records.plan.name)
+    return [f"There is {lack}.", f"{advice[0].upper()}{advice[1:]}."]
+
+
 def _comparison(records: Records) -> str:
     """All levels against the base's own; or why there is nothing to say of them."""
     if found := compare(records):
@@ -80,8 +91,7 @@ def _answer_of_search(records: Records) -> list[str]:
     confirmed = winner(records)
     if confirmed is not None:
         return _confirmed(records, confirmed)
-    trials = records.feasible
-    best = trials.iloc[int(trials["value"].to_numpy().argmax())]
+    best = records.ranked.iloc[0]
     values = ", ".join(f"{name} {shown(best[name])}" for name in records.varied)
     total = len(records.trials)
     pruned = int((records.trials["outcome"] == "pruned").sum())

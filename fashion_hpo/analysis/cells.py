@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
@@ -39,12 +40,19 @@ class Cells:
         return np.asarray(self.values[:, chosen].mean(axis=1))
 
     def ranked(self) -> list[dict[str, Level]]:
-        """The cells that have a value, by their mean over seeds, the highest first."""
-        counts = (~np.isnan(self.values)).sum(axis=0)
-        means = np.nansum(self.values, axis=0) / np.maximum(counts, 1)
-        order = np.argsort(np.where(counts > 0, -means, np.inf), kind="stable")
-        there = [self.levels[place] for place in order if counts[place]]
-        return [dict(zip(self.fields, levels, strict=True)) for levels in there]
+        """The cells that have a value: the most seeds first, then the highest mean over them.
+
+        So does `register` choose: a cell that failed on a seed would be flattered by the others.
+        """
+        known = [np.flatnonzero(~np.isnan(column)) for column in self.values.T]
+
+        def place(cell: int) -> tuple[int, float, int]:
+            """Of equals the cell that was trained first."""
+            seeds = known[cell]
+            return -len(seeds), -fmean(self.values[seeds, cell].tolist()), int(seeds[0])
+
+        order = sorted((cell for cell, seeds in enumerate(known) if len(seeds)), key=place)
+        return [dict(zip(self.fields, self.levels[cell], strict=True)) for cell in order]
 
     def others(self, best: Mapping[str, Level], at: Mapping[str, Level]) -> list[dict[str, Level]]:
         """Every combination of the fields of `best` but that one."""

@@ -88,12 +88,11 @@ def _at_edges(records: Records) -> Iterator[tuple[str, str]]:
 def _leaders(records: Records) -> Iterator[tuple[str, pd.DataFrame]]:
     """The best trials, best first: of a search those that count as good; of each level of a design
     those at the nuisance values with the best mean over seeds."""
-    for level, rows in by_level(records, records.feasible.dropna(subset="value")):
+    for level, ranked in by_level(records, records.ranked):
         if records.plan.search is not None:
-            count = math.ceil(good_share(len(rows)) * len(rows))
-            ranked = rows.assign(value=rows["value"].astype(float))
-            yield "", ranked.sort_values("value", ascending=False, kind="stable").head(count)
+            yield "", ranked.head(math.ceil(good_share(len(ranked)) * len(ranked)))
         else:
+            rows = ranked.sort_index()
             means = rows.groupby(list(records.plan.ranges))["value"].transform("mean")
             yield f" at {level}", rows[means == means.max()]
 

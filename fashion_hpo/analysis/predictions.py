@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import wilson
@@ -38,11 +37,9 @@ class Predictions:
 
 
 def best_trial(records: Records) -> int | None:
-    """The number of the feasible trial with the highest value, the first of several."""
-    trials = records.feasible.assign(value=pd.to_numeric(records.feasible["value"])).dropna(
-        subset="value"
-    )
-    return None if trials.empty else int(trials["trial"].iloc[int(trials["value"].argmax())])
+    """The number of the first of the trials that are compared; None without any."""
+    trials = records.ranked
+    return None if trials.empty else int(trials["trial"].iloc[0])
 
 
 def read(records: Records, trial: int) -> Predictions:

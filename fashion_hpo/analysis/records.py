@@ -15,6 +15,7 @@ from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import read_ledgers
 from fashion_hpo.stores.predictions import FILE, PredictionFiles
 from fashion_hpo.stores.promotion import superseded
+from fashion_hpo.stores.ranking import Standing, best_first
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,22 @@ class Records:
         if "feasible" not in complete:
             return complete
         return complete[complete["feasible"].astype(bool)]
+
+    @property
+    def ranked(self) -> pd.DataFrame:
+        """The trials that are compared, best first: the order that every reader has."""
+        bounds = self.trials.get("feasible", pd.Series(True, index=self.trials.index))
+        standings = [
+            Standing(outcome == "complete", not other, bool(feasible), value)
+            for outcome, other, feasible, value in zip(
+                self.trials["outcome"],
+                self._another_experiment,
+                bounds,
+                pd.to_numeric(self.trials["value"]),
+                strict=True,
+            )
+        ]
+        return self.trials.iloc[best_first(standings)]
 
     @property
     def infeasible(self) -> int:

@@ -60,15 +60,18 @@ def finalists(records: Records) -> list[Finalist]:
     The winner has the highest mean.  A config that failed or diverged on a seed comes after those
     that did not: the seeds that are left would flatter it.
     """
-    if records.confirmation is None or records.feasible.empty:
+    if records.confirmation is None or records.ranked.empty:
         return []
     fresh = defaultdict(list)
-    for config, row in _by_config(records.confirmation.feasible, records.varied):
+    compared = records.confirmation.ranked.sort_index()
+    for config, row in _by_config(compared, records.varied):
         if row["seed_index"] > SEARCHED_SEED:
             fresh[config].append((float(row["value"]), str(row.get("uid", ""))))
-    found = []
-    for config, searched in _best_of_each(records).items():
-        if there := fresh.get(config):
+    # The most seeds first, then the highest mean, the first of equals: as `register` chooses.
+    order = sorted(fresh.items(), key=lambda item: (-len(item[1]), -_mean(item[1])))
+    best, found = _best_of_each(records), []
+    for config, there in order:
+        if searched := best.get(config):
             named = {name: searched[name] for name in records.varied}
             values, uids = zip(*there, strict=True)
             noise = noise_of_trials(records.confirmation.predictions, uids)
@@ -82,7 +85,7 @@ def finalists(records: Records) -> list[Finalist]:
                     images=None if noise is None else noise.images,
                 )
             )
-    return sorted(found, key=lambda each: (-each.seeds, -each.fresh.mean, each.trial))
+    return found
 
 
 def winner(records: Records) -> Finalist | None:
@@ -128,11 +131,15 @@ def summary(records: Records) -> dict[str, str]:
     }
 
 
+def _mean(fresh: Sequence[tuple[float, str]]) -> float:
+    """Rounded once, as the winner's is: equal means must be equal."""
+    return fmean(value for value, _ in fresh)
+
+
 def _best_of_each(records: Records) -> dict[Config, dict[Any, Any]]:
-    """The best feasible trial of each config, best first; of equals the first trial."""
-    order = records.feasible.sort_values(["value", "trial"], ascending=[False, True])
+    """The best trial of each config, best first."""
     found: dict[Config, dict[Any, Any]] = {}
-    for config, row in _by_config(order, records.varied):
+    for config, row in _by_config(records.ranked, records.varied):
         found.setdefault(config, row)
     return found
 

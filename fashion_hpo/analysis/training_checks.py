@@ -146,8 +146,7 @@ def _compared(records: Records) -> pd.DataFrame:
     """The trials that an answer rests on: of a search, the best few."""
     if records.plan.search is None:
         return records.tuned
-    values = pd.to_numeric(records.feasible["value"])
-    return records.feasible.loc[values.nlargest(BEST_OF_SEARCH).index]
+    return records.ranked.head(BEST_OF_SEARCH)
 
 
 class _Rise(NamedTuple):

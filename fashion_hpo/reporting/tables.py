@@ -92,7 +92,9 @@ def trials_table(records: Records) -> str:
     """Every trial with an outcome; a search's best come first."""
     trials = records.trials.assign(value=numbers(records.trials, "value"))
     if records.plan.search is not None:
-        trials = trials.sort_values(["value", "trial"], ascending=[False, True])
+        best = records.ranked.index
+        others = trials.drop(index=best).sort_values(["value", "trial"], ascending=[False, True])
+        trials = pd.concat([trials.loc[best], others])
     fields = [name for name in records.varied if name in trials]
     headings = ["trial", *fields, "seed", "outcome", "validation accuracy", "epochs", "seconds"]
     rows = [_trial(row, fields) for row in trials.to_dict("records")]

@@ -88,20 +88,8 @@ def plan_of(ledger: Ledger) -> Plan | None:
 
 
 def finalists(ledger: Ledger, count: int) -> tuple[Values, ...]:
-    """The searched values of the best feasible trials, each config once, best first.
-
-    Of equals the first trial leads.  Trials that were trained in pieces for want of memory, and
-    differ by that, are left out.
-    """
-    complete = [
-        (entry.result.value, entry)
-        for entry in ledger.feasible()
-        if entry.result is not None
-        and entry.result.value is not None
-        and not entry.result.hardware.get("not_comparable")
-    ]
-    ranked = sorted(complete, key=lambda each: (-each[0], each[1].attempt.number))
-    return _values(entry for _, entry in ranked)[:count]
+    """The searched values of the best trials, each config once, best first."""
+    return _values(ledger.ranked())[:count]
 
 
 def audited(ledger: Ledger, count: int) -> tuple[Values, ...]:

@@ -102,8 +102,8 @@ def _is_kept(session: Session, attempt: Attempt, accuracy: float) -> bool:
     level = _level(attempt)
     return not any(
         _level(entry.attempt) == level and _accuracy_kept(entry.result) >= accuracy
-        for entry in session.ledger.entries()
-        if entry.result is not None and entry.result.outcome == "complete"
+        for entry in session.ledger.ranked()  # a model that is never compared replaces none
+        if entry.result is not None
     )
 
 

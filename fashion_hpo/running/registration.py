@@ -11,11 +11,11 @@ from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
 from fashion_hpo.design.confirmation import SEARCHED_SEED
-from fashion_hpo.design.constraints import in_words
 from fashion_hpo.running.outcome import AlteredModelError
 from fashion_hpo.running.winner import Winner, winner
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
+from fashion_hpo.stores.ranking import nothing_ranked
 from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training import packaging
 from fashion_hpo.training.data import CLASSES, SearchSplits, Split
@@ -67,18 +67,13 @@ class Score:
 
 def candidate(ledger: Ledger, tracker: Tracker) -> Candidate:
     """The winner's trial; raises ValueError if there is none or its model is missing."""
-    entries = ledger.feasible()
+    entries, bounds = ledger.entries(), ledger.plan.constraints
     if ledger.plan.confirmation is not None:  # without the pruned trials that were run to the end
         entries = [entry for entry in entries if entry.attempt.seed_index > SEARCHED_SEED]
-    won = winner(entries)
+    won = winner(entries, bounds)
     if won is None or won.chosen.result is None:
-        bounds = ledger.plan.constraints
-        if bounds and any(entry.state == "COMPLETE" for entry in ledger.entries()):
-            raise ValueError(
-                f"{ledger.name} has no feasible trial ({in_words(bounds)}); raise the bounds, or "
-                "search where they are kept."
-            )
-        raise ValueError(f"{ledger.name} has no complete trial; run the study first.")
+        lack, advice = nothing_ranked(entries, bounds, ledger.plan.name)
+        raise ValueError(f"{ledger.name} has {lack}; {advice}.")
     attempt = won.chosen.attempt
     run_id, model_id = tracker.run_of(attempt.uid), tracker.model_of(attempt.uid)
     if run_id is None or model_id is None:

@@ -7,9 +7,12 @@ by their means, and the model that is registered is the winner's median one.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
+from types import MappingProxyType
 
 from fashion_hpo.stores.ledger import Attempt, Entry, Result
 from fashion_hpo.stores.models import hashes_in
+from fashion_hpo.stores.ranking import ranked
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,16 @@ class Winner:
         )
 
 
-def winner(entries: Iterable[Entry]) -> Winner | None:
+def winner(
+    entries: Iterable[Entry], constraints: Mapping[str, float] = MappingProxyType({})
+) -> Winner | None:
     """The config of the best mean value among those with the most seeds; the first of equals.
 
-    Works for any ledger's entries.  Trials that memory made another experiment count only where
-    there are no others.  Returns None without a complete trial; raises ValueError if the winner
-    kept no model.
+    Works for any ledger's entries.  Returns None if none of them is ranked; raises ValueError if
+    the winner kept no model.
     """
-    complete = [entry for entry in entries if entry.state == "COMPLETE" and entry.result]
-    comparable = [e for e in complete if "not_comparable" not in result_of(e).hardware]
-    groups = list(_by_config(comparable or complete).values())
+    compared = sorted(ranked(entries, constraints), key=lambda entry: entry.attempt.number)
+    groups = list(_by_config(compared).values())
     if not groups:
         return None
     most = max(map(len, groups))
@@ -99,7 +102,8 @@ def _by_config(entries: Sequence[Entry]) -> Mapping[str, Mapping[int, Entry]]:
 
 
 def _mean(group: Sequence[Entry]) -> float:
-    return sum(map(value_of, group)) / len(group)
+    """Rounded once, so that it does not depend on the order: the report ranks by it as well."""
+    return fmean(map(value_of, group))
 
 
 def _nearest_kept(trials: Sequence[Entry], median: Entry) -> Entry:

@@ -4,7 +4,6 @@ A design's points wait in it as trials, in slices, because Optuna's queries slow
 waiting.  A trial's `result` attribute is the commit point: from then on it counts, whatever dies.
 """
 
-import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.constraints import excesses, is_feasible, of_network
+from fashion_hpo.design.constraints import excesses, of_network
 from fashion_hpo.design.plan import (
     Plan,
     Point,
@@ -40,6 +39,7 @@ from fashion_hpo.stores.attempts import (
 )
 from fashion_hpo.stores.leases import Leases
 from fashion_hpo.stores.promotion import outstanding
+from fashion_hpo.stores.ranking import ranked
 from fashion_hpo.stores.samplers import make_sampler
 
 SLICE = 50  # points that wait at a time
@@ -215,19 +215,15 @@ class Ledger:
         sys.audit("fashion_hpo.write", "trial told")
 
     def best(self) -> Entry | None:
-        """The feasible complete trial of the highest value, the first of equals.
+        """The first of the trials that are compared; None if there are none.
 
         Of several objectives this is the first.
         """
-        return max(
-            self.feasible(),
-            key=lambda entry: (_value(entry), -entry.attempt.number),
-            default=None,
-        )
+        return next(iter(self.ranked()), None)
 
-    def feasible(self) -> list[Entry]:
-        """The complete trials that keep the search's constraints; all, where it has none."""
-        return [entry for entry in self.entries() if self._is_feasible(entry)]
+    def ranked(self) -> list[Entry]:
+        """The trials that are compared, best first; see `ranking.ranked`."""
+        return ranked(self.entries(), self.plan.constraints)
 
     def remaining(self) -> int:
         """Points that still lack their terminal outcome.
@@ -244,13 +240,10 @@ class Ledger:
         search = self.plan.search
         if search is None or not search.plateau:
             return False
-        done = [entry for entry in self.entries() if entry.state == "COMPLETE"]
-        values = [
-            _value(entry) if self._is_feasible(entry) else -math.inf
-            for entry in done
-            if not entry.attempt.promoted
-        ]
-        return bool(values) and len(values) - 1 - values.index(max(values)) >= search.plateau
+        entries = [entry for entry in self.entries() if not entry.attempt.promoted]
+        done = [entry for entry in entries if entry.state == "COMPLETE"]
+        best = ranked(done, self.plan.constraints)[:1]
+        return bool(done) and len(done) - 1 - done.index((best or done)[0]) >= search.plateau
 
     def running(self) -> int:
         """Points that a worker holds."""
@@ -273,11 +266,6 @@ class Ledger:
     @cached_property
     def _points(self) -> list[Point]:
         return points(self.plan)
-
-    def _is_feasible(self, entry: Entry) -> bool:
-        if entry.state != "COMPLETE" or entry.result is None:
-            return False
-        return is_feasible(self.plan.constraints, entry.result.summaries)
 
     def _tell_constraints(self, attempt: Attempt, result: Result) -> None:
         """Where samplers look for them; told again, as after a kill, they are the same."""
@@ -399,9 +387,3 @@ class Ledger:
         kept = trial.user_attrs.get("result")
         result = Result(**kept) if kept else None
         return Entry(self._attempt(trial), trial.state.name, result, trial.user_attrs.get("lease"))
-
-
-def _value(entry: Entry) -> float:
-    assert entry.result is not None
-    assert entry.result.value is not None
-    return entry.result.value

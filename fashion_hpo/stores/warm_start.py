@@ -5,10 +5,11 @@ from fashion_hpo.design.search import Search
 from fashion_hpo.design.warm_start import Values, WarmStart, contains
 from fashion_hpo.stores.layout import StoreError
 from fashion_hpo.stores.ledger import Entry, Ledger
+from fashion_hpo.stores.ranking import nothing_ranked
 
 
 def warm_start(plan: Plan, source: Ledger | None) -> WarmStart:
-    """The best feasible points of a source that lie in the plan's space, each once, best first.
+    """The best points of a source that lie in the plan's space, each once, best first.
 
     A field that the source did not search has the value that all its trials had.  Raises
     StoreError where there is no source, it is no search, or none of its trials fits.
@@ -23,9 +24,12 @@ def warm_start(plan: Plan, source: Ledger | None) -> WarmStart:
         )
     if source.plan.search is None:
         raise StoreError(f"{told}, and {source.name} is a design; name a search.")
-    ranked = sorted(_complete(source), key=lambda each: (-each[0], each[1].attempt.number))
+    ranked = source.ranked()
+    if not ranked:
+        lack, advice = nothing_ranked(source.entries(), source.plan.constraints, source.plan.name)
+        raise StoreError(f"{told}, and {source.name} has {lack}; {advice}.")
     found: dict[str, Values] = {}
-    for _, entry in ranked:
+    for entry in ranked:
         if (values := _inside(search, entry)) is not None:
             found.setdefault(canonical_json(values), values)
     if not found:
@@ -34,16 +38,6 @@ def warm_start(plan: Plan, source: Ledger | None) -> WarmStart:
             "search.space; widen the ranges, or leave the warm start out."
         )
     return WarmStart(source.name, tuple(found.values())[: search.warm_points])
-
-
-def _complete(source: Ledger) -> list[tuple[float, Entry]]:
-    return [
-        (entry.result.value, entry)
-        for entry in source.feasible()
-        if entry.result is not None
-        and entry.result.value is not None
-        and not entry.result.hardware.get("not_comparable")
-    ]
 
 
 def _inside(search: Search, entry: Entry) -> Values | None:

@@ -76,14 +76,15 @@ def test_a_winner_that_keeps_no_model_is_an_error() -> None:
         winner([entry(0, 0.1, 0, 0.7, files={})])
 
 
-def test_trials_that_memory_made_others_count_only_alone() -> None:
+def test_trials_that_memory_made_others_never_count() -> None:
     other = entry(0, 0.1, 0, 0.9, hardware={"not_comparable": "batch normalisation over 32"})
     assert numbers(other, entry(1, 0.2, 0, 0.8)) == ([1], 1)
-    assert numbers(other) == ([0], 0)
+    assert winner([other]) is None
 
 
 def test_only_complete_trials_count() -> None:
-    pruned = dataclasses.replace(entry(0, 0.1, 0, 0.9), state="PRUNED")
+    whole = entry(0, 0.1, 0, 0.9)
+    pruned = dataclasses.replace(whole, state="PRUNED", result=Result("pruned", 0.9))
     assert winner([pruned]) is None
     assert winner([]) is None
 

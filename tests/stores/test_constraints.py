@@ -89,7 +89,7 @@ def test_the_best_keeps_them(store: Store) -> None:
     params = [entry.attempt.params for entry in ledger.entries()]
     assert list(finalists(ledger, 9)) == [params[2], params[0]]
     (kept,) = all_ledgers(store)
-    assert len(kept.feasible()) == 2
+    assert len(kept.ranked()) == 2
     begun = warm_start(search(warm_start="tiny_search"), kept)
     assert [dict(values) for values in begun.points] == [params[2], params[0]]
     found = of_ledger(ledger)
