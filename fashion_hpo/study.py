@@ -65,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="bring the best K pruned trials of a search to their end, also of a finished one",
     )
     made.add_argument("--max-trials", type=command_line.positive, metavar="N", help="then stop")
-    made.add_argument("--timeout", type=float, metavar="SECONDS", help="then stop, resumable")
+    made.add_argument(
+        "--timeout", type=command_line.seconds, metavar="SECONDS", help="then stop, resumable"
+    )
     command_line.add_changes(made, "change a fixed field of the study's config")
     made.add_argument("--revise", action="store_true", help="start anew beside the old results")
     made.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")

@@ -1,6 +1,39 @@
 """What checks of study files share: one sentence with the field, its value and what is allowed."""
 
+import dataclasses
+import math
 from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """Python's own value for a number of numpy's or torch's, also within dicts, lists and tuples.
+
+    Ids and ledgers are made of JSON, which has no others.
+    """
+    if isinstance(value, Mapping):
+        return {plain(name): plain(item) for name, item in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)(map(plain, value))
+    is_scalar = getattr(value, "shape", None) == () and hasattr(value, "item")
+    return value.item() if is_scalar else value
+
+
+def make_plain(values: Any) -> None:
+    """Make the fields of a frozen dataclass plain, as it is made."""
+    for field in dataclasses.fields(values):
+        object.__setattr__(values, field.name, plain(getattr(values, field.name)))
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a finite number, and no truth value."""
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise ValueError unless it is True or False."""
+    if type(value) is not bool:
+        raise ValueError(f"{name} is {value!r}; allowed is True or False.")
 
 
 def check_mapping(name: str, value: object) -> None:

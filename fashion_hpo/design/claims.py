@@ -5,13 +5,19 @@ seeds, held against a margin, gives the verdict.  Fields of the design that a pa
 averaged over.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, get_args
 
-from fashion_hpo.design.checks import check_choice, check_count, check_mapping
+from fashion_hpo.design.checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_mapping,
+    is_number,
+    make_plain,
+)
 from fashion_hpo.design.config import EPOCH_METRICS
 from fashion_hpo.design.reports import CLAIMS
 
@@ -64,6 +70,9 @@ class Part:
     epoch: int | None = None  # where on the curve, if not at its end
     relative: bool = False  # a contrast as a share of its first side, and the margin as well
 
+    def __post_init__(self) -> None:
+        make_plain(self)
+
     @property
     def kind(self) -> str:
         """Which of the five kinds it is."""
@@ -85,6 +94,7 @@ class Claim(Part):
     untestable: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         known = CLAIMS.get(self.id)
         if known is not None:
             object.__setattr__(self, "text", self.text or known.text)
@@ -150,6 +160,8 @@ def _check_claim(where: str, claim: Claim) -> None:
 def _check_part(where: str, part: Part, scientific: Design, epochs: int) -> None:
     check_choice(f"{where}: measure", part.measure, MEASURES)
     check_choice(f"{where}: direction", part.direction, get_args(Direction))
+    for name in ("relative", "untuned"):
+        check_flag(f"{where}: {name}", getattr(part, name))
     _check_margin(where, part)
     given = [name for name in KINDS if getattr(part, name) is not None]
     if len(given) != 1:
@@ -167,8 +179,7 @@ def _check_part(where: str, part: Part, scientific: Design, epochs: int) -> None
 
 
 def _check_margin(where: str, part: Part) -> None:
-    number = isinstance(part.margin, int | float) and math.isfinite(part.margin)
-    if not number or part.margin < 0:
+    if not is_number(part.margin) or part.margin < 0:
         raise ValueError(f"{where}: margin is {part.margin!r}; allowed is 0 or more.")
     if part.direction == "same" and part.margin == 0:
         raise ValueError(f"{where}: margin is 0, and no two means are the same; allow some more.")
@@ -188,9 +199,7 @@ def _check_kind(where: str, part: Part, scientific: Design) -> None:
     elif part.kind == "influence":
         _check_influence(where, part, scientific)
         directions = ("higher",)
-    elif part.figure != "epochs" and not (
-        type(part.figure) in (int, float) and math.isfinite(float(part.figure or 0))
-    ):
+    elif part.figure != "epochs" and not is_number(part.figure):
         raise ValueError(f"{where}: figure is {part.figure!r}; allowed is a number or 'epochs'.")
     check_choice(f"{where}: direction of {part.kind}", part.direction, directions)
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from fashion_hpo.design.checks import is_number, make_plain, plain
+
 TRAIN_IMAGES = 50_000
 """Images of the training split; a config may use a nested, stratified subset of them."""
 
@@ -75,6 +77,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         _check_types(self)
         for name, (allowed, holds) in _RANGES.items():
             value = getattr(self, name)
@@ -82,9 +85,8 @@ class TrainConfig:
                 raise ValueError(f"{name} is {value!r}; allowed is {allowed}.")
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
-            if value not in choices:
+            if not isinstance(value, str) or value not in choices:
                 raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
-        object.__setattr__(self, "architecture_options", dict(self.architecture_options))
         if self.schedule in FALL_TO_FINAL and self.final_learning_rate > self.learning_rate:
             raise ValueError(
                 f"final_learning_rate is {self.final_learning_rate}, above learning_rate, "
@@ -114,7 +116,7 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return {name: _plain(getattr(self, name)) for name in field_names()}
+        return {name: plain(getattr(self, name)) for name in field_names()}
 
     def identity(self) -> dict[str, Any]:
         """`to_dict` without the fields that were added later and are at their default.
@@ -180,9 +182,7 @@ def parse_field(name: str, text: str) -> Any:
         try:
             return kind(text)
         except ValueError:
-            raise ValueError(
-                f"{name} is {text!r}; allowed is a number ({kind.__name__})."
-            ) from None
+            raise ValueError(f"{name} is {text!r}; allowed is {_KINDS[kind]}.") from None
     if types[name] is bool:
         if text.lower() not in ("true", "false"):
             raise ValueError(f"{name} is {text!r}; allowed is true or false.")
@@ -190,10 +190,6 @@ def parse_field(name: str, text: str) -> Any:
     if name == "architecture_options":
         raise ValueError("architecture_options cannot be set here; write them in a study file.")
     return text
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _check_types(config: TrainConfig) -> None:
@@ -209,6 +205,12 @@ def _check_types(config: TrainConfig) -> None:
         raise ValueError(
             f"architecture_options is {config.architecture_options!r}; allowed is a dict."
         )
+    for name, value in config.architecture_options.items():
+        if not isinstance(value, bool | str) and not is_number(value):
+            raise ValueError(
+                f"architecture_options[{name!r}] is {value!r}; allowed is True, False, a finite "
+                "number or a text."
+            )
 
 
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "True or False"}

@@ -1,9 +1,8 @@
 """What a search's best may cost at most: upper bounds on numbers that every network's trial has."""
 
-import math
 from collections.abc import Mapping
 
-from fashion_hpo.design.checks import check_choice, check_mapping
+from fashion_hpo.design.checks import check_choice, check_mapping, is_number
 from fashion_hpo.design.objectives import OBJECTIVES, VALUE
 
 OF_NETWORKS = tuple(name for name in OBJECTIVES if name != VALUE)  # a classical classifier has none
@@ -17,7 +16,7 @@ def check_constraints(bounds: object) -> None:
     assert isinstance(bounds, Mapping)
     for name, bound in bounds.items():
         check_choice("search.constraints", name, CONSTRAINABLE)
-        if type(bound) not in (int, float) or not math.isfinite(bound):
+        if not is_number(bound):
             raise ValueError(
                 f"search.constraints[{name!r}] is {bound!r}; allowed is a finite number, the most "
                 "that a trial may have."

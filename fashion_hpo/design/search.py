@@ -4,9 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from fashion_hpo.design.checks import check_choice, check_count, check_mapping
+from fashion_hpo.design.checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_mapping,
+    make_plain,
+    plain,
+)
 from fashion_hpo.design.constraints import check_constraints
 from fashion_hpo.design.objectives import VALUE, check_objectives
 from fashion_hpo.design.warm_start import check_source
@@ -34,10 +41,26 @@ class Search:
     warm_points: int = 5  # at most so many of them
     plateau: int = 0  # complete trials without a better one, after which it stops; 0: never
 
+    def __post_init__(self) -> None:
+        make_plain(self)
+        object.__setattr__(self, "space", plain_ranges(self.space))
+
     @property
     def is_drawn(self) -> bool:
         """Whether all points are drawn beforehand, whatever the first ones come to."""
         return self.sampler in ("quasi_random", "random")
+
+
+def plain_ranges(ranges: Mapping[str, BaseDistribution]) -> Mapping[str, BaseDistribution]:
+    """The same with Python's own numbers for numpy's choices, which no ledger can keep."""
+    if not isinstance(ranges, Mapping):
+        return ranges  # which is refused when the study is checked
+    return {
+        name: CategoricalDistribution(plain(distribution.choices))
+        if isinstance(distribution, CategoricalDistribution)
+        else distribution
+        for name, distribution in ranges.items()
+    }
 
 
 def check_search(search: Search) -> None:
@@ -45,10 +68,9 @@ def check_search(search: Search) -> None:
     check_mapping("search.space", search.space)
     for name in ("trials", "fresh_seeds", "warm_points"):
         check_count(f"search.{name}", getattr(search, name))
-    for name in ("finalists", "resume_pruned", "audit"):
+    for name in ("finalists", "resume_pruned", "audit", "plateau"):
         check_count(f"search.{name}", getattr(search, name), least=0)
-    if search.plateau != 0:
-        check_count("search.plateau", search.plateau)
+    check_flag("search.defaults", search.defaults)
     check_choice("search.sampler", search.sampler, get_args(Sampler))
     check_choice("search.pruner", search.pruner, get_args(Pruner))
     check_source(search.warm_start)

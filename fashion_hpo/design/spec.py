@@ -18,7 +18,14 @@ from optuna.distributions import (
 )
 
 from fashion_hpo.design.budgets import BUDGETS
-from fashion_hpo.design.checks import check_choice, check_count, check_mapping
+from fashion_hpo.design.checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_mapping,
+    make_plain,
+    plain,
+)
 from fashion_hpo.design.claims import Claim as Claim  # a study file has all it needs from here
 from fashion_hpo.design.claims import Direction as Direction
 from fashion_hpo.design.claims import Level as Level
@@ -26,7 +33,7 @@ from fashion_hpo.design.claims import Part as Part
 from fashion_hpo.design.claims import check_claims
 from fashion_hpo.design.config import TrainConfig, field_names
 from fashion_hpo.design.search import Search as Search
-from fashion_hpo.design.search import check_search
+from fashion_hpo.design.search import check_search, plain_ranges
 from fashion_hpo.design.warm_start import contains
 
 Models = Literal["all", "best"]
@@ -35,7 +42,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 def levels(*values: Level) -> tuple[Level, ...]:
     """The values of a scientific hyperparameter, in the order in which they are shown."""
-    return values
+    return tuple(map(plain, values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +58,9 @@ class Budget:
     fresh_seeds: int | None = None  # of a search
     resume_pruned: int | None = None  # of a search
     scientific: Mapping[str, tuple[Level, ...]] | None = None  # fewer levels
+
+    def __post_init__(self) -> None:
+        make_plain(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +84,8 @@ class StudySpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        make_plain(self)
+        object.__setattr__(self, "nuisance", plain_ranges(self.nuisance))
         _check_types(self)
         _check_counts(self)
         _check_roles(self)
@@ -105,10 +117,8 @@ def _check_types(spec: StudySpec) -> None:
         check_mapping(name, getattr(spec, name))
     if not isinstance(spec.claims, tuple | list):
         raise ValueError(f"claims is {spec.claims!r}; allowed is a list of Claims.")
-    if type(spec.nuisance_base) is not bool:
-        raise ValueError(f"nuisance_base is {spec.nuisance_base!r}; allowed is True or False.")
-    if type(spec.seed) is not int or spec.seed < 0:
-        raise ValueError(f"seed is {spec.seed!r}; allowed is a whole number from 0.")
+    check_flag("nuisance_base", spec.nuisance_base)
+    check_count("seed", spec.seed, least=0)
 
 
 def _check_counts(spec: StudySpec) -> None:
@@ -146,7 +156,9 @@ def check_levels(base: TrainConfig, scientific: Mapping[str, tuple[Level, ...]],
     for name, values in scientific.items():
         _check_field(role, name)
         if not isinstance(values, tuple | list) or not values:
-            raise ValueError(f"{role}[{name!r}] is {values!r}; give at least one level.")
+            raise ValueError(
+                f"{role}[{name!r}] is {values!r}; write levels(…), and give at least one level."
+            )
         for value in values:
             base.replace(**{name: value})
         if len(set(values)) < len(values):

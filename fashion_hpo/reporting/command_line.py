@@ -5,6 +5,7 @@ Imports nothing slow, so that --help answers at once.
 
 import argparse
 import gc
+import math
 import os
 import re
 import socket
@@ -98,6 +99,17 @@ def positive(text: str) -> int:
     number = int(text) if text.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
+    return number
+
+
+def seconds(text: str) -> float:
+    """An argument's type: how long something may take, finite and more than 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:  # no comparison holds for NaN
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
     return number
 
 

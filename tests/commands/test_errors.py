@@ -115,9 +115,15 @@ WRONG_SETTINGS = [
     ("batch_size=50001", "batch_size is 50001; allowed is 2 to 50000"),
     ("learning_rate=0", "learning_rate is 0.0; allowed is more than 0"),
     ("learning_rate=nan", "learning_rate is nan; allowed is more than 0"),
+    ("learning_rate=1e999", "learning_rate is inf; allowed is more than 0"),
+    ("weight_decay=-inf", "weight_decay is -inf; allowed is 0 to 1."),
+    ("epochs=1e3", "epochs is '1e3'; allowed is a whole number."),
+    ("epochs=nan", "epochs is 'nan'; allowed is a whole number."),
+    ("epochs=True", "epochs is 'True'; allowed is a whole number."),
+    ("learning_rate=", "learning_rate is ''; allowed is a number."),
     ("learning_rate=fast", "learning_rate is 'fast'; allowed is a number"),
     ("epochs=0", "epochs is 0; allowed is 1 to 10000."),
-    ("epochs=1.5", "epochs is '1.5'; allowed is a number (int)."),
+    ("epochs=1.5", "epochs is '1.5'; allowed is a whole number."),
     ("optimizer=lion", "optimizer is 'lion'; choose one of adam, adamw, sgd."),
     ("architecture=cnnn", "architecture is 'cnnn'; did you mean cnn?"),
     ("lerning_rate=0.1", "lerning_rate is not a field of TrainConfig; the fields are "),
@@ -209,7 +215,9 @@ def test_the_list_survives_hostile_study_files(commands: Commands) -> None:
 
 
 @pytest.mark.parametrize("arguments", [
-    ("--budget", "tiny"), ("--more-seeds", "0"), ("--max-trials", "-1"), ("--timeout", "soon"),
+    ("--budget", "tiny"), ("--more-seeds", "0"), ("--max-trials", "-1"), ("--max-trials", "1e3"),
+    ("--max-trials", "nan"), ("--resume-pruned", "1.5"), ("--workers", "-1"), ("--workers", "1.0"),
+    *(("--timeout", text) for text in ("soon", "nan", "-nan", "inf", "-1", "0", "1e999", "")),
     ("--no-such-option",), ("two",),
 ])  # fmt: skip
 def test_a_wrong_option_is_refused_by_name(commands: Commands, arguments: tuple[str, ...]) -> None:
@@ -443,6 +451,18 @@ SERVERS = ("ui", "serve")
 def test_a_port_that_is_none_is_refused(commands: Commands, command: str, port: int) -> None:
     err = commands.refusal_on_store(command, "--port", str(port))
     assert err == f"error: --port is {port}; allowed is 1 to 65535.\n"
+
+
+@pytest.mark.parametrize("command", SERVERS)
+@pytest.mark.parametrize("port", ["nan", "1e3", "80.0", "", "http"])
+def test_a_port_that_is_no_whole_number_is_refused(
+    commands: Commands, command: str, port: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        commands.on_store(command, "--port", port)
+    assert ended.value.code == 2
+    last = commands.capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith(f"error: argument --port: invalid int value: {port!r}")
 
 
 @pytest.mark.usefixtures("store_to_serve")

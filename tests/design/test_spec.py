@@ -176,7 +176,7 @@ def test_a_range_that_cannot_be_sampled_is_refused(ranges: dict[str, Any], words
         (search(objectives=("parameters",)), "search.objectives begins with 'parameters'; put "),
         (search(objectives=("val_accuracy", "flops", "flops")), "search.objectives is ('val_"),
         (search(objectives=("val_accuracy", "flops")), "search.pruner is 'hyperband', and there "),
-        (search(plateau=-1), "search.plateau is -1; allowed is a whole number from 1."),
+        (search(plateau=-1), "search.plateau is -1; allowed is a whole number from 0."),
         (search(resume_pruned=-1), "search.resume_pruned is -1; allowed is a whole number from 0."),
         (
             search(pruner="one_epoch"),
@@ -217,7 +217,7 @@ def test_a_search_that_cannot_be_run_is_refused(changes: dict[str, Any], words: 
         ),
         (
             {"quick": Budget(scientific={"dropout": ()})},
-            "budgets['quick'].scientific['dropout'] is (); give at least one level.",
+            "budgets['quick'].scientific['dropout'] is (); write levels(…), and give at least one ",
         ),
         (
             {"quick": Budget(scientific={"dropout": (0.5, 0.5)})},
