@@ -1,6 +1,7 @@
 """Check, and mend, all that a store holds: `python -m fashion_hpo.doctor --fix`."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.rebuild_mlflow:
         _rebuild(store)
     found, left = _check_store(store, args.fix)
-    readable = all(each.invariant != "database" for each in left)
+    readable = all(each.invariant not in ("database", "address") for each in left)
     ledgers = _ledgers(store, args.name, args.budget) if readable else []
     for ledger in ledgers:
         of_ledger, still = _check_ledger(store, ledger, args.fix)
@@ -62,8 +63,14 @@ def _run(args: argparse.Namespace) -> int:
     for remedy in dict.fromkeys(REMEDIES.get(each.invariant) for each in left):
         if remedy is not None:
             print(f"to do: {remedy}")
+    if not args.fix and any(each.mendable for each in left):
+        print(f"to do: mend it with `python -m fashion_hpo.doctor --fix --store {_quoted(store)}`")
     print(f"{len(found)} violation(s), {len(found) - len(left)} mended, {len(left)} left")
     return command_line.HALTED if left else 0
+
+
+def _quoted(store: "Store") -> str:
+    return shlex.quote(str(store.root))
 
 
 def _copy(store: "Store", target: Path) -> int:
@@ -110,9 +117,8 @@ def _check_store(store: "Store", fix: bool) -> "Checked":
 
     found = examine_store(store)
     _print("store", map(str, found))
-    moved = [each for each in found if each.invariant == "address"]  # what every command mends
-    if chosen := found if fix else moved:
-        _print("mended", mend_store(store, chosen))
+    if found and fix:
+        _print("mended", mend_store(store, found))
         return found, examine_store(store)
     return found, found
 
@@ -120,9 +126,12 @@ def _check_store(store: "Store", fix: bool) -> "Checked":
 def _check_ledger(store: "Store", ledger: "Ledger", fix: bool) -> "Checked":
     from fashion_hpo.running.doctor.invariants import examine
     from fashion_hpo.running.doctor.mending import mend
-    from fashion_hpo.stores.tracking import Tracker
+    from fashion_hpo.stores.tracking import DeletedExperimentError, Tracker
 
-    tracker = Tracker(store, ledger.plan.name)
+    try:
+        tracker = Tracker(store, ledger.plan.name)
+    except DeletedExperimentError:  # the store's check has named it
+        return [], []
     found = examine(store, ledger, tracker)
     _print(ledger.name, map(str, found))
     if not fix or not found:

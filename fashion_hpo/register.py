@@ -55,6 +55,8 @@ def _run(args: argparse.Namespace) -> int:
         raise ValueError("no study was named; name one, or say --rollback.")
     from fashion_hpo.analysis import records
     from fashion_hpo.running import confirmation, registration
+    from fashion_hpo.running.doctor.mending import bring_back
+    from fashion_hpo.running.mirror import Mirror
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.tracking import Tracker
     from fashion_hpo.training.data import load_or_download
@@ -62,7 +64,9 @@ def _run(args: argparse.Namespace) -> int:
     store = Store.at(args.store, args.storage)
     ledger = confirmation.deciding(store, records.find_ledger(store, args.name, args.budget))
     tracker = Tracker(store, args.name)
-    chosen = registration.candidate(ledger, tracker)
+    for mended in bring_back(Mirror(store, ledger, tracker)):
+        print(f"mended: {mended}")
+    chosen = registration.candidate(ledger, tracker, retrain=args.retrain)
     splits = load_or_download(args.data)
     with store.lock("register"):  # two at once would both be compared with the same champion
         if args.retrain:
@@ -88,7 +92,7 @@ def _register(
     from fashion_hpo.stores.layout import without_password
 
     model = registration.load_proven(chosen, tracker, splits)
-    known = registry.find_version(tracker, chosen.attempt.uid)
+    known = registry.find_version(tracker, chosen.attempt.uid, chosen.model_id)
     present = registry.champion(tracker)
     if known is not None and present is not None and known.version == present.version:
         registration.crown(chosen, tracker, known, model)
@@ -126,10 +130,13 @@ def _gate(
 ) -> tuple[str, bool]:
     """What the comparison with the champion says, and whether --force was needed to go on."""
     from fashion_hpo.running import final_results
+    from fashion_hpo.stores.tracking import TAG
     from fashion_hpo.training import final_images
 
     if present is None:
         return FIRST, False
+    if present.tags.get(f"{TAG}.uid") == chosen.attempt.uid:  # whose model was deleted, perhaps
+        return present.tags.get(f"{TAG}.gate", FIRST), present.tags.get(f"{TAG}.forced") == "True"
     found = final_results.compared(chosen, tracker, present)
     if found is None:
         try:

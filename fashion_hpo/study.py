@@ -210,11 +210,15 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
     """Report, and say what is left to whom."""
     from fashion_hpo.reporting.terminal import check_lines
     from fashion_hpo.running import reconcile
+    from fashion_hpo.running.doctor.mending import bring_back
 
     sessions = [each for each in (here, confirming) if each is not None]
     for each in sessions:
         if each.mirror.away:  # perhaps it is back
             list(reconcile.reconcile(each.mirror))
+        if not each.ledger.remaining():
+            for mended in bring_back(each.mirror):
+                print(f"mended: {mended}")
     published = _publish(here)
     print("", *published.answer, "", *check_lines(published.checks), sep="\n")
     if not published.mirrored:

@@ -68,7 +68,7 @@ class Mirror:
                 if deadline is not None and time.monotonic() > deadline:
                     raise TimeoutError(f"tracking took more than {COMPLETION_SECONDS:.0f} s")
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            self._note(error)
+            self.note(error)
             return False
         self.away = ""
         if result.outcome == "complete":
@@ -91,7 +91,7 @@ class Mirror:
             self.tracker.set_tags(run, tags)
             self.tracker.set_status(run, "FINISHED" if finished else "SCHEDULED")
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            self._note(error)
+            self.note(error)
             return False
         return True
 
@@ -102,19 +102,23 @@ class Mirror:
                 if (run := self.tracker.run_of(uid)) is not None:
                     self.tracker.set_tags(run, own)
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            self._note(error)
+            self.note(error)
             return False
         return True
 
     def study_run(self) -> str:
-        """The id of the ledger's study run, RUNNING from when it is first asked for."""
+        """The id of the ledger's study run, RUNNING if points are left when it is first asked for.
+
+        One that had ended stays so: ended again, it would seem to have taken until now.
+        """
         if not self._study_run:
             ledger = self.ledger
             tags = {"budget": ledger.plan.budget, "data_hash": ledger.data_hash}
             # Two that start at once, on two hosts maybe, would each find none and make one.
             with self.store.lock("study-run"), alone(self.store.ledger_url, "study run"):
                 run = self.tracker.study_run(ledger.name, ledger.uid, ledger.attributes, tags)
-            self.tracker.set_status(run, "RUNNING")
+            if ledger.remaining():
+                self.tracker.set_status(run, "RUNNING")
             self._study_run = run
         return self._study_run
 
@@ -172,7 +176,8 @@ class Mirror:
             self._waited = BOUND_SECONDS
         self._waited += time.monotonic() - began
 
-    def _note(self, error: Exception) -> None:
+    def note(self, error: Exception) -> None:
+        """Keep that tracking is away; raises the error if it is a refusal."""
         if not is_away(error):
             raise error
         self.away = _one_line(error)

@@ -65,8 +65,11 @@ class Score:
         return list(zip(CLASSES, *(column.tolist() for column in columns), strict=True))
 
 
-def candidate(ledger: Ledger, tracker: Tracker) -> Candidate:
-    """The winner's trial; raises ValueError if there is none or its model is missing."""
+def candidate(ledger: Ledger, tracker: Tracker, *, retrain: bool = False) -> Candidate:
+    """The winner's trial; raises ValueError if there is none or its model is missing.
+
+    To be trained again it needs no model.
+    """
     entries, bounds = ledger.entries(), ledger.plan.constraints
     if ledger.plan.confirmation is not None:  # without the pruned trials that were run to the end
         entries = [entry for entry in entries if entry.attempt.seed_index > SEARCHED_SEED]
@@ -76,9 +79,14 @@ def candidate(ledger: Ledger, tracker: Tracker) -> Candidate:
         raise ValueError(f"{ledger.name} has {lack}; {advice}.")
     attempt = won.chosen.attempt
     run_id, model_id = tracker.run_of(attempt.uid), tracker.model_of(attempt.uid)
-    if run_id is None or model_id is None:
-        raise ValueError(f"trial {attempt.number} has no model in MLflow; run the study again.")
-    return Candidate(ledger, won, attempt, won.chosen.result, run_id, model_id)
+    if not retrain and (run_id is None or model_id is None):
+        study = f"{ledger.plan.name} --budget {ledger.plan.budget}"
+        raise ValueError(
+            f"the model of trial {attempt.number} was deleted, and its files are not in the store; "
+            f"train the winner again with `python -m fashion_hpo.register {study} --retrain`, or "
+            f"all points with `python -m fashion_hpo.study {study} --revise`."
+        )
+    return Candidate(ledger, won, attempt, won.chosen.result, run_id or "", model_id or "")
 
 
 def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn.Module:
@@ -119,7 +127,7 @@ def register(
 
     A version that is there gets these tags and this card.
     """
-    version = registry.find_version(tracker, chosen.attempt.uid)
+    version = registry.find_version(tracker, chosen.attempt.uid, chosen.model_id)
     if version is None:
         hashes = models.hashes_in(chosen.result.files)
         version = registry.create_version(
@@ -144,6 +152,7 @@ def crown(chosen: Candidate, tracker: Tracker, version: ModelVersion, model: nn.
     if found := packaging.differences(models.read_model(folder), model, images):
         raise AlteredModelError(f"version {version.version} is not the tested model: {found[0]}")
     registry.make_champion(tracker, version)
+    registry.retire_others(tracker, chosen.attempt.uid, version)
 
 
 def roll_back(tracking_uri: str) -> tuple[str, str]:
@@ -164,5 +173,6 @@ def _check_files(folder: Path, result: Result) -> None:
     if found := models.changes(folder, models.hashes_in(result.files)):
         raise AlteredModelError(
             f"the model's file {found[0]}, so it is not registered; "
-            f"{models.remedy(folder, found[0])}."
+            f"{models.remedy(folder, found[0])}, or register the winner trained again with "
+            "--retrain."
         )

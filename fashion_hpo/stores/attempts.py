@@ -78,6 +78,12 @@ def has_point(trial: FrozenTrial) -> bool:
     return "point" in trial.user_attrs
 
 
+def is_foreign(trial: FrozenTrial) -> bool:
+    """Whether another program, such as Optuna's dashboard, enqueued a trial or added a finished
+    one."""
+    return not has_point(trial) and trial.state not in (TrialState.RUNNING, TrialState.FAIL)
+
+
 def is_promoted(trial: FrozenTrial) -> bool:
     """Whether a trial brings a pruned point to its end."""
     return bool(trial.user_attrs.get("promoted", False))

@@ -13,6 +13,9 @@ from filelock import FileLock
 
 from fashion_hpo.stores.addresses import sqlite_url
 
+ID = re.compile(r"[\w-]{1,80}")
+"""What names a trial, a ledger or a point in a path; other names are other programs'."""
+
 
 class StoreError(ValueError):
     """A store cannot be used as it is."""
@@ -95,7 +98,8 @@ class Store:
     def trials_under_way(self) -> set[str]:
         """The uids of trials that have a folder: running, dead, or not in the mirror yet."""
         folder = self.root / "trials"
-        return {path.name for path in folder.iterdir()} if folder.exists() else set()
+        paths = folder.iterdir() if folder.exists() else ()
+        return {path.name for path in paths if path.is_dir() and ID.fullmatch(path.name)}
 
     def trial_lock(self, uid: str) -> FileLock:
         """Held as long as the trial's process lives; the kernel lets go of it at any death."""
@@ -139,7 +143,7 @@ def _resolved(root: Path) -> Path:
 
 def _confined(name: str) -> str:
     """A name from a database, which others may write, before it becomes part of a path."""
-    if not re.fullmatch(r"[\w-]{1,80}", name):
+    if not ID.fullmatch(name):
         raise StoreError(f"the ledger has the id {name!r}; allowed are letters, digits, - and _.")
     return name
 

@@ -35,6 +35,7 @@ from fashion_hpo.stores.attempts import (
     closed_without_outcome,
     goal_of,
     has_point,
+    is_foreign,
     is_promoted,
 )
 from fashion_hpo.stores.leases import Leases
@@ -111,9 +112,11 @@ class Ledger:
         let go: a running trial without a held lock counts as dead.
         """
         stalled = self.has_stalled()
-        if not stalled and not self._trials(TrialState.WAITING):
+        if not stalled and not any(map(has_point, self._trials(TrialState.WAITING))):
             self._enqueue_slice()
         for trial in self._trials(TrialState.WAITING):
+            if not has_point(trial):
+                continue  # enqueued by another program: a search takes it as its next proposal
             if stalled and not is_promoted(trial):
                 continue
             if not self._storage.set_trial_state_values(self._id(trial.number), TrialState.RUNNING):
@@ -352,7 +355,7 @@ class Ledger:
         search, trials = self.plan.search, self._trials()
         if search is None or search.is_drawn:
             return None
-        own = [trial for trial in trials if not is_promoted(trial)]
+        own = [trial for trial in trials if not is_promoted(trial) and not is_foreign(trial)]
         if sum(not closed_without_outcome(trial) for trial in own) >= search.trials:
             return None
         # Counted without attempts at known points: a worker that was killed proposes as if it

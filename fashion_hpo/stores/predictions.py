@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from fashion_hpo.stores.experiments import find_experiment
 from fashion_hpo.stores.layout import Store
 
 FILE = "validation_logits.npz"
@@ -99,7 +100,7 @@ class PredictionFiles:
             return {}
 
     def _look_up(self, wanted: str) -> dict[str, str]:
-        experiment = self._client.get_experiment_by_name(self._study)
+        experiment = find_experiment(self._client, self._study)
         found: dict[str, str] = {}
         page = None
         while experiment is not None:

@@ -27,14 +27,34 @@ PREVIOUS = "previous"  # alias of the champion before
 WITHDRAWN = "withdrawn"  # of the one that a roll-back under way takes the place from
 CHAMPION_URI = f"models:/{REGISTERED_NAME}@{CHAMPION}"
 MANIFEST = f"{TAG}.manifest"
+REGISTER = "python -m fashion_hpo.register STUDY"
 MODEL = re.compile(r"models:/(\w[\w.-]{0,255})", re.ASCII)
 VERSION = re.compile(r"models:/(\w[\w.-]{0,255})(?:/(\d{1,9})|@(\w[\w.-]{0,255}))", re.ASCII)
 
 
-def find_version(tracker: Tracker, uid: str) -> ModelVersion | None:
-    """The version made from the trial with this uid; registering twice must not make two."""
+def find_version(tracker: Tracker, uid: str, model_id: str | None = None) -> ModelVersion | None:
+    """The version made from the trial with this uid; registering twice must not make two.
+
+    With `model_id`, of that model alone: another one of the trial may have been deleted in MLflow.
+    """
     versions = tracker.client.search_model_versions(f"name = '{REGISTERED_NAME}'")
-    return next((v for v in versions if v.tags.get(f"{TAG}.uid") == uid), None)
+    sources = {f"models:/{model_id}"} if model_id else {str(v.source) for v in versions}
+    of_trial = (v for v in versions if v.tags.get(f"{TAG}.uid") == uid)
+    return next((v for v in of_trial if str(v.source) in sources), None)
+
+
+def retire_others(tracker: Tracker, uid: str, version: ModelVersion) -> list[str]:
+    """Let a trial's other versions no longer count as the trial's; returns their numbers."""
+    others = [
+        str(other.version)
+        for other in tracker.client.search_model_versions(f"name = '{REGISTERED_NAME}'")
+        if other.tags.get(f"{TAG}.uid") == uid and str(other.version) != str(version.version)
+    ]
+    for number in others:
+        tracker.client.set_model_version_tag(
+            REGISTERED_NAME, number, f"{TAG}.uid", f"{uid}-{number}"
+        )
+    return others
 
 
 def create_version(
@@ -172,12 +192,13 @@ def download(tracking_uri: str, address: str) -> Path:
     Resolved against this tracking store alone.  Raises ValueError if there is nothing there.
     """
     model_id, *_ = _parts(MODEL, address, "models:/MODEL_ID")
-    client = MlflowClient(tracking_uri, tracking_uri)
     with _readable(address):
-        model = client.get_logged_model(model_id)
-        return Path(
-            download_artifacts(artifact_uri=model.artifact_location, tracking_uri=tracking_uri)
-        )
+        return _files(tracking_uri, model_id)
+
+
+def _files(tracking_uri: str, model_id: str) -> Path:
+    model = MlflowClient(tracking_uri, tracking_uri).get_logged_model(model_id)
+    return Path(download_artifacts(artifact_uri=model.artifact_location, tracking_uri=tracking_uri))
 
 
 def download_verified(tracking_uri: str, address: str) -> Path:
@@ -196,10 +217,11 @@ def download_verified(tracking_uri: str, address: str) -> Path:
     what = f"{version.name} version {version.version}"
     if (manifest := _manifest(version)) is None:
         raise UnsafeModelError(
-            f"{what} has no manifest of its files; register it again with "
-            "`python -m fashion_hpo.register STUDY`."
+            f"{what} has no manifest of its files; register it again with `{_register(version)}`."
         )
-    folder = download(tracking_uri, str(version.source))
+    model_id, *_ = _parts(MODEL, str(version.source), "models:/MODEL_ID")
+    with _readable(what, _register(version)):
+        folder = _files(tracking_uri, model_id)
     if found := changes(folder, manifest):
         raise UnsafeModelError(
             f"{what} is not what was registered: {found[0]}; {remedy(folder, found[0])}, or "
@@ -209,12 +231,20 @@ def download_verified(tracking_uri: str, address: str) -> Path:
 
 
 @contextmanager
-def _readable(address: str) -> Iterator[None]:
+def _readable(what: str, command: str = REGISTER) -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
-        reason = without_password(str(error).splitlines()[0])
-        raise ValueError(f"{address} cannot be read ({reason}); register a model first.") from None
+        reason = without_password(str(error).splitlines()[0]).rstrip(".")
+        raise ValueError(
+            f"{what} cannot be read ({reason}); register a model with `{command}`."
+        ) from None
+
+
+def _register(version: ModelVersion) -> str:
+    """The command that registers a version's study."""
+    study = str(version.tags.get(f"{TAG}.study", ""))
+    return REGISTER.replace("STUDY", study) if re.fullmatch(r"\w+", study) else REGISTER
 
 
 @contextmanager

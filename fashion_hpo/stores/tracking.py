@@ -8,8 +8,10 @@ and completed where they lack something, metrics carry the time they were measur
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -26,6 +28,7 @@ from mlflow.entities import (
     Metric,
     Param,
     Run,
+    ViewType,
 )
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
@@ -33,6 +36,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.stores.addresses import artifact_location
+from fashion_hpo.stores.experiments import STUDY, find_experiment, is_deleted
 from fashion_hpo.stores.layout import (
     Store,
     StoreError,
@@ -49,17 +53,21 @@ REFUSALS = (400, 401, 403, 404, 409)
 """HTTP statuses of errors that trying again later does not mend."""
 
 
+class DeletedExperimentError(StoreError):
+    """A person has deleted a study's experiment in MLflow, and may restore it."""
+
+
 class Tracker:
-    """One experiment in MLflow.
+    """One study's experiment in MLflow.
 
     Raises StoreError if an embedded database cannot be opened; a server is not called before it
     is needed, because it may be away.
     """
 
-    def __init__(self, store: Store, experiment: str) -> None:
+    def __init__(self, store: Store, study: str) -> None:
         self.uri = store.tracking_uri
         self._store = store
-        self._experiment = experiment
+        self._study = study
         with self._opening():
             prepare_tracking(store)
         relocate(store)
@@ -77,7 +85,7 @@ class Tracker:
     def experiment_id(self) -> str:
         """The experiment's id, made at first use."""
         with self._opening():
-            return _experiment(self.client, self._store, self._experiment)
+            return _experiment(self.client, self._store, self._study)
 
     @contextmanager
     def _opening(self) -> Iterator[None]:
@@ -98,7 +106,7 @@ class Tracker:
         self, ledger: str, uid: str, kept: Mapping[str, Any], tags: Mapping[str, str]
     ) -> str:
         """The id of a ledger's study run, made at first use."""
-        run = self._find(uid)
+        run = self._find(uid) or self.restore_run(uid)
         if run is None:
             own = {f"{TAG}.{key}": value for key, value in tags.items()}
             own |= {f"{TAG}.kind": "study", f"{TAG}.uid": uid, f"{TAG}.ledger": ledger}
@@ -142,6 +150,19 @@ class Tracker:
             self.client.log_batch(run_id, params=entries)
             sys.audit("fashion_hpo.write", "params logged")
         return run_id
+
+    def restore_run(self, uid: str) -> Run | None:
+        """Take back that a person deleted the run with this uid; None if there is no such run."""
+        deleted = self.client.search_runs(
+            [self.experiment_id],
+            filter_string=f"tags.`{TAG}.uid` = '{uid}'",
+            run_view_type=ViewType.DELETED_ONLY,
+            max_results=1,
+        )
+        for run in deleted:
+            self.client.restore_run(run.info.run_id)
+            sys.audit("fashion_hpo.write", "run restored")
+        return self._find(uid) if deleted else None
 
     def set_aside(self, uid: str) -> None:
         """Take the uid from a run and a model that have it already.
@@ -202,13 +223,13 @@ class Tracker:
         """FINISHED, FAILED or KILLED, with tags that say why."""
         self.set_tags(run_id, tags or {})
         sys.audit("fashion_hpo.write", "run tagged")
-        self.client.set_terminated(run_id, status)
+        self._terminate(run_id, status)
         sys.audit("fashion_hpo.write", "run ended")
 
     def set_status(self, run_id: str, status: str) -> None:
         """RUNNING, SCHEDULED or FINISHED."""
         if status == "FINISHED":
-            self.client.set_terminated(run_id, status)  # with its end time
+            self._terminate(run_id, status)
         else:
             self.client.update_run(run_id, status)
 
@@ -226,6 +247,11 @@ class Tracker:
         """The id of the run with this uid."""
         run = self._find(uid)
         return None if run is None else str(run.info.run_id)
+
+    def _terminate(self, run_id: str, status: str) -> None:
+        """Once: MLflow moves the end time of a run that has ended already."""
+        if self.client.get_run(run_id).info.status != status:
+            self.client.set_terminated(run_id, status)
 
     def _create_run(self, name: str, own: Mapping[str, str]) -> Run:
         tags = tags_without_passwords(resolve_tags(dict(own)))
@@ -255,24 +281,34 @@ def is_away(error: Exception) -> bool:
     return isinstance(error, OSError | SQLAlchemyError)
 
 
-def _experiment(client: MlflowClient, store: Store, name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is not None and found.lifecycle_stage == "deleted":
-        raise StoreError(
-            f"experiment {name} was deleted in MLflow; restore it with `mlflow experiments restore "
-            f"--experiment-id {found.experiment_id}`, or use another store."
+def _experiment(client: MlflowClient, store: Store, study: str) -> str:
+    found = find_experiment(client, study)
+    if found is not None and is_deleted(found):
+        command = f"{sys.executable} -m mlflow experiments restore --experiment-id"
+        # Without the address MLflow makes a database of its own where the command is typed.
+        address = f"MLFLOW_TRACKING_URI={shlex.quote(store.tracking_uri)} "
+        raise DeletedExperimentError(
+            f"the experiment of {study} was deleted in MLflow; restore it with "
+            f"`{'' if store.tracking else address}{command} {found.experiment_id}`, or use another "
+            "store."
         )
     if found is not None:
+        if STUDY not in found.tags:  # an earlier version made it
+            client.set_experiment_tag(found.experiment_id, STUDY, study)
         return str(found.experiment_id)
     is_server = store.tracking_uri.startswith("http")  # which knows where its files are
-    location = None if is_server else artifact_location(store.artifacts / name)
+    location = None if is_server else artifact_location(store.artifacts / study)
     kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI's page for training runs
+    tags = {**kind, STUDY: study}
+    name = study
+    if client.get_experiment_by_name(name) is not None:  # another study's was renamed to it
+        name = f"{study} {uuid.uuid4().hex[:6]}"
     try:
-        return str(client.create_experiment(name, artifact_location=location, tags=kind))
+        return str(client.create_experiment(name, artifact_location=location, tags=tags))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    return _experiment(client, store, name)  # made in the meantime, from another host
+    return _experiment(client, store, study)  # made in the meantime, from another host
 
 
 def _dataset(data_hash: str) -> DatasetInput:

@@ -35,13 +35,15 @@ def test_a_violation_is_named_and_mended(
     done.tracker.client.delete_run(done.run_id())
     assert run(done) == 1
     assert capsys.readouterr().out == (
-        f"tiny/standard/r1: one run: {done.uid()} has 0 runs\n1 violation(s), 0 mended, 1 left\n"
+        f"tiny/standard/r1: one run: {done.uid()} had its run deleted in MLflow\n"
+        "to do: mend it with `python -m fashion_hpo.doctor --fix --store "
+        f"{done.store.root}`\n1 violation(s), 0 mended, 1 left\n"
     )
     assert run(done, "tiny_search") == 0, "the other study is sound"
     capsys.readouterr()
     assert run(done, "--fix") == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
-        "mended: trial 1 was mirrored again",
+        f"mended: the run of {done.uid()}, deleted in MLflow, was restored",
         "1 violation(s), 1 mended, 0 left",
     ]
     assert run(done) == 0

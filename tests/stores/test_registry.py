@@ -145,5 +145,8 @@ def test_an_address_of_no_version_is_refused(store: Store, address: str) -> None
 @pytest.mark.parametrize("address", ["models:/m-0", "models:/a/1", registry.CHAMPION_URI])
 def test_an_address_of_nothing_is_refused(store: Store, address: str) -> None:
     read = registry.download if address == "models:/m-0" else registry.download_verified
-    with pytest.raises(ValueError, match=r"cannot be read \(.*; register a model first\.$"):
+    way_out = (
+        r"cannot be read \(.*; register a model with `python -m fashion_hpo.register STUDY`\.$"
+    )
+    with pytest.raises(ValueError, match=way_out):
         read(store.tracking_uri, address)

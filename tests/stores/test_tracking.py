@@ -1,11 +1,14 @@
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from fashion_hpo.design.config import Epoch
+from fashion_hpo.stores.experiments import STUDY, find_experiment
 from fashion_hpo.stores.layout import Store, StoreError
-from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.stores.tracking import DeletedExperimentError, Tracker
 
 EPOCH = Epoch(
     epoch=1,
@@ -75,8 +78,44 @@ def test_the_study_run_tells_how_it_was_made(
 
 def test_a_deleted_experiment_is_refused_with_the_way_back(tracker: Tracker, store: Store) -> None:
     tracker.client.delete_experiment(tracker.experiment_id)
-    with pytest.raises(StoreError, match=r"tiny was deleted .*`mlflow experiments restore"):
+    restore = r"of tiny was deleted .*`MLFLOW_TRACKING_URI=sqlite:///.* experiments restore --exp"
+    with pytest.raises(DeletedExperimentError, match=restore):
         Tracker(store, "tiny")
+
+
+def test_a_renamed_experiment_is_the_studys_all_the_same(tracker: Tracker, store: Store) -> None:
+    tracker.client.rename_experiment(tracker.experiment_id, "mine")
+    assert Tracker(store, "tiny").experiment_id == tracker.experiment_id
+    other = Tracker(store, "mine")
+    assert other.experiment_id != tracker.experiment_id, "not by the name that it has now"
+    assert other.client.get_experiment(other.experiment_id).name.startswith("mine ")
+    assert Tracker(store, "mine").experiment_id == other.experiment_id
+
+
+@pytest.mark.parametrize("name", ["tiny", "renamed"])
+def test_an_experiment_of_an_earlier_version_is_found_and_tagged(
+    tracker: Tracker, study_run: str, store: Store, name: str
+) -> None:
+    """By its name, or by its study runs."""
+    with closing(sqlite3.connect(store.root / "mlflow.db")) as connection, connection:
+        connection.execute("DELETE FROM experiment_tags WHERE key = 'fashion_hpo.study'")
+    tracker.client.rename_experiment(tracker.experiment_id, name)
+    assert find_experiment(tracker.client, "tin") is None
+    assert Tracker(store, "tiny").experiment_id == tracker.experiment_id
+    assert tracker.client.get_experiment(tracker.experiment_id).tags[STUDY] == "tiny"
+
+
+def test_a_run_that_has_ended_does_not_end_again(tracker: Tracker, study_run: str) -> None:
+    tracker.set_status(study_run, "FINISHED")
+    ended = tracker.client.get_run(study_run).info.end_time
+    tracker.set_status(study_run, "FINISHED")
+    tracker.end_run(study_run, "FINISHED")
+    assert tracker.client.get_run(study_run).info.end_time == ended
+
+
+def test_a_deleted_study_run_is_restored(tracker: Tracker, study_run: str) -> None:
+    tracker.client.delete_run(study_run)
+    assert tracker.study_run("tiny/quick/r1", "abc", KEPT, {}) == study_run
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import LoggedModel, Run
+from mlflow.entities import LoggedModel, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 
@@ -47,7 +47,8 @@ class Violation:
 class Evidence:
     """All trials of one ledger, the uids of those under way, and the mirror's runs and models.
 
-    Runs and models are listed by their uid, without those that were set aside.
+    Runs and models are listed by their uid, without those that were set aside.  `deleted` are the
+    uids of runs that a person has deleted in MLflow, which keeps them until `mlflow gc`.
     """
 
     store: Store
@@ -57,6 +58,7 @@ class Evidence:
     alive: set[str]
     runs: dict[str, list[Run]]
     models: dict[str, list[LoggedModel]]
+    deleted: set[str]
 
     @property
     def closed(self) -> list[tuple[Entry, Result]]:
@@ -70,7 +72,8 @@ class Evidence:
     @property
     def at_rest(self) -> bool:
         """Whether nothing waits, runs or is still to be made."""
-        idle = all(entry.state not in ("WAITING", "RUNNING") for entry in self.entries)
+        own = [entry for entry in self.entries if entry.attempt.point]  # others enqueue trials too
+        idle = all(entry.state not in ("WAITING", "RUNNING") for entry in own)
         return idle and self.ledger.remaining() == 0
 
     @property
@@ -93,7 +96,13 @@ def look(store: Store, ledger: Ledger, tracker: Tracker) -> Evidence:
     with store.lock("claim"):  # otherwise a trial just claimed would seem dead
         entries = ledger.entries()
         alive = {entry.attempt.uid for entry in entries if is_alive(store, ledger, entry)}
-    return Evidence(store, ledger, tracker, entries, alive, *_mirrored(tracker, ledger.uid))
+    deleted = {
+        run.data.tags[f"{TAG}.uid"]
+        for run in runs_of(tracker, ledger.uid, ViewType.DELETED_ONLY)
+        if not _is_set_aside(run)
+    }
+    mirrored = _mirrored(tracker, ledger.uid)
+    return Evidence(store, ledger, tracker, entries, alive, *mirrored, deleted)
 
 
 def is_alive(store: Store, ledger: Ledger, entry: Entry) -> bool:
@@ -140,10 +149,11 @@ def part(result: Result, prefix: str) -> dict[str, str]:
     }
 
 
-def runs_of(tracker: Tracker, uid: str) -> Iterator[Run]:
+def runs_of(tracker: Tracker, uid: str, view: int = ViewType.ACTIVE_ONLY) -> Iterator[Run]:
     """Every run whose uid begins so: those of a ledger, or of a trial, with those set aside."""
     begins = f"tags.`{TAG}.uid` LIKE '{uid}%'"
-    return pages(tracker.client.search_runs, [tracker.experiment_id], filter_string=begins)
+    where = [tracker.experiment_id]
+    return pages(tracker.client.search_runs, where, filter_string=begins, run_view_type=view)
 
 
 def pages(search: Callable[..., PagedList[Any]], *given: Any, **more: Any) -> Iterator[Any]:

@@ -70,6 +70,9 @@ def complete_again(mirror: Mirror, attempt: Attempt, result: Result, files: File
         sys.audit("fashion_hpo.write", "files found again")
     if not mirror.complete(attempt, result, bounded=False):
         raise StoreError(f"tracking is away ({mirror.away}); run the same command again later.")
+    if _has_model(mirror.tracker, uid):
+        epoch = int(result.summaries["kept_epoch"])
+        mirror.tracker.log_model(str(mirror.tracker.run_of(uid)), uid, staged / MODEL, epoch)
     if staged.exists():  # without its model the rest is all there is
         mirror.tracker.log_files(str(mirror.tracker.run_of(uid)), staged / FILES)
     shutil.rmtree(store.root / ".found", ignore_errors=True)

@@ -69,7 +69,7 @@ def check_trial(seen: Evidence, entry: Entry, result: Result) -> Iterator[Violat
     uid = entry.attempt.uid
     runs = seen.runs.get(uid, [])
     if len(runs) != 1:
-        yield Violation("one run", uid, f"has {len(runs)} runs")
+        yield Violation("one run", uid, _count(seen, uid, "run", len(runs)))
     for run in runs:
         for what in (
             *_told(seen, run, result),
@@ -106,7 +106,8 @@ def _outcomes(seen: Evidence) -> Iterator[Violation]:
     for point, count in done.items():
         if count > 1:
             yield Violation("one outcome", point, f"has {count} outcomes", mendable=False)
-    for point in sorted({entry.attempt.point for entry in seen.entries} - planned):
+    # One without a point is another program's, or a proposal that died.
+    for point in sorted({entry.attempt.point for entry in seen.entries} - planned - {""}):
         yield Violation("planned", point, "is no point of the plan", mendable=False)
     if seen.at_rest:
         for point in sorted(planned - set(done)):
@@ -121,6 +122,8 @@ def _states(seen: Evidence) -> Iterator[Violation]:
         uid, outcome = entry.attempt.uid, (entry.result or DIED).outcome
         if entry.state == "RUNNING" and uid not in seen.alive:
             yield Violation("alive", uid, "is running, and no process holds it")
+        elif not entry.attempt.point and entry.result is None:
+            continue  # added by another program, or a proposal that died before it was described
         elif entry.state not in ("WAITING", "RUNNING", states.get(outcome, "FAIL")):
             kept = "a result that is " + outcome if entry.result else "no result"
             yield Violation("told", uid, f"is {entry.state}, and has {kept}", mendable=False)
@@ -149,7 +152,7 @@ def _study_run(seen: Evidence) -> Iterator[Violation]:
     uid = seen.ledger.uid
     found = seen.runs.get(uid, [])
     if len(found) != 1:
-        yield Violation("study run", uid, f"has {len(found)} study runs")
+        yield Violation("study run", uid, _count(seen, uid, "study run", len(found)))
         return
     (run,) = found
     files = {file.path for file in seen.tracker.client.list_artifacts(run.info.run_id)}
@@ -157,6 +160,13 @@ def _study_run(seen: Evidence) -> Iterator[Violation]:
         yield Violation("described", uid, "has a study run without its question, spec or packages")
     if seen.at_rest and run.info.status != "FINISHED":
         yield Violation("study run", uid, f"is done, and its study run is {run.info.status}")
+
+
+def _count(seen: Evidence, uid: str, what: str, count: int) -> str:
+    """A deletion is what a person wanted, perhaps; a loss nobody did."""
+    if count == 0 and uid in seen.deleted:
+        return f"had its {what} deleted in MLflow"
+    return f"has {count} {what}s"
 
 
 def _told(seen: Evidence, run: Run, result: Result) -> Iterator[str]:
@@ -176,7 +186,7 @@ def _described(seen: Evidence, run: Run, entry: Entry) -> Iterator[str]:
     expected = {name: _text(value) for name, value in config.to_dict().items()}
     younger = expected.keys() - config.identity().keys()  # than the run, perhaps
     logged = {name: expected[name] for name in younger} | run.data.params
-    if differing := expected.items() ^ logged.items():
+    if differing := expected.items() - logged.items():  # people may add some
         yield f"another {min(name for name, _ in differing)} than its config's"
     digests = [each.dataset.digest for each in (run.inputs.dataset_inputs if run.inputs else [])]
     if digests != [seen.ledger.data_hash[:36]]:
@@ -215,16 +225,20 @@ def _model(
     seen: Evidence, uid: str, runs: list[Run], expected: Mapping[str, str]
 ) -> Iterator[Violation]:
     found: list[LoggedModel] = seen.models.get(uid, [])
+    linked = [each.model_id for run in runs if run.outputs for each in run.outputs.model_outputs]
+    if expected and not found and linked:
+        yield Violation("one model", uid, "had its model deleted in MLflow")
+        return
     if len(found) != bool(expected):
         yield Violation("one model", uid, f"has {len(found)} models, not {int(bool(expected))}")
         return
     for model in found:
         if str(model.status) != "READY":
             yield Violation("one model", uid, f"has a model that is {model.status}")
-        for run in runs:
-            outputs = [each.model_id for each in (run.outputs.model_outputs if run.outputs else [])]
-            if outputs != [model.model_id]:
-                yield Violation("linked", uid, f"has a run with {len(outputs)} models, not its own")
+        present = {each.model_id for models in seen.models.values() for each in models}
+        outputs = [each for each in linked if each in present]  # others were deleted in MLflow
+        if runs and outputs != [model.model_id] * len(runs):
+            yield Violation("linked", uid, f"has a run with {len(outputs)} models, not its own")
         for change in changes_at(seen.tracker.uri, str(model.artifact_location), expected):
             yield Violation("model", uid, f"has a model whose {change}", mendable=False)
 
@@ -249,7 +263,7 @@ def _checkpoints(seen: Evidence) -> Iterator[Violation]:
     under_way = {entry.attempt.point for entry in seen.entries if entry.attempt.uid in seen.alive}
     known = {entry.attempt.point for entry in seen.entries}
     complete = {entry.attempt.point for entry in seen.entries if entry.state == "COMPLETE"}
-    for path in sorted(folder.iterdir()) if folder.exists() else []:
+    for path in sorted(folder.glob("*.pt*")) if folder.exists() else []:
         where = path.relative_to(seen.store.root).as_posix()
         point = path.name.removeprefix(".").partition(".")[0]  # of a temporary file as well
         if point in under_way:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import datetime
 
+from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.running.doctor.evidence import (
     MODEL,
@@ -25,9 +27,10 @@ from fashion_hpo.running.doctor.finding import Files, complete_again
 from fashion_hpo.running.doctor.invariants import check_trial, examine
 from fashion_hpo.running.mirror import STATUSES, Mirror
 from fashion_hpo.running.reconcile import reconcile
+from fashion_hpo.stores.experiments import find_experiment, is_deleted
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger, Result
-from fashion_hpo.stores.registry import CHAMPION, REGISTERED_NAME
+from fashion_hpo.stores.registry import CHAMPION, REGISTERED_NAME, retire_others
 from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.tracking import NOTE, TAG, Tracker
 
@@ -46,7 +49,7 @@ def mend(store: Store, ledger: Ledger, tracker: Tracker) -> list[str]:
     if not examine(store, ledger, tracker):
         return []
     mirror = Mirror(store, ledger, tracker)
-    done = list(reconcile(mirror))
+    done = [*_restore_runs(mirror), *reconcile(mirror)]
     left = examine(store, ledger, tracker)
     done += [
         *_move_files(store, left),
@@ -60,11 +63,63 @@ def mend(store: Store, ledger: Ledger, tracker: Tracker) -> list[str]:
     return done
 
 
+def bring_back(mirror: Mirror) -> Iterator[str]:
+    """Restore, or make again from the ledger, runs and models that were deleted in MLflow.
+
+    Yields a sentence for each thing done, and for each model that is gone for good.  Where
+    tracking is away nothing is done, and the mirror says so.
+    """
+    try:
+        if not _lacks(look(mirror.store, mirror.ledger, mirror.tracker)):
+            return
+        yield from mend(mirror.store, mirror.ledger, mirror.tracker)
+        seen = look(mirror.store, mirror.ledger, mirror.tracker)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        mirror.note(error)
+        return
+    for entry, result in seen.closed:
+        if part(result, MODEL) and entry.attempt.uid not in seen.models:
+            number = entry.attempt.number
+            yield f"the model of trial {number} is gone: its files are not in the store"
+
+
+def _lacks(seen: Evidence) -> bool:
+    """Whether MLflow has no run of a trial, or no model of one that has one."""
+    return seen.ledger.uid not in seen.runs or any(
+        entry.attempt.uid not in seen.runs
+        or (part(result, MODEL) and entry.attempt.uid not in seen.models)
+        for entry, result in seen.closed
+    )
+
+
 def mend_store(store: Store, violations: Iterable[Violation]) -> list[str]:
     """Mend what belongs to no ledger; to be called before a Tracker of the store is made."""
     found = list(violations)
     moved = relocate(store) if any(v.invariant == "address" for v in found) else None
-    return [*_move_files(store, found), *([moved] if moved else [])]
+    return [
+        *_move_files(store, found),
+        *([moved] if moved else []),
+        *_restore_experiments(store, found),
+    ]
+
+
+def _restore_experiments(store: Store, violations: Iterable[Violation]) -> Iterator[str]:
+    client = MlflowClient(store.tracking_uri, store.tracking_uri)
+    for violation in violations:
+        if violation.invariant == "experiment":
+            experiment = find_experiment(client, violation.where)
+            if experiment is not None and is_deleted(experiment):
+                client.restore_experiment(experiment.experiment_id)
+                yield f"the experiment of {violation.where} was restored"
+
+
+def _restore_runs(mirror: Mirror) -> Iterator[str]:
+    """Of the study and of trials, where no other run has taken the place of the deleted one."""
+    seen = look(mirror.store, mirror.ledger, mirror.tracker)
+    due = {mirror.ledger.uid, *(entry.attempt.uid for entry, _ in seen.closed)}
+    for uid in sorted(seen.deleted & due - seen.runs.keys()):
+        if mirror.tracker.restore_run(uid) is not None:
+            yield f"the run of {uid}, deleted in MLflow, was restored"
 
 
 def _move_files(store: Store, violations: Iterable[Violation]) -> Iterator[str]:
@@ -223,12 +278,8 @@ def _mend_versions(tracker: Tracker, violations: Iterable[Violation]) -> Iterato
     found = tracker.client.search_model_versions(f"name = '{REGISTERED_NAME}'")
     for uid in sorted(uids):
         versions = [version for version in found if version.tags.get(f"{TAG}.uid") == uid]
-        versions.sort(key=lambda v: (str(v.version) != str(champion), int(v.version)))
-        for version in versions[1:]:
-            number = str(version.version)
-            tracker.client.set_model_version_tag(
-                REGISTERED_NAME, number, f"{TAG}.uid", f"{uid}-{number}"
-            )
+        first = min(versions, key=lambda v: (str(v.version) != str(champion), int(v.version)))
+        for number in retire_others(tracker, uid, first):
             yield f"version {number} no longer counts as the trial's, which has another"
 
 

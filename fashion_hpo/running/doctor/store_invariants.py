@@ -12,7 +12,8 @@ from mlflow.exceptions import MlflowException
 
 from fashion_hpo.running.doctor.evidence import Violation, is_held, local_artifacts, pages
 from fashion_hpo.stores.addresses import artifact_folder
-from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.experiments import find_experiment, is_deleted
+from fashion_hpo.stores.layout import ID, Store
 from fashion_hpo.stores.models import changes
 from fashion_hpo.stores.opening import all_ledgers
 from fashion_hpo.stores.registry import MANIFEST, REGISTERED_NAME
@@ -30,9 +31,11 @@ def examine_store(store: Store) -> list[Violation]:
     with store.lock("databases"):
         prepare_tracking(store)
         client = MlflowClient(store.tracking_uri, store.tracking_uri)
-    known = {ledger.uid for ledger in all_ledgers(store)}
+    ledgers = all_ledgers(store)
+    known = {ledger.uid for ledger in ledgers}
     return [
         *(_addresses(store, client) if store.tracking is None else ()),
+        *_experiments(client, sorted({ledger.plan.name for ledger in ledgers})),
         *_strays(store, known),
         *versions(client, store.tracking_uri, lambda uid: uid.partition("-")[0] not in known),
     ]
@@ -81,6 +84,14 @@ def _addresses(store: Store, client: MlflowClient) -> Iterator[Violation]:
         yield Violation("address", str(experiments[each].name), what)
 
 
+def _experiments(client: MlflowClient, studies: list[str]) -> Iterator[Violation]:
+    """A study's experiment was not deleted in MLflow: nothing can be logged to one that was."""
+    for study in studies:
+        experiment = find_experiment(client, study)
+        if experiment is not None and is_deleted(experiment):
+            yield Violation("experiment", study, "had its experiment deleted in MLflow")
+
+
 def _is_within(address: str, root: Path) -> bool:
     folder = artifact_folder(address)
     return folder is not None and folder.is_relative_to(root)
@@ -93,7 +104,7 @@ def _strays(store: Store, known: set[str]) -> Iterator[Violation]:
             yield Violation("leftover", f"trials/{uid}", "is of no ledger")
     checkpoints = store.root / "checkpoints"
     for path in sorted(checkpoints.iterdir()) if checkpoints.exists() else []:
-        if path.name not in known:
+        if path.is_dir() and ID.fullmatch(path.name) and path.name not in known:
             yield Violation("leftover", f"checkpoints/{path.name}", "is of no ledger")
 
 

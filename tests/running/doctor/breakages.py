@@ -103,8 +103,6 @@ MENDABLE: dict[str, tuple[Break, str]] = {
     "another parent": (tag_run("mlflow.parentRunId", "0"), "run"),
     "another outcome": (tag_run("fashion_hpo.outcome", "failed"), "run"),
     "other hardware": (tag_run("fashion_hpo.threads", "99"), "run"),
-    "a parameter too many": (
-        lambda d: d.tracker.client.log_param(d.run_id(), "luck", 7), "run"),
     "a doubled point": (log_metric("val_loss", 0.5, at=1, step=2), "run"),
     "another value of a point": (change_point("value"), "run"),
     "another time of a point": (change_point("timestamp"), "run"),
