@@ -19,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.design.plan import make_plan
     from fashion_hpo.design.study_file import load_study
+    from fashion_hpo.running.winner import mean_of, rivals
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.opening import confirmation_of, read_ledger
     from fashion_hpo.stores.promotion import superseded
@@ -38,10 +39,11 @@ def _run(args: argparse.Namespace) -> int:
         counts = Counter(entry.result.outcome for entry in own if entry.result)
         running = sum(entry.state == "RUNNING" for entry in entries)
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-        best = ledger.best()
         top = ""
-        if best is not None and best.result is not None and best.result.value is not None:
-            top = f"; best {best.result.value:.2%}"
+        if compared := rivals(own, ledger.plan.constraints):
+            seeds, best = len(compared[0]), max(map(mean_of, compared))
+            what = f"best mean of {seeds} seeds" if seeds > 1 else "best single trial"
+            top = f"; {what} {best:.2%}"
         elif counts["complete"]:
             top = f"; {nothing_ranked(entries, ledger.plan.constraints, args.name)[0]}"
         print(

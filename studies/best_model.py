@@ -1,6 +1,7 @@
 """Which dropout, learning rate, batch size, MixUp strength and architecture work best together?
 
-A search: after the base's own values TPE proposes, and Hyperband ends the hopeless trials early.
+A search: the base's own values come first, then random start-up trials; TPE proposes once 10 trials
+have ended, which the standard budget does not reach.  Hyperband ends the hopeless trials early.
 Its score is the validation accuracy of the exported model; the best are trained again on fresh
 seeds, and the highest mean wins.  Left out are the simple CNN, which the plain one beats, and the
 three-block CNN, which trains four times slower.  Whatever else is chosen, half of the images are
@@ -8,8 +9,8 @@ mirrored in training, a quarter have a rectangle erased, and labels are smoothed
 
     python -m fashion_hpo.study best_model
 
-Measured: standard, 1 hour 47 minutes in two workers on two CPU cores that did much else; 94.96 %
-on fresh seeds, 94.11 % on the test images.
+Measured: standard, 1 hour 47 minutes in two workers on two CPU cores that did much else; the base's
+own values won, with 94.96 % on fresh seeds, 94.11 % on the test images.
 """
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution

@@ -1,18 +1,21 @@
 """What a study found, in two or three sentences."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from fashion_hpo.analysis import budget_bootstrap
 from fashion_hpo.analysis.cells import cells_of
-from fashion_hpo.analysis.comparisons import compare, in_one_line
+from fashion_hpo.analysis.comparisons import compare, in_one_line, references_of
 from fashion_hpo.analysis.estimates import at_level
 from fashion_hpo.analysis.pareto import answer_of_front
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.selection import Finalist, audit, finalists, mean_bias, winner
 from fashion_hpo.analysis.verdicts import judge
-from fashion_hpo.analysis.wording import shown
+from fashion_hpo.analysis.wording import shown, startup
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.constraints import in_words
+from fashion_hpo.design.plan import startup_trials
 from fashion_hpo.stores.ranking import nothing_comparable
 
 
@@ -72,7 +75,10 @@ def _comparison(records: Records) -> str:
     there = [level for level in levels if level in set(records.tuned[name])]
     if len(there) == 1:
         return f"Only {name} {shown(there[0])} has complete trials yet: nothing to compare."
-    return f"One seed alone cannot tell the levels of {name} apart."
+    if records.tuned["seed_index"].nunique() == 1:
+        return f"One seed alone cannot tell the levels of {name} apart."
+    reference = f"{name} {shown(references_of(records.plan)[name])}"
+    return f"No level shares two seeds with {reference} yet: nothing to compare."
 
 
 def _best_level(records: Records) -> str:
@@ -84,7 +90,8 @@ def _best_level(records: Records) -> str:
     mean, low, high = found.estimate.interval()
     spread = "" if math.isnan(low) else f" (95 % interval {low:.2%} to {high:.2%})"
     named = ", ".join(f"{name} {shown(value)}" for name, value in where.items())
-    return f"Best mean validation accuracy: {mean:.2%}{spread} with {named}, {found.basis}."
+    what = "Best mean" if len(found.effect.values) > 1 else "Best single"
+    return f"{what} validation accuracy: {mean:.2%}{spread} with {named}, {found.basis}."
 
 
 def _answer_of_search(records: Records) -> list[str]:
@@ -92,15 +99,40 @@ def _answer_of_search(records: Records) -> list[str]:
     if confirmed is not None:
         return _confirmed(records, confirmed)
     best = records.ranked.iloc[0]
-    values = ", ".join(f"{name} {shown(best[name])}" for name in records.varied)
+    values = _settings(records, best.to_dict())
     total = len(records.trials)
     pruned = int((records.trials["outcome"] == "pruned").sum())
+    caution = "It is the luckiest of them: on fresh seeds expect less than the search's own figure"
+    if len(records.ranked) == 1:
+        caution = "No other trial can be compared with it, and its seed is one of many"
     return [
-        f"Best of {total} trials ({pruned} pruned): {best['value']:.2%} validation accuracy "
+        f"Best of {_trials(total)} ({pruned} pruned): {best['value']:.2%} validation accuracy "
         f"with {values}.",
-        f"It is the luckiest of them: on fresh seeds expect less than the search's own figure"
-        f"{_progress(records)}.",
+        f"{caution}{_progress(records)}.",
+        *_startup(records),
     ]
+
+
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count} trials"
+
+
+def _settings(records: Records, values: Mapping[Any, Any]) -> str:
+    """The searched values; said to be the base config's where no proposal won."""
+    base = records.plan.base
+    named = ", ".join(f"{name} {shown(values[name])}" for name in records.varied)
+    if all(values[name] == getattr(base, name) for name in records.varied):
+        return f"the base config's own values ({named})"
+    return named
+
+
+def _startup(records: Records) -> list[str]:
+    """Where half of the trials or more were random, that they were."""
+    count = len(records.trials)
+    if 2 * startup_trials(records.plan, count) < count:
+        return []
+    told = startup(records.plan, count)
+    return [f"{told[0].upper()}{told[1:]}."] if told else []
 
 
 def _progress(records: Records) -> str:
@@ -112,15 +144,9 @@ def _progress(records: Records) -> str:
     return f" ({planned - confirming.remaining} of {planned} trainings that tell are done)"
 
 
-def _of(records: Records, best: Finalist) -> str:
-    """Of how many, unless its number is higher: attempts that died have numbers too."""
-    total = len(records.trials)
-    return f" of {total}" if best.trial < total else ""
-
-
 def _confirmed(records: Records, best: Finalist) -> list[str]:
     """The winner on fresh seeds, what the search flattered, and what fewer trials would give."""
-    values = ", ".join(f"{name} {shown(value)}" for name, value in best.values.items())
+    values = _settings(records, best.values)
     mean, low, high = best.fresh
     spread = "" if math.isnan(low) else f"95 % interval {low:.2%} to {high:.2%}, "
     found = finalists(records)
@@ -129,10 +155,11 @@ def _confirmed(records: Records, best: Finalist) -> list[str]:
         f"{best.score:.2%}: selection bias {100 * best.bias:+.2f} points."
     ]
     if len(found) > 1:
+        bias = 100 * mean_bias(found)
         told.append(
-            f"It is trial {best.trial}{_of(records, best)}, the best of {len(found)} "
-            f"finalists by that mean; on average their scores lie {100 * mean_bias(found):+.2f} "
-            "points above those means."
+            f"It is trial {best.trial}, the best of {len(found)} finalists by that mean; on "
+            f"average their scores lie {abs(bias):.2f} points {'below' if bias < 0 else 'above'} "
+            "those means."
         )
     if (audited := audit(records)) is not None:
         told.append(
@@ -141,4 +168,4 @@ def _confirmed(records: Records, best: Finalist) -> list[str]:
         )
     if (enough := budget_bootstrap.sentence(records)) is not None:
         told.append(enough)
-    return told
+    return [*told, *_startup(records)]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fashion_hpo.analysis.records import Records
+from fashion_hpo.design.plan import startup_trials
 
 ENOUGH = 0.001  # a share: validation accuracy nearer than this to the best is as good
 TAIL = 0.05  # left out at each end of the band
@@ -86,8 +87,10 @@ def sentence(records: Records) -> str | None:
 
 def is_exact(records: Records) -> bool:
     """Whether the trials could as well have come in any other order."""
-    search = records.plan.search
-    return search is not None and search.sampler in EXCHANGEABLE and search.pruner == "none"
+    search, trials = records.plan.search, len(records.trials)
+    if search is None or search.pruner != "none":
+        return False
+    return search.sampler in EXCHANGEABLE or startup_trials(records.plan, trials) == trials
 
 
 def _quantile(ordered: np.ndarray, below: np.ndarray, share: float) -> float:

@@ -14,7 +14,7 @@ from fashion_hpo.analysis.estimates import Found, find
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import Estimate, Interval, holm, seeds_to_decide
 from fashion_hpo.analysis.verdicts import QUICK
-from fashion_hpo.analysis.wording import Units, seeds, shown
+from fashion_hpo.analysis.wording import Units, shown, what_decides
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.design.spec import Level
@@ -31,8 +31,8 @@ class Comparison:
 
     `word` is better, worse, no difference (larger than `delta`) or undecided.  `interval` is of the
     difference, level less reference, in the measure's own unit, and not corrected; `p` is two-sided
-    and `corrected` by Holm.  `more_seeds` would decide; None if nothing is to be decided, or no
-    number would do.
+    and `corrected` by Holm.  So many `more_seeds` would decide; None where the level is decided,
+    under the quick budget, and where a thousand seeds would not do.
     """
 
     field: str
@@ -46,6 +46,7 @@ class Comparison:
     corrected: float
     seeds: int
     more_seeds: int | None
+    why: str  # why it is undecided; "" where it is decided
     sentence: str
 
 
@@ -57,6 +58,7 @@ class Judged:
     p: float
     corrected: float
     more_seeds: int | None
+    why: str = ""  # why it is undecided
 
 
 def compare(
@@ -73,10 +75,9 @@ def compare(
             found.append((part, statistic))
     judged = judge_all([each.estimate for _, each in found], higher=higher, delta=delta)
     if records.plan.budget == "quick":
-        judged = [replace(each, word=UNDECIDED, more_seeds=None) for each in judged]
-    end = f"; {QUICK}" if records.plan.budget == "quick" else ""
+        judged = [replace(each, word=UNDECIDED, more_seeds=None, why=QUICK) for each in judged]
     return [
-        _comparison(part, each, judgement, delta, end)
+        _comparison(part, each, judgement, delta)
         for (part, each), judgement in zip(found, judged, strict=True)
     ]
 
@@ -105,14 +106,17 @@ def judge_all(
     for each, p, first, second in zip(
         estimates, different, corrected, corrected_alike, strict=True
     ):
-        word, needed = UNDECIDED, None
+        word, more, why = UNDECIDED, None, ""
         if first <= ALPHA:
             word = BETTER if (each.mean > 0) == higher else WORSE
         elif second <= ALPHA:
             word = SAME
         else:
-            needed = _more_seeds(each, delta, 1 - ALPHA / open_ones)
-        judged.append(Judged(word, min(1.0, p), float(first), needed))
+            count = len(each.values)
+            needed = _seeds_needed(each, delta, 1 - ALPHA / open_ones)
+            more = None if needed is None else needed - count
+            why = what_decides(needed, count)
+        judged.append(Judged(word, min(1.0, p), float(first), more, why))
     return judged
 
 
@@ -127,6 +131,8 @@ def in_one_line(comparisons: Sequence[Comparison]) -> str:
             parts.append(f"{word}: {_listed(named)}")
     references = dict.fromkeys(f"{each.field} {shown(each.reference)}" for each in comparisons)
     against = _listed(list(references))
+    if QUICK in {each.why for each in comparisons}:
+        parts.append(QUICK)
     return f"By {_named(comparisons[0].measure)} against {against}, {'; '.join(parts)}."
 
 
@@ -149,22 +155,22 @@ def _parts(records: Records, measure: str, higher: bool) -> list[Part]:
     ]
 
 
-def _more_seeds(estimate: Estimate, delta: float, confidence: float) -> int | None:
+def _seeds_needed(estimate: Estimate, delta: float, confidence: float) -> int | None:
     """Until the interval leaves out 0, or lies within ±δ."""
     size = estimate if estimate.mean >= 0 else estimate.negative()
     apart = seeds_to_decide(size, 0.0, confidence)
     alike = seeds_to_decide(size, delta, confidence) if size.mean < delta else None
     needed = [count for count in (apart, alike) if count is not None]
-    return min(needed) - len(estimate.values) if needed else None
+    return min(needed, default=None)
 
 
-def _comparison(part: Part, found: Found, judged: Judged, delta: float, end: str) -> Comparison:
+def _comparison(part: Part, found: Found, judged: Judged, delta: float) -> Comparison:
     assert part.contrast is not None
     name, reference, level = part.contrast
     interval, units = found.estimate.interval(), Units(part)
     sentence = (
         f"{name} {shown(level)} against {shown(reference)} by {_named(part.measure)}: "
-        f"{_in_words(judged, units, delta)}; {units.brief(interval)}, {found.basis}{end}."
+        f"{_in_words(judged, units, delta)}; {units.brief(interval)}, {found.basis}."
     )
     return Comparison(
         field=name,
@@ -178,6 +184,7 @@ def _comparison(part: Part, found: Found, judged: Judged, delta: float, end: str
         corrected=judged.corrected,
         seeds=len(found.effect.values),
         more_seeds=judged.more_seeds,
+        why=judged.why,
         sentence=sentence,
     )
 
@@ -185,8 +192,4 @@ def _comparison(part: Part, found: Found, judged: Judged, delta: float, end: str
 def _in_words(judged: Judged, units: Units, delta: float) -> str:
     if judged.word == SAME:
         return f"no difference larger than {units.number(delta)}"
-    if judged.word != UNDECIDED:
-        return judged.word
-    if judged.more_seeds is None:
-        return "undecided, more than a thousand seeds would be needed"
-    return f"undecided, about {seeds(judged.more_seeds, 'more ')} would decide"
+    return f"{judged.word}, {judged.why}" if judged.why else judged.word

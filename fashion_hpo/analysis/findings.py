@@ -72,7 +72,8 @@ def _of_study(
 
 def _not_run(claim: Claim, study: str, budget: str | None) -> Verdict:
     command = f"python -m fashion_hpo.study {study}" + (f" --budget {budget}" if budget else "")
-    return Verdict(claim.id, claim.text, NOT_RUN, f"{command} would tell.", claim.reported)
+    sentence = f"its study has no results in this store; {command} makes them."
+    return Verdict(claim.id, claim.text, NOT_RUN, sentence, claim.reported)
 
 
 def _basis(ledger: Ledger, claim: Claim) -> str:

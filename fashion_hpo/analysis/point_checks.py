@@ -27,7 +27,8 @@ def boundary(records: Records) -> Check | None:
         return None
     found = list(_at_edges(records))
     if not found:
-        return Check("boundary", "ok", "The best values lie inside the ranges that were searched.")
+        seen = "No range that was searched needs widening for the best values."
+        return Check("boundary", "ok", seen)
     seen, advice = ("; ".join(parts) for parts in zip(*found, strict=True))
     return Check("boundary", "warning", f"The best {seen}.", f"Search {advice}.")
 
@@ -57,17 +58,18 @@ def pruning(records: Records) -> Check | None:
     if search is None or search.pruner == "none" or records.complete.empty:
         return None
     pruned = records.trials[records.trials["outcome"] == "pruned"]
-    total = len(pruned) + len(records.complete)
+    complete = len(records.complete)
     ordered = [name for name, each in search.space.items() if is_ordered(each)]
     apart = [
         name for name in ordered if _differ(pruned[name], records.complete[name], len(ordered))
     ]
-    told = f", and differ from the complete ones in {' and '.join(apart)}" if apart else ""
+    told = f", which differ from the pruned ones in {' and '.join(apart)}" if apart else ""
     return judged(
         "pruning",
-        f"{len(pruned)} of {total} trials were pruned{told}; importance is taken from the others.",
+        f"{counted(len(pruned), 'trial')} pruned, {complete} complete{told}; importance is taken "
+        "from the complete ones.",
         "Read the importances with care, or search again with pruner none.",
-        warn=bool(apart) or len(pruned) > PRUNED * total,
+        warn=bool(apart) or len(pruned) > PRUNED * (len(pruned) + complete),
     )
 
 

@@ -9,7 +9,7 @@ from fashion_hpo.analysis.cells import cells_of, weights_of
 from fashion_hpo.analysis.check import Check, by_level, counted, judged, level_name
 from fashion_hpo.analysis.estimates import between
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics import Estimate, seeds_to_decide, t_interval
+from fashion_hpo.analysis.statistics import Estimate, Interval, seeds_to_decide, t_interval
 from fashion_hpo.analysis.wording import shown
 from fashion_hpo.design.claims import Part
 
@@ -29,11 +29,14 @@ def diverged(records: Records) -> Check | None:
     if len(lost) and "learning_rate" in records.varied:
         ends = dict.fromkeys([shown(float(f(lost["learning_rate"]))) for f in (min, max)])
         seen += f", with learning_rate {' to '.join(ends)}"
+    warn = 0 < len(lost) >= DIVERGED * len(records.trials)
+    if len(lost) and not warn:
+        seen += f": fewer than {DIVERGED:.0%}".replace("%", " %")
     return judged(
         "diverged",
         f"{seen}.",
         "Lower learning_rate or the upper end of its range, or set warmup_epochs.",
-        warn=0 < len(lost) >= DIVERGED * len(records.trials),
+        warn=warn,
     )
 
 
@@ -50,17 +53,24 @@ def still_improving(records: Records) -> Check | None:
     change = t_interval([rise.gain for rise in rises])
     left = float(np.mean([rise.error for rise in rises]))
     last = max(rise.epochs for rise in rises)
+    reason = _why_no_rise(change, left)
     seen = (
         f"At the end validation accuracy changed by {100 * change.mean:+.2f} points in "
-        f"{counted(last, 'epoch')}, the mean of {counted(len(rises), 'trial')}."
+        f"{counted(last, 'epoch')} (mean of {counted(len(rises), 'trial')}){reason}."
     )
-    sure = not change.low <= 0  # one trial alone has no interval
-    return judged(
-        "still_improving",
-        seen,
-        "Train for longer: raise epochs.",
-        warn=sure and change.mean > IMPROVING * left,
-    )
+    return judged("still_improving", seen, "Train for longer: raise epochs.", warn=not reason)
+
+
+def _why_no_rise(change: Interval, left: float) -> str:
+    """Why a change at the end does not count as improvement; "" if it does."""
+    if change.mean <= 0:
+        return ": it no longer rises"
+    if change.low <= 0:  # one trial alone has no interval
+        ends = " to ".join(f"{100 * end:.2f}" for end in change[1:])
+        return f", no more than chance (95 % interval {ends})"
+    if change.mean <= IMPROVING * left:
+        return f", at most {IMPROVING:.0%} of the error that was left".replace("%", " %")
+    return ""
 
 
 def over_fitting(records: Records) -> Check | None:
@@ -77,6 +87,9 @@ def over_fitting(records: Records) -> Check | None:
             of = f"{int(own.sum())} of {counted(len(own), 'trial')}"
             worst.append(f"{of} at {level}" if level else of)
     seen = ", ".join(worst) or f"{int(parted.sum())} of {counted(len(parted), 'trial')}"
+    if parted.any() and not worst:
+        weighted = ", weighted as their levels are" if "weight" in found else ""
+        seen += f": less than half of those of every level{weighted}"
     return judged(
         "over_fitting",
         f"Validation loss parts from training loss in {seen}.",
@@ -96,13 +109,15 @@ def seed_noise(records: Records) -> Check | None:
     first, second = (level_name(names, list(each.values())) for each in (best, next_best))
     lead = between(records, "value", next_best, best)
     if lead is None or len(lead.effect.values) < 2:
-        seen = f"One seed cannot tell {first} from {second}."
-        more = max(2, len(cells.seeds))
-        return Check("seed_noise", "warning", seen, f"Run more seeds: --more-seeds {more}.")
+        which = "No seed has both" if lead is None else "Only one seed has both"
+        more = f"Run more seeds: --more-seeds {max(2, len(cells.seeds))}."
+        advice = "Run the study to its end." if records.remaining else more
+        return Check("seed_noise", "warning", f"{which} {first} and {second}.", advice)
     mean, low, high = lead.estimate.interval()
+    leads = "leads" if mean >= 0 else "has the higher mean, yet on the seeds of both trails"
     return judged(
         "seed_noise",
-        f"{first} leads {second} by {100 * mean:.2f} points; over {lead.basis}, chance "
+        f"{first} {leads} {second} by {100 * abs(mean):.2f} points; over {lead.basis}, chance "
         f"moves such a lead by up to {100 * (high - mean):.2f}.",
         f"Call neither the better one{_or_more_seeds(lead.estimate)}.",
         warn=low <= 0,
@@ -133,7 +148,9 @@ def unequal_budgets(records: Records) -> Check | None:
     if lengths and min(lengths.values()) < (1 - EPOCHS_APART) * max(lengths.values()):
         told.append(_apart({level: f"{n:.1f} epochs" for level, n in lengths.items()}, lengths))
     if not told:
-        return Check("unequal_budgets", "ok", "Every level was trained as often and as long.")
+        return Check(
+            "unequal_budgets", "ok", "Every level was trained as often, and about as long."
+        )
     return Check(
         "unequal_budgets",
         "warning",

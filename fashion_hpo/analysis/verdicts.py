@@ -11,7 +11,7 @@ from fashion_hpo.analysis.effects import Effect
 from fashion_hpo.analysis.estimates import find
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import Estimate, seeds_to_decide
-from fashion_hpo.analysis.wording import Units, seeds
+from fashion_hpo.analysis.wording import Units, seeds, what_decides
 from fashion_hpo.design.claims import Claim, Part
 
 REPRODUCED, REFUTED, UNDECIDED = "reproduced", "not reproduced", "undecided"
@@ -88,9 +88,7 @@ def decide(effect: Estimate, part: Part) -> tuple[str, str]:
     if word != UNDECIDED:
         return word, ""
     needed = seeds_to_decide(size, part.margin)
-    if needed is None:
-        return word, "; more than a thousand seeds would be needed"
-    return word, f"; about {seeds(needed - len(size.values), 'more ')} would decide"
+    return word, f"; {what_decides(needed, len(size.values))}"
 
 
 def _judge(records: Records, part: Part) -> _Finding:

@@ -2,8 +2,10 @@
 
 import math
 
-from fashion_hpo.analysis.statistics import Interval
+from fashion_hpo.analysis.statistics import LARGEST_SEED_COUNT, Interval
 from fashion_hpo.design.claims import Part
+from fashion_hpo.design.plan import Plan, startup_trials
+from fashion_hpo.design.search import STARTUP_TRIALS
 
 SHARES = (
     "value",
@@ -80,6 +82,30 @@ def plain(value: float, sign: str = "") -> str:
 def shown(value: object) -> str:
     """A level."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def what_decides(needed: int | None, have: int) -> str:
+    """What `seeds_to_decide` says of an open question that rests on `have` seeds."""
+    if needed is None:
+        return f"{LARGEST_SEED_COUNT:,} seeds would not decide"
+    return f"about {seeds(needed - have, 'more ')} would decide"
+
+
+def startup(plan: Plan, trials: int) -> str:
+    """How many of a search's trials are random for want of results; "" if none are.
+
+    `9 of 10 trials are random start-up trials: tpe uses results once 10 are complete or pruned`
+    """
+    count = startup_trials(plan, trials)
+    if not count or plan.search is None:
+        return ""
+    least = "at least " if trials > STARTUP_TRIALS else ""
+    verb = "trials are random start-up trials" if trials > 1 else "trial is a random start-up trial"
+    ended = "complete" if plan.search.sampler == "gp" else "complete or pruned"
+    return (
+        f"{least}{count} of {trials} {verb}: {plan.search.sampler} uses results once "
+        f"{STARTUP_TRIALS} are {ended}"
+    )
 
 
 def seeds(count: int, which: str = "") -> str:

@@ -18,7 +18,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.objectives import VALUE
-from fashion_hpo.design.search import Search, check_search
+from fashion_hpo.design.search import STARTUP_TRIALS, Search, check_search
 from fashion_hpo.design.sequences import random_values, sobol_values
 from fashion_hpo.design.spec import Level, StudySpec
 from fashion_hpo.design.warm_start import WarmStart
@@ -152,6 +152,18 @@ class Plan:
             "trials": self.trials,
             **(self.confirmation.extent() if self.confirmation else {}),
         }
+
+
+def startup_trials(plan: Plan, trials: int) -> int:
+    """How many of a search's first `trials` the sampler draws at random, because it has too few
+    results to learn from; at least so many, as trials without a value are none.
+
+    0 where it learns nothing at all, and where the points of a warm start are not known yet.
+    """
+    search = plan.search
+    if search is None or search.is_drawn or (search.warm_start and plan.warm_start is None):
+        return 0
+    return max(0, min(trials, STARTUP_TRIALS) - len(points(plan)))
 
 
 def make_plan(

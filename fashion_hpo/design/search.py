@@ -20,6 +20,7 @@ from fashion_hpo.design.warm_start import check_source
 
 Sampler = Literal["tpe", "gp", "quasi_random", "random"]
 Pruner = Literal["none", "hyperband", "successive_halving", "median", "one_epoch"]
+STARTUP_TRIALS = 10  # that a sampler must have finished before it uses results; until then it draws
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ def text(findings: Sequence[Finding], unreadable: Sequence[str]) -> str:
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """`30 claims: 4 reproduced, 1 not reproduced, …`."""
+    """`31 claims: 4 reproduced, 1 not reproduced, …`."""
     counts = ", ".join(f"{count} {word}" for word, count in tally(list(findings)).items())
     return f"{len(findings)} claims: {counts}"
 

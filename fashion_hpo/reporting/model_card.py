@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fashion_hpo.analysis.statistics import t_interval, wilson
 from fashion_hpo.running.final_results import Tested
 from fashion_hpo.running.registration import Candidate
+from fashion_hpo.running.winner import Winner
 
 LONGEST_QUESTION = 600  # characters; MLflow keeps 5,000 of a description
 
@@ -54,8 +55,8 @@ Against the champion before: {gate}.
 
 Input: raw uint8 (N, 28, 28), grey, the article bright on black. Output: ten probabilities.
 Intended use: teaching, and comparing methods, on Fashion-MNIST.
-Limits: not for photographs of clothes. The highest of {won.configs} means is a little too high by
-selection; the test accuracy is not, but says less the more often the test set was opened before.
+Limits: not for photographs of clothes. {_selection(won)}The test accuracy says less the more
+often the test set was opened before.
 Data sha256: {ledger.data_hash}
 
 ```json
@@ -71,8 +72,8 @@ def registered(chosen: Candidate, tested: Tested, gate: str) -> list[str]:
     if chosen.retrained:
         which = f"that config, trained again on {chosen.retrained}"
     return [
-        f"{chosen.attempt.config.architecture} of {chosen.ledger.name}, best of {won.configs} "
-        f"configs by mean validation accuracy, {seeds_text(won.values)}",
+        f"{chosen.attempt.config.architecture} of {chosen.ledger.name}, {_best_of(chosen)}: "
+        f"{seeds_text(won.values)}",
         f"registered: {which}",
         f"against the champion before: {gate}",
         f"test accuracy {accuracy_text(score.accuracy, score.images)}, the test set's opening "
@@ -81,8 +82,8 @@ def registered(chosen: Candidate, tested: Tested, gate: str) -> list[str]:
 
 
 def _origin(chosen: Candidate) -> str:
-    won = chosen.winner
-    of_configs = f"Best of {won.configs} configs by mean validation accuracy over seeds"
+    won, best = chosen.winner, _best_of(chosen)
+    of_configs = f"{best[0].upper()}{best[1:]}"
     if not chosen.retrained:
         return f"{of_configs}; this model is {won.standing}."
     return (
@@ -90,6 +91,26 @@ def _origin(chosen: Candidate) -> str:
         "of its seeds' best epochs). Its own validation accuracy would say nothing: it has seen "
         "those images."
     )
+
+
+def _best_of(chosen: Candidate) -> str:
+    """Among how many it was the best, and whether a search found nothing better than its base."""
+    won, plan = chosen.winner, chosen.ledger.plan
+    by = "mean validation accuracy over seeds" if len(won.trials) > 1 else "a single trial each"
+    told = f"best of {won.configs} configs by {by}" if won.configs > 1 else "the only config"
+    if (
+        plan.searched is not None
+        and chosen.attempt.config.replace(seed=plan.base.seed) == plan.base
+    ):
+        told += ", the base config's own values"
+    return told
+
+
+def _selection(won: Winner) -> str:
+    if won.configs < 2:
+        return ""
+    what = "means" if len(won.trials) > 1 else "values"
+    return f"The highest of {won.configs} {what} is a little too high by selection. "
 
 
 def _of_model(chosen: Candidate) -> str:

@@ -144,9 +144,10 @@ def _which(records: Records, best: Predictions) -> str:
     row = records.trials[records.trials["trial"] == best.trial].iloc[0]
     varied = ", ".join(f"{name} {shown(row[name])}" for name in records.varied)
     accuracy = f"{best.correct.mean():.2%}".replace("%", " %")
+    luck = "; chosen as the best, it is a little luckier than it is good"
     return (
         f"Of one trial, the best by value: trial {best.trial} ({varied}, seed "
         f"{row['seed_index']}). "
-        f"Its model is right on {accuracy} of {len(best.labels):,} validation images; "
-        "chosen as the best, it is a little luckier than it is good."
+        f"Its model is right on {accuracy} of {len(best.labels):,} validation images"
+        f"{luck if len(records.complete) > 1 else ''}."
     )

@@ -21,11 +21,14 @@ def finalists_table(records: Records) -> str:
     caption = "The search's best trials, trained again on seeds that it never used; winner first"
     sources = "seeds and images" if all(each.images for each in found) else "seeds"
     note = (
-        f"<p>Intervals (95 %) are from the noise of {sources}. Bias is the search score minus the "
-        "fresh-seed mean, in points: how much the score owed to luck. The mean that decided is "
-        "that of the best of a few, and a little too good still.</p>"
+        f"Intervals (95 %) are from the noise of {sources}."
+        if any(each.seeds > 1 for each in found)
+        else "One fresh seed has no interval."
     )
-    return table(caption, headings, [_row(each) for each in found]) + note
+    note += " Bias is the search score minus the fresh-seed mean, in points."
+    if len(found) > 1:
+        note += " The mean that decided is that of the best of a few, and a little too good still."
+    return table(caption, headings, [_row(each) for each in found]) + f"<p>{note}</p>"
 
 
 def budget_curve(records: Records) -> go.Figure | None:

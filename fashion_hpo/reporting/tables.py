@@ -71,13 +71,16 @@ def levels_table(records: Records) -> str:
     levels = by_level(records)
     found = [[at_level(records, measure, each.levels) for measure in MEASURES] for each in levels]
     rows: list[list[Cell]] = []
-    for level, measured in zip(levels, found, strict=True):
+    for level, row in zip(levels, found, strict=True):
         cells: list[Cell] = [level.label, str(level.trials["seed_index"].nunique())]
-        for each, (write, _) in zip(measured, MEASURES.values(), strict=True):
+        for each, (write, _) in zip(row, MEASURES.values(), strict=True):
             cells.append((_interval(each, write), "number"))
         rows.append(cells)
-    told = interval_note(records, [each for row in found for each in row if each is not None])
-    return table(f"Levels: mean and {told}", ["level", "seeds", *MEASURES], rows)
+    measured = [each for row in found for each in row if each is not None]
+    told = f"mean and {interval_note(records, measured)}"
+    if all(len(each.effect.values) < 2 for each in measured):
+        told = "values of one seed, which has no interval"
+    return table(f"Levels: {told}", ["level", "seeds", *MEASURES], rows)
 
 
 def measures_list() -> str:

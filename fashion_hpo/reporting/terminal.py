@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterable
 from typing import TextIO
 
-from fashion_hpo.analysis.check import Check
+from fashion_hpo.analysis.check import Check, counted
+from fashion_hpo.analysis.wording import startup
 from fashion_hpo.design.constraints import in_words
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.running.parallel import WorkerDied
@@ -38,13 +39,18 @@ class Progress:
     def show(self, event: Event | WorkerDied) -> None:
         """Take an event in and show where the study is."""
         if isinstance(event, TrialStarted):
-            self._names[event.attempt.number] = event.name
+            self._names[event.attempt.number] = f"trial {event.attempt.number}  {event.name}"
         elif isinstance(event, EpochDone):
             self._epoch(event)
         elif isinstance(event, TrialEnded):
             self._end(event)
         else:
             self._write(f"worker {event.number} died ({event.reason}); its point waits again")
+
+    @property
+    def _done(self) -> str:
+        """How many have ended; which one a line is about says its number, as in the report."""
+        return f"[{self.ended}/{self.trials} done]"
 
     @property
     def _left(self) -> str:
@@ -61,9 +67,9 @@ class Progress:
         if not self._moving and now - self._shown_at < PLAIN_EVERY_SECONDS:
             return
         self._shown_at = now
-        best = "" if self.best is None else f"  best {self.best:.2%}"
+        best = "" if self.best is None else f"  best trial {self.best:.2%}"
         line = (
-            f"[{self.ended + 1}/{self.trials}] {self._names.get(number, '')}  epoch "
+            f"{self._done} {self._names.get(number, '')}  epoch "
             f"{epoch.epoch}/{event.attempt.config.epochs} {sparkline(curve)} "
             f"{epoch.val_accuracy:.2%}{best}  {self._left}"
         )
@@ -87,8 +93,7 @@ class Progress:
             what += f" (not in MLflow yet: {event.away})"
         seconds = sum(epoch["seconds"] for epoch in result.history)
         self._write(
-            f"[{self.ended}/{self.trials}] {name}  {result.outcome} {what}  "
-            f"in {clock(seconds)}, {self._left}"
+            f"{self._done} {name}  {result.outcome} {what}  in {clock(seconds)}, {self._left}"
         )
 
     def _write(self, line: str, *, moving: bool = False) -> None:
@@ -120,15 +125,20 @@ def plan_lines(plan: Plan) -> list[str]:
     levels = " x ".join(f"{len(values)} {name}" for name, values in plan.scientific.items())
     if plan.search is not None:
         shape = f"{plan.trials} trials of {plan.search.sampler} over {', '.join(plan.search.space)}"
+        if plan.search.defaults:
+            shape += ", the first with the base config's own values"
         if plan.warm_start is not None:
             first = len(plan.warm_start.points)
-            shape += f", the first of them the best {first} of {plan.warm_start.of}"
+            then = "then" if plan.search.defaults else "first"
+            shape += f", {then} the best {first} of {plan.warm_start.of}"
         if plan.search.plateau:
             shape += f", fewer if {plan.search.plateau} bring nothing better"
         if plan.constraints:
             shape += f", {in_words(plan.constraints)}"
         if plan.search.resume_pruned:
             shape += f", the best {plan.search.resume_pruned} of the pruned ones to their end"
+        if told := startup(plan, plan.search.trials):
+            shape += f" ({told})"
     elif plan.confirmation is not None:
         best, audited = len(plan.confirmation.finalists), len(plan.confirmation.audited)
         shape = f"the best {best} on {plan.seeds} fresh seed(s) each"
@@ -138,7 +148,7 @@ def plan_lines(plan: Plan) -> list[str]:
         shape = f"{levels}{tuned} x {plan.seeds} seed(s) = {plan.trials} trials"
     return [
         f"{plan.name}, budget {plan.budget}: {plan.question}",
-        f"{shape}, {plan.base.epochs} epochs of {plan.base.train_images:,} images each: "
+        f"{shape}, {counted(plan.base.epochs, 'epoch')} of {plan.base.train_images:,} images each: "
         f"{plan.image_passes:,} image passes at most{_confirmation(plan)}",
     ]
 

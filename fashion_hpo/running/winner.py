@@ -61,16 +61,28 @@ def winner(
     Works for any ledger's entries.  Returns None if none of them is ranked; raises ValueError if
     the winner kept no model.
     """
-    compared = sorted(ranked(entries, constraints), key=lambda entry: entry.attempt.number)
-    groups = list(_by_config(compared).values())
-    if not groups:
+    compared = rivals(entries, constraints)
+    if not compared:
         return None
-    most = max(map(len, groups))
-    rivals = [list(group.values()) for group in groups if len(group) == most]
-    best = max(rivals, key=_mean)  # the first of equals
+    best = max(compared, key=mean_of)  # the first of equals
     trials = sorted(best, key=lambda entry: (value_of(entry), entry.attempt.number))
     median = trials[(len(trials) - 1) // 2]
-    return Winner(tuple(trials), median, _nearest_kept(trials, median), len(rivals))
+    return Winner(tuple(trials), median, _nearest_kept(trials, median), len(compared))
+
+
+def rivals(
+    entries: Iterable[Entry], constraints: Mapping[str, float] = MappingProxyType({})
+) -> list[list[Entry]]:
+    """The ranked trials of each config that has the most seeds: those that are compared."""
+    compared = sorted(ranked(entries, constraints), key=lambda entry: entry.attempt.number)
+    groups = list(_by_config(compared).values())
+    most = max(map(len, groups), default=0)
+    return [list(group.values()) for group in groups if len(group) == most]
+
+
+def mean_of(trials: Sequence[Entry]) -> float:
+    """Rounded once, so that it does not depend on the order: the report ranks by it as well."""
+    return fmean(map(value_of, trials))
 
 
 def value_of(entry: Entry) -> float:
@@ -99,11 +111,6 @@ def _by_config(entries: Sequence[Entry]) -> Mapping[str, Mapping[int, Entry]]:
         group = groups.setdefault(without_seed(entry.attempt), {})
         group.setdefault(entry.attempt.config.seed, entry)
     return groups
-
-
-def _mean(group: Sequence[Entry]) -> float:
-    """Rounded once, so that it does not depend on the order: the report ranks by it as well."""
-    return fmean(map(value_of, group))
 
 
 def _nearest_kept(trials: Sequence[Entry], median: Entry) -> Entry:

@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from fashion_hpo.design.search import Pruner, Sampler
+from fashion_hpo.design.search import STARTUP_TRIALS, Pruner, Sampler
 
 
 class OneEpochPruner(BasePruner):
@@ -31,9 +31,9 @@ def make_sampler(name: Sampler, seed: int) -> BaseSampler:
     """A sampler that proposes by what came before: to be made anew, with another seed, for each
     proposal, because one that is made again with the same seed repeats its suggestions."""
     if name == "gp":
-        return GPSampler(seed=seed)
+        return GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
     assert name == "tpe"  # the points of others wait in the ledger
-    return TPESampler(seed=seed)
+    return TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
 
 
 def make_pruner(name: Pruner, epochs: int) -> BasePruner:

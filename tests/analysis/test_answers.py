@@ -56,7 +56,7 @@ def test_nuisance_points_do_not_count_as_seeds() -> None:
 def test_one_seed_cannot_tell_levels_apart() -> None:
     first, second = answer(measured({0.0: [0.9], 0.5: [0.95]}, column="value"))
     assert first == "One seed alone cannot tell the levels of dropout apart."
-    assert second == "Best mean validation accuracy: 95.00% with dropout 0.5, 1 seed."
+    assert second == "Best single validation accuracy: 95.00% with dropout 0.5, 1 seed."
 
 
 def test_one_level_is_not_compared_with_itself() -> None:
@@ -105,4 +105,6 @@ def test_a_searchs_answer_is_its_best_trial_with_a_warning() -> None:
         "Best of 4 trials (1 pruned): 93.00% validation accuracy with learning_rate 0.00543, "
         "batch_size 128.",
         "It is the luckiest of them: on fresh seeds expect less than the search's own figure.",
+        "4 of 4 trials are random start-up trials: tpe uses results once 10 are complete or "
+        "pruned.",
     ]

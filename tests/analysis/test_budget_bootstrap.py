@@ -76,9 +76,12 @@ def test_the_sentence_says_whether_half_was_enough() -> None:
 
 
 def test_a_sampler_that_learns_makes_it_a_guide() -> None:
-    told = sentence(searched([0.9, 0.91, 0.92], sampler="tpe"))
+    told = sentence(searched([0.9 + 0.001 * i for i in range(11)], sampler="tpe"))
     assert told is not None
     assert told.endswith("; a guide only, as later trials depended on earlier ones.")
+    started = sentence(searched([0.9, 0.91, 0.92], sampler="tpe"))
+    assert started is not None
+    assert "a guide only" not in started, "start-up trials are random ones"
     random = searched([0.9, 0.91, 0.92])
     pruning = replace(random, plan=search(sampler="random", pruner="hyperband"))
     told = sentence(pruning)

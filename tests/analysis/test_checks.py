@@ -172,7 +172,7 @@ def test_a_lead_within_seed_noise_warns() -> None:
     assert clear.level == "ok"
     one = found(paired([0.8], [0.9]), "seed_noise")
     assert one.is_warning
-    assert one.sentence == "One seed cannot tell dropout 0.5 from dropout 0."
+    assert one.sentence == "Only one seed has both dropout 0.5 and dropout 0."
     assert one.advice == "Run more seeds: --more-seeds 2."
 
 
@@ -210,7 +210,7 @@ def test_pruning_that_biased_an_importance_warns_and_names_the_field() -> None:
     ]
     warning = found(searched({"learning_rate": RATE}, rows, "median"), "pruning")
     assert warning.is_warning
-    assert "differ from the complete ones in learning_rate" in warning.sentence
+    assert "which differ from the pruned ones in learning_rate;" in warning.sentence
     mixed = [
         {**row, "outcome": "pruned" if i % 3 == 0 else "complete"} for i, row in enumerate(rows)
     ]

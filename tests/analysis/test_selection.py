@@ -107,23 +107,24 @@ def test_no_winner_before_all_were_trained() -> None:
     assert summary(made) == {}
     assert len(finalists(made)) == 1, "what there is can be seen"
     assert "2 of 4 trainings that confirm the best trials" in " ".join(warnings_of(made))
-    _, second = answer(made)
+    _, second, _ = answer(made)
     assert second.endswith("own figure (2 of 4 trainings that tell are done).")
     assert winner(replace(made, confirmation=None)) is None
 
 
 def test_the_answer_names_the_winner_its_interval_and_the_bias() -> None:
     made = confirmed([(A, 1, 0.92), (A, 2, 0.93), (B, 1, 0.91), (B, 2, 0.92)])
-    first, second, third = answer(made)
+    first, second, third, last = answer(made)
     assert first == (
         "Winner: dropout 0.1, learning_rate 0.1, batch_size 50: fresh-seed mean 92.50% (95 % "
         "interval 86.15% to 98.85%, 2 seeds), search score 93.00%: selection bias +0.50 points."
     )
     assert second == (
-        "It is trial 0 of 4, the best of 2 finalists by that mean; on average their scores lie "
-        "+2.00 points above those means."
+        "It is trial 0, the best of 2 finalists by that mean; on average their scores lie 2.00 "
+        "points above those means."
     )
     assert third.startswith("Half the trials (2 of 4) would not have been enough")
+    assert last.startswith("4 of 4 trials are random start-up trials: tpe uses results once 10 ")
     assert summary(made) == {
         "winner": "trial 0",
         "winner_fresh_seed_mean": "0.92500",

@@ -57,7 +57,7 @@ def test_a_noisy_effect_is_undecided_and_says_how_many_seeds_would_do() -> None:
 def test_an_effect_at_the_margin_would_need_too_many_seeds() -> None:
     word, sentence = verdict({0.0: [0.3, 0.3, 0.3], 0.5: [0.3, 0.2, 0.4]})
     assert word == "undecided"
-    assert sentence.endswith("; more than a thousand seeds would be needed.")
+    assert sentence.endswith("; 1,000 seeds would not decide.")
 
 
 @pytest.mark.parametrize(("count", "seeds"), [(0, "0 seeds"), (1, "1 seed")])

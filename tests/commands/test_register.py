@@ -129,7 +129,7 @@ def home(
 def test_the_first_winner_is_champion_and_a_worse_one_is_refused(home: Home) -> None:
     code, out, err = home.register("learns")
     assert (code, err) == (0, "")
-    assert "version 1 is champion: simple_cnn of learns/standard/r1, best of 1 configs by" in out
+    assert "version 1 is champion: simple_cnn of learns/standard/r1, the only config: " in out
     assert ", the median of 3\nagainst the champion before: there was none, so nothing " in out
     assert "Wilson, 1,000 images), the test set's opening number 1 here" in out
     assert home.openings() == ["test"]

@@ -96,12 +96,12 @@ def test_the_same_command_goes_on_from_a_search_to_its_confirmation(
     command = [*at, "--device", "cpu", "--data", str(real_data)]
     assert study.main([*command, "--max-trials", "3"]) == command_line.HALTED
     said = capsys.readouterr().out
-    assert "\nthe best 1 on 2 fresh seed(s) each, 1 epochs of 100 images each: " in said
+    assert "\nthe best 1 on 2 fresh seed(s) each, 1 epoch of 100 images each: " in said
     assert "own figure (1 of 2 trainings that tell are done)." in said
     assert "\n1 point(s) left; the same command goes on.\n" in said
     assert status.main(at) == 0
     said = capsys.readouterr().out
-    assert "2 points: 2 complete, 0 running, 0 to go; best " in said
+    assert "2 points: 2 complete, 0 running, 0 to go; best single trial " in said
     assert "confirmation: 1 of 2 trainings done\n" in said
     assert study.main(command) == 0
     assert "\nWinner: dropout 0." in capsys.readouterr().out
@@ -131,12 +131,14 @@ def test_pruned_trials_go_on_by_themselves_and_more_of_a_finished_search(
     assert study.main(at) == 0
     said = capsys.readouterr().out
     assert "\n1 to go, about " in said
-    assert "\n[3/3] dropout=" in said
+    assert "\n[3/3 done] trial 2  dropout=" in said
     assert "\nBest of 2 trials (1 pruned): " in said
     assert study.main([*at, "--resume-pruned", "2"]) == 0
     assert "\nBest of 2 trials (0 pruned): " in capsys.readouterr().out
     assert status.main(at[:3]) == 0
-    assert " 2 points: 2 complete, 0 running, 0 to go; best " in capsys.readouterr().out
+    assert (
+        " 2 points: 2 complete, 0 running, 0 to go; best single trial " in capsys.readouterr().out
+    )
     assert study.main([*at, "--warm-start", "nobody"]) == 2
     assert "(warm_start: none → nobody:standard); undo" in capsys.readouterr().err
 

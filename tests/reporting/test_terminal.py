@@ -103,7 +103,9 @@ def test_plan_lines_say_what_a_design_is_about_to_do() -> None:
 
 def test_plan_lines_say_what_a_search_is_about_to_do() -> None:
     assert plan_lines(plans.search())[1] == (
-        "5 trials of tpe over dropout, learning_rate, batch_size, 3 epochs of 100 images each: "
+        "5 trials of tpe over dropout, learning_rate, batch_size (5 of 5 trials are random "
+        "start-up trials: tpe uses results once 10 are complete or pruned), 3 epochs of 100 images "
+        "each: "
         "1,500 image passes at most; then the best 3 on 3 fresh seed(s) each, 2,700 more"
     )
 
@@ -115,9 +117,9 @@ def test_a_file_gets_plain_lines_and_nothing_else() -> None:
     for event in (TrialStarted(attempt(), "dropout=0.0"), epoch(1, 0.5), epoch(2, 0.7), ended()):
         shown.show(event)
     assert stream.getvalue().splitlines() == [
-        "[1/4] dropout=0.0  epoch 1/3 ▁ 50.00%  1 min 50 s left",
-        "[1/4] dropout=0.0  epoch 2/3 ▁█ 70.00%  1 min 40 s left",
-        "[1/4] dropout=0.0  complete 80.00%  in 30 s, 1 min 30 s left",
+        "[0/4 done] trial 0  dropout=0.0  epoch 1/3 ▁ 50.00%  1 min 50 s left",
+        "[0/4 done] trial 0  dropout=0.0  epoch 2/3 ▁█ 70.00%  1 min 40 s left",
+        "[1/4 done] trial 0  dropout=0.0  complete 80.00%  in 30 s, 1 min 30 s left",
     ]
     assert stream.getvalue().endswith("\n")
     assert not {"\r", "\033"} & set(stream.getvalue())
@@ -145,12 +147,12 @@ def test_a_terminal_has_one_line_that_moves() -> None:
     assert "\n" not in stream.getvalue()
     assert stream.getvalue().split(CLEAR_LINE) == [
         "",
-        "[1/4] a  epoch 1/3 ▁ 50.00%  1 min 50 s left",
-        "[1/4] a  epoch 2/3 ▁█ 70.00%  1 min 40 s left",
+        "[0/4 done] trial 0  a  epoch 1/3 ▁ 50.00%  1 min 50 s left",
+        "[0/4 done] trial 0  a  epoch 2/3 ▁█ 70.00%  1 min 40 s left",
     ]
     shown.show(ended())  # stays
     assert stream.getvalue().endswith(
-        f"{CLEAR_LINE}[1/4] a  complete 80.00%  in 30 s, 1 min 30 s left\n"
+        f"{CLEAR_LINE}[1/4 done] trial 0  a  complete 80.00%  in 30 s, 1 min 30 s left\n"
     )
 
 
@@ -169,7 +171,7 @@ def test_the_best_value_is_that_of_complete_trials() -> None:
         shown.show(ended(outcome, value))
         assert shown.best == best
     shown.show(epoch(1))
-    assert "80.00%  best 85.00%  " in stream.getvalue().splitlines()[-1]
+    assert "80.00%  best trial 85.00%  " in stream.getvalue().splitlines()[-1]
 
 
 def test_a_trial_that_came_to_no_value_says_why() -> None:
@@ -177,7 +179,9 @@ def test_a_trial_that_came_to_no_value_says_why() -> None:
     shown = progress(stream)
     shown.show(TrialStarted(attempt(), "a"))
     shown.show(ended("diverged", None, "the loss is no longer finite"))
-    assert stream.getvalue().startswith("[1/4] a  diverged the loss is no longer finite  in 30 s")
+    assert stream.getvalue().startswith(
+        "[1/4 done] trial 0  a  diverged the loss is no longer finite  in 30 s"
+    )
     assert shown.best is None
 
 
@@ -189,9 +193,9 @@ def test_a_continued_study_counts_from_where_it_was() -> None:
     shown.show(epoch(1))
     shown.show(ended())
     first, last = stream.getvalue().splitlines()
-    assert first.startswith("[4/4] a  epoch 1/3")
+    assert first.startswith("[3/4 done] trial 0  a  epoch 1/3")
     assert first.endswith("20 s left")
-    assert last.startswith("[4/4] a  complete")
+    assert last.startswith("[4/4 done] trial 0  a  complete")
     assert last.endswith(" 0 s left")
 
 
@@ -233,7 +237,10 @@ def test_a_new_trial_begins_a_new_curve() -> None:
         TrialStarted(attempt(1), "b"), epoch(1, 0.25, trial=1),
     ):  # fmt: skip
         shown.show(event)
-    assert "[2/4] b  epoch 1/3 ▁ 25.00%  best 80.00%  1 min 20 s left" in stream.getvalue()
+    assert (
+        "[1/4 done] trial 1  b  epoch 1/3 ▁ 25.00%  best trial 80.00%  1 min 20 s left"
+        in stream.getvalue()
+    )
 
 
 def test_a_study_with_nothing_left_has_no_time_left() -> None:
@@ -253,13 +260,13 @@ def test_several_workers_have_a_curve_each_and_share_the_time_left() -> None:
     ):  # fmt: skip
         shown.show(event)
     assert stream.getvalue().splitlines() == [
-        "[1/4] a  epoch 1/3 ▁ 50.00%  55 s left",
-        "[1/4] b  epoch 1/3 ▁ 90.00%  50 s left",
-        "[1/4] a  epoch 2/3 ▁█ 60.00%  45 s left",
-        "[1/4] b  epoch 2/3 █▁ 80.00%  40 s left",
-        "[1/4] b  complete 80.00%  in 30 s, 35 s left",
-        "[2/4] a  epoch 3/3 ▁▄█ 70.00%  best 80.00%  30 s left",
-        "[2/4] a  complete 70.00%  in 30 s, 30 s left",
+        "[0/4 done] trial 0  a  epoch 1/3 ▁ 50.00%  55 s left",
+        "[0/4 done] trial 1  b  epoch 1/3 ▁ 90.00%  50 s left",
+        "[0/4 done] trial 0  a  epoch 2/3 ▁█ 60.00%  45 s left",
+        "[0/4 done] trial 1  b  epoch 2/3 █▁ 80.00%  40 s left",
+        "[1/4 done] trial 1  b  complete 80.00%  in 30 s, 35 s left",
+        "[1/4 done] trial 0  a  epoch 3/3 ▁▄█ 70.00%  best trial 80.00%  30 s left",
+        "[2/4 done] trial 0  a  complete 70.00%  in 30 s, 30 s left",
     ]
     assert shown.best == 0.8
 
@@ -283,7 +290,9 @@ def test_epochs_that_a_worker_did_before_it_died_count_once() -> None:
         TrialStarted(attempt(4), "a"), epoch(3, trial=4),
     ):  # fmt: skip
         shown.show(event)
-    assert stream.getvalue().endswith("[1/4] a  epoch 3/3 ▁ 80.00%  1 min 30 s left\n")
+    assert stream.getvalue().endswith(
+        "[0/4 done] trial 4  a  epoch 3/3 ▁ 80.00%  1 min 30 s left\n"
+    )
 
 
 @pytest.mark.usefixtures("every_epoch")
@@ -297,10 +306,10 @@ def test_an_attempt_that_was_lost_is_not_counted(outcome: str) -> None:
     ):  # fmt: skip
         shown.show(event)
     assert stream.getvalue().splitlines() == [
-        "[1/4] a  epoch 1/3 ▁ 80.00%  1 min 50 s left",
-        f"a  {outcome}: taken for dead; its point is not done yet",
-        "[1/4] a  epoch 2/3 ▁ 80.00%  1 min 40 s left",
-        "[1/4] a  complete 80.00%  in 30 s, 1 min 30 s left",
+        "[0/4 done] trial 0  a  epoch 1/3 ▁ 80.00%  1 min 50 s left",
+        f"trial 0  a  {outcome}: taken for dead; its point is not done yet",
+        "[0/4 done] trial 4  a  epoch 2/3 ▁ 80.00%  1 min 40 s left",
+        "[1/4 done] trial 4  a  complete 80.00%  in 30 s, 1 min 30 s left",
     ]
 
 
@@ -310,7 +319,8 @@ def test_a_trial_that_mlflow_lacks_is_told() -> None:
     shown.show(TrialStarted(attempt(), "a"))
     shown.show(ended(away="no reply"))
     assert stream.getvalue() == (
-        "[1/4] a  complete 80.00% (not in MLflow yet: no reply)  in 30 s, 1 min 30 s left\n"
+        "[1/4 done] trial 0  a  complete 80.00% (not in MLflow yet: no reply)  in 30 s, 1 min 30 s "
+        "left\n"
     )
 
 

@@ -4,10 +4,14 @@ import json
 
 import optuna
 import pytest
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.trial import create_trial
 
+from fashion_hpo.design.search import STARTUP_TRIALS, Sampler
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.opening import all_ledgers, connect
+from fashion_hpo.stores.samplers import make_sampler
 from tests.design.test_sequences import of_choices
 from tests.plans import TINY, search
 from tests.stores.test_ledger import claim_all, finish, opened
@@ -167,3 +171,20 @@ def test_options_at_their_defaults_leave_no_trace_in_a_ledger(store: Store, samp
     assert set(json.loads(kept["identity"])) == {
         "kind", "base", "scientific", "ranges", "sampler", "pruner", "objective", "study_seed"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp"])
+@pytest.mark.parametrize("ended", [STARTUP_TRIALS - 1, STARTUP_TRIALS])
+def test_a_sampler_uses_results_only_once_it_has_enough(name: Sampler, ended: int) -> None:
+    """Whether a point depends on what came before: the same trials, their values turned round."""
+    space: dict[str, BaseDistribution] = {"dropout": FloatDistribution(0.0, 1.0)}
+    proposed = []
+    for sign in (1, -1):
+        study = optuna.create_study(direction="maximize", sampler=make_sampler(name, seed=1))
+        for number in range(ended):
+            place = (number + 0.5) / ended
+            study.add_trial(
+                create_trial(params={"dropout": place}, distributions=space, value=sign * place**2)
+            )
+        proposed.append(study.ask(space).params["dropout"])
+    assert (proposed[0] == proposed[1]) == (ended < STARTUP_TRIALS)

@@ -1,0 +1,122 @@
+"""What README.md and docs/reports.md count and compute, held against the code."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fashion_hpo.analysis.findings import gather
+from fashion_hpo.analysis.statistics import Interval, t_interval
+from fashion_hpo.design.reports import CLAIMS
+from fashion_hpo.design.study_file import PACKAGED, list_studies, load_study
+from fashion_hpo.reporting.claims_page import summary
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.training.architectures import CATALOGUE
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+REPORTS = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
+NUMBER = r"([+−-]?\d+(?:\.\d+)?)"
+
+
+@pytest.fixture(autouse=True)
+def project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)  # no studies but the project's
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-"))
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every line of a Markdown table."""
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
+
+
+def ids(text: str) -> Iterator[str]:
+    """`R0.a to c, g` names R0.a, R0.b, R0.c and R0.g."""
+    report = ""
+    for part in filter(None, text.split(", ")):
+        first, _, last = part.partition(" to ")
+        if "." in first:
+            report, _, first = first.partition(".")
+        letters = [first] if not last else map(chr, range(ord(first), ord(last) + 1))
+        yield from (f"{report}.{letter}" for letter in letters)
+
+
+def test_there_is_one_number_of_claims(tmp_path: Path) -> None:
+    findings, unreadable = gather(Store.at(tmp_path))
+    assert not unreadable
+    count = len(findings)
+    assert summary(findings).startswith(f"{count} claims: ")
+    assert f"put {count} claims to the test: the {len(CLAIMS)} of five reports" in README
+    assert f"the table of all\n{count}, with what" in README
+    written = re.search(r"^(\d+) claims: (.*)\.$", REPORTS, re.M)
+    assert written is not None
+    table = [row for row in rows(REPORTS) if re.match(r"R\d\.[a-z]", row[0])]
+    assert [row[0] for row in table] == [each.verdict.claim_id for each in findings]
+    assert int(written[1]) == len(table) == count
+    told = dict(part.split(" ", 1)[::-1] for part in written[2].split(", "))
+    assert {word: int(n) for word, n in told.items()} == Counter(row[-1] for row in table)
+
+
+def test_the_tables_verdicts_are_those_of_the_reports_table() -> None:
+    verdicts = {row[0]: row[-1] for row in rows(REPORTS) if re.match(r"R\d\.[a-z]", row[0])}
+    head = README.partition("| claim | measured here | verdict |")[2].partition("\n\n")[0]
+    table = [row for row in rows(head) if row[0].startswith("R")]
+    assert len(table) > 5
+    for claim, _, verdict in table:
+        assert verdicts[claim.split()[0]] == verdict, claim
+
+
+def test_every_study_is_listed_with_its_claims() -> None:
+    assert set(list_studies().values()) == set(PACKAGED.glob("[a-z]*.py"))
+    head = README.partition("| study | question | claims |")[2].partition("\n\n")[0]
+    listed = {row[0].strip("`"): [*ids(row[2])] for row in rows(head)[1:]}
+    assert listed == {name: [claim.id for claim in load_study(name)[1].claims] for name in listed}
+    assert sorted(listed) == sorted(list_studies())
+
+
+def test_every_network_is_named_and_counted() -> None:
+    told = re.search(r"trains any of (\d+): (.*?)\.", README, re.S)
+    assert told is not None
+    assert int(told[1]) == len(CATALOGUE)
+    assert sorted(re.findall(r"`(\w+)`", told[2])) == sorted(CATALOGUE)
+
+
+def triples(text: str) -> list[list[float]]:
+    """Three values in brackets, as the baseline's rows print those of three seeds."""
+    found = re.findall(rf"\({NUMBER}, {NUMBER}, {NUMBER}[;)]", text)
+    return [[number(value) for value in triple] for triple in found]
+
+
+def interval(text: str) -> list[float]:
+    found = re.search(rf"{NUMBER} points \({NUMBER} to {NUMBER}\)", text)
+    assert found is not None
+    return [number(each) for each in found.groups()]
+
+
+def rounded(found: Interval) -> list[float]:
+    return [pytest.approx(value, abs=0.006) for value in found]
+
+
+def test_the_baselines_seeds_are_in_the_order_that_gives_their_difference() -> None:
+    """A paired interval holds for one pairing of the seeds: their order is part of the figure."""
+    lines = [
+        line for line in README.splitlines() if "optimized_cnn`" in line or "paired by" in line
+    ]
+    cnn = next(line for line in README.splitlines() if line.startswith("| `cnn`, 20 epochs"))
+    both = next(line for line in lines if line.startswith("| `optimized_cnn`, the same"))
+    difference = next(line for line in lines if "paired by seed" in line)
+    here = [*triples(cnn), *triples(both), interval(difference)]
+    epyc = next(line for line in lines if line.startswith("| the study anew"))
+    there = [*triples(epyc), interval(epyc)]
+    for first, second, told in (here, there):
+        paired = [high - low for low, high in zip(first, second, strict=True)]
+        assert told == rounded(t_interval(paired))
