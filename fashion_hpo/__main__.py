@@ -4,6 +4,9 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from fashion_hpo.design.sentences import did_you_mean, shortened
+from fashion_hpo.reporting.folding import say, say_table
+
 COMMANDS = {
     "study": "run a study, or go on with it",
     "status": "how far a study is",
@@ -26,12 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Hand over to a command; returns its exit code, or 2 for one that is not there."""
     given = list(sys.argv[1:] if argv is None else argv)
     if not given or given[0] in ("-h", "--help"):
-        lines = [f"  {name:11} {what}" for name, what in COMMANDS.items()]
-        print("usage: fashion-hpo COMMAND ...", *lines, sep="\n")
+        print("usage: fashion-hpo COMMAND ...")
+        say_table(COMMANDS, margin="  ")
         return 0
     if given[0] not in COMMANDS:
-        choices = ", ".join(COMMANDS)
-        print(f"error: command is {given[0]!r}; choose one of {choices}.", file=sys.stderr)
+        every = f"choose one of {', '.join(COMMANDS)}."
+        hint = did_you_mean(given[0], COMMANDS) or every
+        say(f"error: command is {shortened(repr(given[0]), 40)}; {hint}", stream=sys.stderr)
         return 2
     command = importlib.import_module(f"fashion_hpo.{given[0]}")
     code: int = command.main(given[1:])

@@ -21,7 +21,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     made.add_argument("what", choices=MEASUREMENTS)
     command_line.add_data(made)
-    made.add_argument("--repeats", type=command_line.positive, default=5, metavar="N")
+    made.add_argument(
+        "--repeats",
+        type=command_line.positive,
+        default=5,
+        metavar="N",
+        help="measurements of each kind; default: 5",
+    )
     made.add_argument(
         "--images",
         type=command_line.positive,

@@ -14,8 +14,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Judge simulated studies by the functions that judge real ones, and hold intervals and "
         "verdicts against the truth.",
     )
-    made.add_argument("--studies", type=command_line.positive, default=4_000, metavar="N")
-    made.add_argument("--seed", type=int, default=0, metavar="N")
+    made.add_argument(
+        "--studies",
+        type=command_line.positive,
+        default=4_000,
+        metavar="N",
+        help="simulated for each row; default: 4000",
+    )
+    made.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws; default: 0")
     return command_line.run(_run, made, argv)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fashion_hpo.reporting import command_line
+from fashion_hpo.reporting.folding import say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +33,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.markdown:
         print(claims_page.markdown(findings))
         return 0
-    print(claims_page.text(findings, unreadable))
+    say(*claims_page.text(findings, unreadable).splitlines(), indent=claims_page.MARGIN)
     if store.has_ledgers:  # a store without any is left without a page
         published = publish_claims(store, findings, unreadable)
         print(f"report    {published.page}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fashion_hpo.reporting import command_line
+from fashion_hpo.reporting.folding import say
 
 if TYPE_CHECKING:  # imported where they are used: --help waits for nothing slow
     from mlflow.entities.model_registry import ModelVersion
@@ -112,7 +113,7 @@ def _register(
     }
     version = registration.register(chosen, tracker, model, tags, model_card(chosen, tested, gate))
     print(f"{registry.REGISTERED_NAME} version {version} is champion", end=": ")
-    print(*registered(chosen, tested, gate), sep="\n")
+    say(*registered(chosen, tested, gate))
     print(
         f'load it: mlflow.pytorch.load_model("{registry.CHAMPION_URI}"), with '
         f'mlflow.set_tracking_uri("{without_password(store.tracking_uri)}")'

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fashion_hpo.reporting import command_line
+from fashion_hpo.reporting.folding import say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,9 +38,8 @@ def _run(args: argparse.Namespace) -> int:
     mirror = Mirror(store, ledger, Tracker(store, args.name))
     images, why = validation_images(args.data, ledger.data_hash)
     published = publish(mirror, images, why)
-    print(
-        f"budget {ledger.plan.budget}", *published.answer, f"report    {published.page}", sep="\n"
-    )
+    say(f"budget {ledger.plan.budget}", *published.answer)
+    print(f"report    {published.page}")
     if not published.mirrored:
         print(f"not in MLflow ({mirror.away}); the same command logs it.")
     return 0

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fashion_hpo.reporting import command_line
+from fashion_hpo.reporting.folding import say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def _run(args: argparse.Namespace) -> int:
 
     store = Store.at(args.store, args.storage)
     question, spec = load_study(args.name)
-    print(f"{args.name}: {question}")
+    say(f"{args.name}: {question}")
     for budget in spec.budgets:
         ledger = read_ledger(store, make_plan(args.name, question, spec, budget))
         if ledger is None:
@@ -46,7 +47,7 @@ def _run(args: argparse.Namespace) -> int:
             top = f"; {what} {best:.2%}"
         elif counts["complete"]:
             top = f"; {nothing_ranked(entries, ledger.plan.constraints, args.name)[0]}"
-        print(
+        say(
             f"  {budget:9} {ledger.plan.trials} points: {outcomes or 'none done'}, "
             f"{running} running, {ledger.remaining()} to go{top}"
         )

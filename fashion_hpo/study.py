@@ -5,9 +5,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_hpo.reporting import command_line
+from fashion_hpo.reporting.folding import say, say_table
 
 if TYPE_CHECKING:
     from fashion_hpo.design.plan import Plan
@@ -52,7 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="N",
         help="processes that train side by side, or auto: as many as are fastest here, measured",
     )
-    made.add_argument("--more-seeds", type=command_line.positive, default=0, metavar="N")
+    made.add_argument(
+        "--more-seeds",
+        type=command_line.positive,
+        default=0,
+        metavar="N",
+        help="so many more than the budget has",
+    )
     made.add_argument(
         "--warm-start",
         metavar="OTHER[:BUDGET]",
@@ -81,12 +89,10 @@ def _workers(text: str) -> int | str:
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.design.config import parse_field
     from fashion_hpo.design.plan import make_plan
-    from fashion_hpo.design.study_file import list_studies, load_study, question_of, replaces
+    from fashion_hpo.design.study_file import list_studies, load_study
 
     if args.list:
-        for name, path in list_studies().items():
-            instead = f" ({path}, instead of the project's)" if replaces(path) else ""
-            print(f"{name:24} {question_of(path)}{instead}")
+        say_table({name: _listed(path) for name, path in list_studies().items()})
         return 0
     if not args.name:
         raise ValueError("no study was named; `--list` shows those there are.")
@@ -105,6 +111,13 @@ def _run(args: argparse.Namespace) -> int:
     return _dry_run(plan) if args.dry_run else _train(plan, args)
 
 
+def _listed(path: Path) -> str:
+    from fashion_hpo.design.study_file import question_of, replaces
+
+    instead = f" ({path}, instead of the project's)" if replaces(path) else ""
+    return f"{question_of(path)}{instead}"
+
+
 def _searching(args: argparse.Namespace) -> dict[str, int | str]:
     """What is asked for beside the study file's own search."""
     given = {"warm_start": args.warm_start, "resume_pruned": args.resume_pruned}
@@ -117,7 +130,7 @@ def _dry_run(plan: "Plan") -> int:
     from fashion_hpo.running.session import check_architectures
 
     check_architectures(plan)
-    print("\n".join(plan_lines(plan)))
+    say(*plan_lines(plan))
     print(f"models: about {estimate.model_bytes(plan) / 1e6:,.0f} MB; nothing was trained")
     return 0
 
@@ -147,7 +160,7 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
     limits = Limits(
         args.max_trials, None if args.timeout is None else time.monotonic() + args.timeout
     )
-    print("\n".join(plan_lines(here.ledger.plan)))
+    say(*plan_lines(here.ledger.plan))
     workers.promote(here)  # of a search that had ended before
     limits = _work(here, args, count, why, limits)
     resumed = workers.promote(here)
@@ -159,7 +172,7 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
         _publish(here)  # the search itself is done; what follows may be cut short
         confirming = confirmation.open_confirmation(here, data=args.data, device=args.device)
     if confirming is not None and not limits.reached:
-        print("\n".join(plan_lines(confirming.ledger.plan)))
+        say(*plan_lines(confirming.ledger.plan))
         _work(confirming, args, count, "", limits)
     return _close(here, confirming, args)
 
@@ -220,7 +233,7 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
             for mended in bring_back(each.mirror):
                 print(f"mended: {mended}")
     published = _publish(here)
-    print("", *published.answer, "", *check_lines(published.checks), sep="\n")
+    say("", *published.answer, "", *check_lines(published.checks))
     if not published.mirrored:
         print(f"not in MLflow yet ({published.away}); the same command logs what it lacks.")
     where = "" if args.store == command_line.DEFAULT_STORE else f" --store {args.store}"

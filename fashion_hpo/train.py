@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from fashion_hpo.reporting import command_line
+from fashion_hpo.reporting.folding import say, say_table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -12,12 +13,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = command_line.parser("train", "Train one config and print its epochs; nothing is stored.")
     command_line.add_changes(made, "any field of TrainConfig, such as architecture=optimized_cnn")
     command_line.add_data(made)
+    made.add_argument("--list", action="store_true", help="list the fields and the networks")
     return command_line.run(_run, made, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.design.config import TrainConfig, parse_field
 
+    if args.list:
+        return _list()
     given = command_line.settings(args.changes)
     config = TrainConfig(**{name: parse_field(name, text) for name, text in given.items()})
 
@@ -44,6 +48,17 @@ def _run(args: argparse.Namespace) -> int:
             flush=True,
         )
     return command_line.HALTED if diverged else 0
+
+
+def _list() -> int:
+    from fashion_hpo.design.config import TrainConfig
+    from fashion_hpo.training.architectures import CATALOGUE
+
+    print("fields, with their defaults:")
+    say_table({name: f"{value}" for name, value in TrainConfig().to_dict().items()}, margin="  ")
+    print("values of architecture:")
+    say(f"  {', '.join(sorted(CATALOGUE))}")
+    return 0
 
 
 if __name__ == "__main__":

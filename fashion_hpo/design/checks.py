@@ -35,6 +35,8 @@ def check_flag(name: str, value: object) -> None:
     if type(value) is not bool:
         raise ValueError(f"{name} is {value!r}; allowed is True or False.")
 
+from fashion_hpo.design.sentences import MOST_LISTED, did_you_mean
+
 
 def check_mapping(name: str, value: object) -> None:
     """Raise ValueError unless it is a dict."""
@@ -52,5 +54,7 @@ def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
     """Raise ValueError unless it is one of these."""
     allowed = list(choices)
     if value not in allowed:
-        shown = ", ".join(map(str, allowed)) or "none"
-        raise ValueError(f"{name} is {value!r}; choose one of {shown}.")
+        names = [*map(str, allowed)]
+        every = f"choose one of {', '.join(names) or 'none'}."
+        near = did_you_mean(str(value), names) if len(names) > MOST_LISTED else ""
+        raise ValueError(f"{name} is {value!r}; {near or every}")

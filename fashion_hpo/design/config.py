@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from fashion_hpo.design.checks import is_number, make_plain, plain
+from fashion_hpo.design.sentences import did_you_mean, listed
 
 TRAIN_IMAGES = 50_000
 """Images of the training split; a config may use a nested, stratified subset of them."""
@@ -108,10 +109,7 @@ class TrainConfig:
         """Rebuild a config from `to_dict`'s values; raises ValueError for a field it lacks."""
         unknown = sorted(set(values) - set(field_names()))
         if unknown:
-            raise ValueError(
-                f"{unknown[0]} is not a field of TrainConfig; the fields are "
-                f"{', '.join(field_names())}."
-            )
+            raise ValueError(_no_field(unknown[0]))
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -170,13 +168,16 @@ def field_names() -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(TrainConfig))
 
 
+def _no_field(name: str) -> str:
+    every = f"the fields are {listed(field_names(), '`python -m fashion_hpo.train --list`')}."
+    return f"{name} is not a field of TrainConfig; {did_you_mean(name, field_names()) or every}"
+
+
 def parse_field(name: str, text: str) -> Any:
     """Turn the text of `--set name=text` into the field's type; raises ValueError by name."""
     types = {f.name: f.type for f in dataclasses.fields(TrainConfig)}
     if name not in types:
-        raise ValueError(
-            f"{name} is not a field of TrainConfig; the fields are {', '.join(types)}."
-        )
+        raise ValueError(_no_field(name))
     if types[name] in (int, float):
         kind: Any = types[name]
         try:

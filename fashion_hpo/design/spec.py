@@ -34,6 +34,7 @@ from fashion_hpo.design.claims import check_claims
 from fashion_hpo.design.config import TrainConfig, field_names
 from fashion_hpo.design.search import Search as Search
 from fashion_hpo.design.search import check_search, plain_ranges
+from fashion_hpo.design.sentences import did_you_mean, listed, shortened
 from fashion_hpo.design.warm_start import contains
 
 Models = Literal["all", "best"]
@@ -101,9 +102,9 @@ class StudySpec:
 def check_name(name: str) -> str:
     """A study's name: lower-case words; raises ValueError for any other, a path included."""
     if not NAME.fullmatch(name):
-        shown = name if len(name) <= 40 else f"{name[:40]}… ({len(name)} characters)"
         raise ValueError(
-            f"study name is {shown!r}; allowed are up to 63 of a-z, 0-9 and _, a letter first."
+            f"study name is {shortened(repr(name), 42)}; allowed are up to 63 of a-z, 0-9 and _, "
+            "a letter first."
         )
     return name
 
@@ -190,8 +191,11 @@ def _check_default(name: str, value: Any, distribution: BaseDistribution) -> Non
 
 def _check_field(role: str, name: str) -> None:
     allowed = [f for f in field_names() if f not in ("seed", "architecture_options")]
+    if name in field_names() and name not in allowed:
+        raise ValueError(f"{role} has {name!r}, which no study may vary; leave it out.")
     if name not in allowed:
-        raise ValueError(f"{role} has {name!r}; the fields that may vary are {', '.join(allowed)}.")
+        every = f"the fields are {listed(allowed, '`python -m fashion_hpo.train --list`')}."
+        raise ValueError(f"{role} has {name!r}; {did_you_mean(name, allowed) or every}")
 
 
 def _check_budgets(spec: StudySpec) -> None:

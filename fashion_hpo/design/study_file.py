@@ -2,9 +2,9 @@
 
 import ast
 import runpy
-from difflib import get_close_matches
 from pathlib import Path
 
+from fashion_hpo.design.sentences import did_you_mean, listed, shortened
 from fashion_hpo.design.spec import StudySpec, check_name
 
 
@@ -19,6 +19,7 @@ def _packaged() -> Path:
 
 PACKAGED = _packaged()
 LARGEST = 2**18  # bytes; a study is a page of text
+LONGEST_REASON = 600  # characters of what a study file raised
 
 
 def study_folders() -> list[Path]:
@@ -56,8 +57,8 @@ def load_study(name: str) -> tuple[str, StudySpec]:
     """
     known = list_studies()
     if check_name(name) not in known:
-        near = get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
+        every = f"there are {listed(known, '`python -m fashion_hpo.study --list`')}."
+        hint = did_you_mean(name, known) or every
         if not known:
             hint = "there is none; write one, or install fashion_hpo from its wheel or checkout."
         raise ValueError(f"study is {name!r}, which is not in studies/; {hint}")
@@ -67,7 +68,7 @@ def load_study(name: str) -> tuple[str, StudySpec]:
         spec = runpy.run_path(str(path)).get("STUDY")
     except (Exception, SystemExit) as error:  # whatever it raises is about a person's own file
         reason = f"sys.exit({error})" if isinstance(error, SystemExit) else str(error)
-        raise ValueError(f"{path.name}: {_one_line(reason) or type(error).__name__}") from error
+        raise ValueError(f"{path.name}: {_brief(reason) or type(error).__name__}") from error
     if not isinstance(spec, StudySpec):
         raise ValueError(f"{path.name} has no STUDY = StudySpec(...); add one.")
     return question, spec
@@ -84,7 +85,7 @@ def _read(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), path.name)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OSError) as error:
-        raise ValueError(f"{path.name}: {_one_line(str(error)) or type(error).__name__}") from None
+        raise ValueError(f"{path.name}: {_brief(error) or type(error).__name__}") from None
 
 
 def _question(tree: ast.Module) -> str:
@@ -92,5 +93,5 @@ def _question(tree: ast.Module) -> str:
     return " ".join(text.split("\n\n")[0].split())
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300]
+def _brief(reason: object) -> str:
+    return shortened(reason, LONGEST_REASON)

@@ -16,6 +16,7 @@ HOW = (
     "intervals are not widened for the number of claims, each of which was declared before its "
     "study ran: where the truth lies just at a margin, one verdict in 40 is wrong."
 )
+MARGIN = "      "  # of the lines about one claim
 OWN = "Other studies' claims"
 DECLARED = "Declared before the studies ran"
 HEADINGS = ["claim", "verdict", "what it says", "measured here", "why"]
@@ -32,9 +33,10 @@ def text(findings: Sequence[Finding], unreadable: Sequence[str]) -> str:
             "rests on": _basis(finding),
             "why": verdict.sentence,
         }
-        lines = [f"{name:9} {what}" for name, what in told.items() if what]
+        column = max(map(len, told))
+        lines = [f"{name:{column}}  {what}" for name, what in told.items() if what]
         head = f"{verdict.claim_id}  {verdict.word.upper()}  {verdict.text}"
-        blocks.append(f"{head}\n{indent(chr(10).join(lines), '      ')}")
+        blocks.append(f"{head}\n{indent(chr(10).join(lines), MARGIN)}")
     return "\n".join([*blocks, "", *_unreadable(unreadable), summary(findings)])
 
 

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.reporting import environment
+from fashion_hpo.reporting.folding import HelpFormatter, say
 from fashion_hpo.running.signals import Stopped
 
 DEFAULT_STORE = Path("mlruns")
@@ -40,7 +41,9 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(command: str, purpose: str) -> argparse.ArgumentParser:
     """A parser with the arguments that all commands have."""
-    made = _Parser(prog=f"python -m fashion_hpo.{command}", description=purpose)
+    made = _Parser(
+        prog=f"python -m fashion_hpo.{command}", description=purpose, formatter_class=HelpFormatter
+    )
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return made
 
@@ -175,7 +178,7 @@ def _told(error: Exception, args: argparse.Namespace, code: int) -> int:
     if args.debug:
         _print_traceback(args)
     sentence = redacted(str(error), _storage(args))
-    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+    say(f"error: {' '.join(sentence.split())}", stream=sys.stderr)
     return code
 
 

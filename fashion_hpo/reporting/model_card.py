@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 from fashion_hpo.analysis.statistics import t_interval, wilson
+from fashion_hpo.design.sentences import shortened
 from fashion_hpo.running.final_results import Tested
 from fashion_hpo.running.registration import Candidate
 from fashion_hpo.running.winner import Winner
@@ -36,7 +37,7 @@ def model_card(chosen: Candidate, tested: Tested, gate: str) -> str:
     score = tested.score
     return f"""# {chosen.attempt.config.architecture} of {ledger.name}
 
-Question of the study: {str(ledger.attributes["question"])[:LONGEST_QUESTION]}
+Question of the study: {shortened(ledger.attributes["question"], LONGEST_QUESTION)}
 
 {_origin(chosen)}
 

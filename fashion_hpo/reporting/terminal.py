@@ -8,6 +8,8 @@ from fashion_hpo.analysis.check import Check, counted
 from fashion_hpo.analysis.wording import startup
 from fashion_hpo.design.constraints import in_words
 from fashion_hpo.design.plan import Plan
+from fashion_hpo.design.sentences import shortened
+from fashion_hpo.reporting.folding import width_of
 from fashion_hpo.running.parallel import WorkerDied
 from fashion_hpo.running.workers import EpochDone, Event, TrialEnded, TrialStarted
 
@@ -97,6 +99,8 @@ class Progress:
         )
 
     def _write(self, line: str, *, moving: bool = False) -> None:
+        if moving and (width := width_of(self.stream)) is not None:
+            line = shortened(line, width - len(" …"))  # a line of two rows cannot be taken back
         start = "\r\033[K" if self._moving else ""
         self.stream.write(f"{start}{line}" + ("" if moving else "\n"))
         self.stream.flush()

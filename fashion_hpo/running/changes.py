@@ -7,6 +7,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
+from fashion_hpo.design.sentences import shortened
 from fashion_hpo.running.replay import Logged
 from fashion_hpo.stores.tracking import git_diff
 from fashion_hpo.stores.versions import packages
@@ -41,7 +42,7 @@ def _lines(what: str, old: str | None, new: str | None) -> list[str]:
 
 
 def _short(value: str | None) -> str:
-    return "(not known)" if value is None else value[:40] or "(none)"
+    return "(not known)" if value is None else shortened(value, 40) or "(none)"
 
 
 def _diffs(logged: Logged, parent: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
+from fashion_hpo.design.sentences import shortened
 from fashion_hpo.stores.layout import Store, without_password
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.models import hashes_in
@@ -201,7 +202,7 @@ def log_page(store: Store, name: str, folder: Path, tags: Mapping[str, str]) -> 
 
 
 def _one_line(error: Exception) -> str:
-    return without_password(" ".join(str(error).split()))[:300]
+    return shortened(without_password(str(error)), 300)
 
 
 def run_name(ledger: Ledger, attempt: Attempt) -> str:

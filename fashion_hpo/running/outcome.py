@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fashion_hpo.design.config import field_names
+from fashion_hpo.design.sentences import shortened
 from fashion_hpo.running.documents import write_documents
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores.layout import without_password
@@ -23,6 +24,8 @@ from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.summaries import curve_summaries, energy_summary, finite
 
 NOT_KEPT = "not kept: an earlier trial of its level did as well, and the study keeps the best"
+
+LONGEST_TRACEBACK = 4000  # characters
 
 
 class AlteredModelError(RuntimeError):
@@ -89,10 +92,17 @@ def failure(error: Exception, hardware: Hardware) -> Result:
     told = str(error).splitlines() or [""]
     return Result(
         "failed",
-        reason=without_password(f"{type(error).__name__}: {told[0]}")[:500],
-        traceback=without_password("".join(traceback.format_exception(error)))[-4000:],
+        reason=shortened(without_password(f"{type(error).__name__}: {told[0]}"), 500),
+        traceback=_last_lines(without_password("".join(traceback.format_exception(error)))),
         hardware=hardware.describe(),
     )
+
+
+def _last_lines(text: str) -> str:
+    """The end of a traceback, from the start of a line; MLflow's tags hold 8,000 characters."""
+    if len(text) <= LONGEST_TRACEBACK:
+        return text
+    return f"…\n{text[-LONGEST_TRACEBACK:].partition(chr(10))[2]}"
 
 
 def _is_kept(session: Session, attempt: Attempt, accuracy: float) -> bool:

@@ -18,6 +18,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from fashion_hpo.design.config import EPOCH_METRICS, Epoch
+from fashion_hpo.design.sentences import shortened
 from fashion_hpo.running.backbones import kept_backbone
 from fashion_hpo.running.documents import write_documents
 from fashion_hpo.stores import models, registry
@@ -68,8 +69,8 @@ def find(store: Store, run_id: str) -> Logged:
         run = client.get_run(run_id)
     except MlflowException:
         raise NoSuchRunError(
-            f"run {run_id[:80]!r} is not in {store.root}; give the id of a trial's run, which the "
-            "UI shows on its page."
+            f"run {shortened(repr(run_id), 80)} is not in {store.root}; give the id of a trial's "
+            "run, which the UI shows on its page."
         ) from None
     uid = run.data.tags.get(f"{TAG}.uid", "")
     for ledger in all_ledgers(store):

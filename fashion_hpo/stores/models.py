@@ -26,6 +26,8 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from torch import nn
 
+from fashion_hpo.design.sentences import shortened
+
 SIGNATURE = ModelSignature(
     inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, 28, 28))]),
     outputs=Schema([TensorSpec(np.dtype("float32"), (-1, 10))]),
@@ -109,7 +111,7 @@ def read_model(folder: Path | str) -> nn.Module:
     except OSError:
         raise  # the disk's fault, not the model's
     except Exception as error:  # damaged files fail in every way there is
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = shortened(error, 200) or type(error).__name__
         raise UnsafeModelError(f"model {folder} cannot be read ({reason}).") from None
     return model
 
@@ -209,7 +211,7 @@ def _check_graph(value: Any) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if key in HARMLESS and not HARMLESS[key](inner):
-                raise UnsafeModelError(f"{key} {str(inner)[:80]!r} in its graph")
+                raise UnsafeModelError(f"{key} {shortened(repr(inner), 80)} in its graph")
             _check_graph(inner)
     elif isinstance(value, list):
         for inner in value:

@@ -62,7 +62,7 @@ def test_the_sheet_loads_nothing_and_is_fixed_by_its_seed(real_data: Path, tmp_p
         (["--set", "rotation=400"], "rotation is 400.0; allowed is 0 (off) to 180 degrees."),
         (["--set", "zoom=half"], "zoom is 'half'; allowed is a number."),
         (["--set", "mixup_per_image=2"], "mixup_per_image is '2'; allowed is true or false."),
-        (["--set", "rotate=4"], "rotate is not a field of TrainConfig; the fields are "),
+        (["--set", "rotate=4"], "rotate is not a field of TrainConfig; did you mean rotation?"),
         (["--set", "rotation"], "--set is 'rotation'; write it as field=value."),
         (["--seed", "x"], "seed is 'x'; allowed is a whole number."),
         (["--seed", "-1"], "seed is -1; allowed is 0 to 2**63 - 1."),

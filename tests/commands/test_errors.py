@@ -126,7 +126,7 @@ WRONG_SETTINGS = [
     ("epochs=1.5", "epochs is '1.5'; allowed is a whole number."),
     ("optimizer=lion", "optimizer is 'lion'; choose one of adam, adamw, sgd."),
     ("architecture=cnnn", "architecture is 'cnnn'; did you mean cnn?"),
-    ("lerning_rate=0.1", "lerning_rate is not a field of TrainConfig; the fields are "),
+    ("lerning_rate=0.1", "lerning_rate is not a field of TrainConfig; did you mean learning_rate?"),
     ("epochs", "--set is 'epochs'; write it as field=value."),
     ("architecture_options={}", "architecture_options cannot be set here"),
 ]

@@ -58,7 +58,7 @@ def test_the_dispatcher_has_help(argument: str, capsys: pytest.CaptureFixture[st
 def test_the_dispatcher_refuses_what_is_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert dispatcher.main(["studdy", "dropout_ablation"]) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith("error: command is 'studdy'; choose one of study, status, ")
+    assert printed.err.startswith("error: command is 'studdy'; did you mean study?\n")
     assert printed.err.count("\n") == 1
     assert printed.out == ""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from fashion_hpo.design.sentences import shortened
 from fashion_hpo.running.doctor.evidence import Violation, is_held, local_artifacts, pages
 from fashion_hpo.stores.addresses import artifact_folder
 from fashion_hpo.stores.experiments import find_experiment, is_deleted
@@ -63,7 +64,7 @@ def _damage(database: Path) -> str:
             found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
     except sqlite3.Error as error:
         return str(error)
-    return "" if found == ["ok"] else " ".join(found[0].split())[:100]
+    return "" if found == ["ok"] else shortened(found[0], 100)
 
 
 def _addresses(store: Store, client: MlflowClient) -> Iterator[Violation]:

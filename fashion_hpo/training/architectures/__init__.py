@@ -5,7 +5,6 @@ Every network maps float32 (N, 1, 28, 28) to logits (N, 10).
 
 import inspect
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from fashion_hpo.design.config import Option, TrainConfig
+from fashion_hpo.design.sentences import did_you_mean, listed
 from fashion_hpo.training.architectures import (
     cnn,
     cnn_transformer,
@@ -139,8 +139,9 @@ def _check_options(name: str, options: Mapping[str, Option]) -> None:
     if name in CLASSICAL:
         raise ValueError(f"architecture is {name!r}, no network; only a study can fit it.")
     if name not in CATALOGUE:
-        near = get_close_matches(name, [*CATALOGUE, *CLASSICAL], n=2) or sorted(CATALOGUE)
-        raise ValueError(f"architecture is {name!r}; did you mean {' or '.join(near)}?")
+        every = listed(sorted(CATALOGUE), "`python -m fashion_hpo.train --list`")
+        hint = did_you_mean(name, [*CATALOGUE, *CLASSICAL]) or f"there are {every}."
+        raise ValueError(f"architecture is {name!r}; {hint}")
     known = {p.name: p for p in inspect.signature(CATALOGUE[name]).parameters.values()}
     del known["dropout"]  # a field of the config
     for option, value in options.items():

@@ -1,0 +1,37 @@
+"""Text that is too long for a message, cut at words; and names near one that was mistyped."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+NEAREST = 3  # names that a message suggests
+MOST_LISTED = 8  # names that a message lists
+
+
+def shortened(text: object, longest: int) -> str:
+    """The text in one line of at most about `longest` characters, cut after a whole word.
+
+    A single word that is longer is cut, and its length is told.
+    """
+    line = " ".join(str(text).split())
+    if len(line) <= longest:
+        return line
+    head, space, _ = line[: longest + 1].rpartition(" ")
+    return f"{head} …" if space else f"{line[:longest]}… ({len(line)} characters)"
+
+
+def listed(names: Iterable[str], where: str) -> str:
+    """`a, b, c`; of many the first, how many more there are, and `where` all are shown."""
+    every = list(names)
+    if len(every) <= MOST_LISTED:
+        return ", ".join(every) or "none"
+    left = len(every) - MOST_LISTED
+    return f"{', '.join(every[:MOST_LISTED])} and {left} more ({where} shows all)"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`did you mean a, b or c?`; "" where no known name is near."""
+    near = get_close_matches(name, list(known), n=NEAREST)
+    if not near:
+        return ""
+    *others, last = near
+    return f"did you mean {', '.join(others)} or {last}?" if others else f"did you mean {last}?"
