@@ -99,8 +99,9 @@ class Progress:
         )
 
     def _write(self, line: str, *, moving: bool = False) -> None:
-        if moving and (width := width_of(self.stream)) is not None:
-            line = shortened(line, width - len(" …"))  # a line of two rows cannot be taken back
+        width = width_of(self.stream)
+        if moving and width is not None and len(line) >= width:
+            line = shortened(line, width - 3)  # a line of two rows cannot be taken back
         start = "\r\033[K" if self._moving else ""
         self.stream.write(f"{start}{line}" + ("" if moving else "\n"))
         self.stream.flush()

@@ -156,6 +156,22 @@ def test_a_terminal_has_one_line_that_moves() -> None:
     )
 
 
+@pytest.mark.parametrize("width", [20, 40, 60, 80])
+def test_a_line_that_moves_fits_in_one_row(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    for columns in (width, 500):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        stream = Terminal()
+        named = progress(stream)
+        named.show(TrialStarted(attempt(), "architecture=vit_shallow_prompts seed 0"))
+        named.show(epoch(1, 0.5))
+        shown.append(stream.getvalue().removeprefix(CLEAR_LINE))
+    short, whole = shown
+    assert len(short) < width
+    words = short.removesuffix(" …").split()
+    assert words == whole.split()[: len(words)]
+
+
 @pytest.mark.usefixtures("every_epoch")
 def test_the_best_value_is_that_of_complete_trials() -> None:
     stream = StringIO()
