@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fashion_hpo.design.sentences import MOST_LISTED, did_you_mean
+
 
 def plain(value: Any) -> Any:
     """Python's own value for a number of numpy's or torch's, also within dicts, lists and tuples.
@@ -34,8 +36,6 @@ def check_flag(name: str, value: object) -> None:
     """Raise ValueError unless it is True or False."""
     if type(value) is not bool:
         raise ValueError(f"{name} is {value!r}; allowed is True or False.")
-
-from fashion_hpo.design.sentences import MOST_LISTED, did_you_mean
 
 
 def check_mapping(name: str, value: object) -> None:
