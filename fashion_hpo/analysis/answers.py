@@ -24,12 +24,27 @@ def answer(records: Records) -> list[str]:
     if records.complete.empty and records.not_comparable:
         return _nothing_comparable(records)
     if records.complete.empty:
-        return ["No trial is complete yet.", "Run the study to get an answer."]
+        return _nothing_complete(records)
     if records.feasible.empty:
         return [_infeasible(records), "Raise the bounds, or search where they are kept."]
     if records.infeasible:
         return [*_answer(records), _infeasible(records)]
     return _answer(records)
+
+
+def _nothing_complete(records: Records) -> list[str]:
+    """What to do: where every point has its outcome, the same command would train nothing."""
+    if records.remaining or records.trials.empty:
+        return ["No trial is complete yet.", "Run the study to get an answer."]
+    in_pieces = {"complete": "trained in pieces, for want of memory, which is another experiment"}
+    counts = records.trials["outcome"].replace(in_pieces).value_counts()
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    return [
+        f"No trial is complete: {outcomes}.",
+        "Mend the cause, then train all points again with "
+        f"`python -m fashion_hpo.study {records.plan.name} --budget {records.plan.budget} "
+        "--revise`.",
+    ]
 
 
 def _answer(records: Records) -> list[str]:

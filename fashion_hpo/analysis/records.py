@@ -1,11 +1,12 @@
 """Stores to data frames: one row a trial, one row an epoch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pandas as pd
 
 from fashion_hpo.analysis.tuning import tuned
 from fashion_hpo.design.budgets import BUDGETS
+from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.constraints import is_feasible
 from fashion_hpo.design.plan import Plan, make_plan
 from fashion_hpo.design.spec import StudySpec
@@ -16,6 +17,12 @@ from fashion_hpo.stores.opening import read_ledgers
 from fashion_hpo.stores.predictions import FILE, PredictionFiles
 from fashion_hpo.stores.promotion import superseded
 from fashion_hpo.stores.ranking import Standing, best_first
+
+TRIAL_COLUMNS = (
+    "trial", "uid", "point", "outcome", "value", "reason", "seed_index", "epochs_done", "seconds",
+    "device_name", "not_comparable",
+)  # fmt: skip
+EPOCH_FIELDS = tuple(field.name for field in fields(Epoch))
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,20 @@ class Records:
         return self.trials["not_comparable"].fillna("").ne("")
 
 
+def trial_columns(plan: Plan) -> list[str]:
+    """What a trial's row has before any summary; a frame without rows has these columns too."""
+    bounded = ["feasible"] if plan.constraints else []
+    last = [f"last_{name}" for name in EPOCH_FIELDS]
+    return [*TRIAL_COLUMNS, *bounded, *plan.base.to_dict(), *last]
+
+
+def epoch_columns(plan: Plan) -> list[str]:
+    """What an epoch's row has; a frame without rows has these columns too."""
+    return list(
+        dict.fromkeys(["trial", "seed_index", *plan.scientific, *plan.ranges, *EPOCH_FIELDS])
+    )
+
+
 def find_ledger(store: Store, name: str, budget: str | None = None) -> Ledger:
     """The ledger of a study's largest complete budget, or of its largest, or of the one named.
 
@@ -182,8 +203,8 @@ def of_ledger(
         ledger_name=ledger.name,
         ledger_uid=ledger.uid,
         data_hash=ledger.data_hash,
-        trials=pd.DataFrame(trials, columns=None if trials else ["trial", "outcome", "value"]),
-        epochs=pd.DataFrame(epochs, columns=None if epochs else ["trial", "epoch"]),
+        trials=pd.DataFrame(trials, columns=None if trials else trial_columns(ledger.plan)),
+        epochs=pd.DataFrame(epochs, columns=None if epochs else epoch_columns(ledger.plan)),
         remaining=ledger.remaining(),
         predictions=(
             PredictionFiles(store, ledger.plan.name, ledger.name, logits) if store else None

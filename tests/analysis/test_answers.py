@@ -77,12 +77,17 @@ def test_levels_may_be_words() -> None:
     assert "with architecture cnn, 2 seeds." in second
 
 
-@pytest.mark.parametrize("rows", [[], [{"trial": 0, "outcome": "failed", "value": None}]])
-def test_without_a_complete_trial_there_is_no_answer(rows: list[dict[str, Any]]) -> None:
-    assert answer(records(plan(claim()), rows)) == [
+def test_without_a_trial_there_is_no_answer() -> None:
+    assert answer(records(plan(claim()), [])) == [
         "No trial is complete yet.",
         "Run the study to get an answer.",
     ]
+
+
+def test_where_all_have_failed_the_same_command_would_train_nothing() -> None:
+    first, second = answer(records(plan(claim()), [{"trial": 0, "outcome": "failed"}]))
+    assert first == "No trial is complete: 1 failed."
+    assert second.endswith(" --revise`.")
 
 
 def test_a_searchs_answer_is_its_best_trial_with_a_warning() -> None:

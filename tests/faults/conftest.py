@@ -12,7 +12,13 @@ import pytest
 from tests.faults.lab import Lab
 
 HERE = Path(__file__).parent
-PART = {"test_failures": 2, "test_signals": 2, "test_stores": 2, "test_tracking_server": 1}
+PART = {
+    "test_empty_studies": 5,
+    "test_failures": 2,
+    "test_signals": 2,
+    "test_stores": 2,
+    "test_tracking_server": 1,
+}
 LAB = pytest.StashKey[Lab]()
 CONTROL = pytest.StashKey[list[str]]()
 COUNTED = pytest.StashKey[Counter[str]]()
