@@ -1,6 +1,7 @@
 """Run a study: `python -m fashion_hpo.study dropout_ablation`."""
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -181,6 +182,7 @@ def _work(
     here: "Session", args: argparse.Namespace, count: int, why: str, limits: Limits
 ) -> Limits:
     """Mend and run one ledger; what is left of the limits."""
+    from fashion_hpo.reporting.output import ClosedOutputError
     from fashion_hpo.reporting.terminal import Progress, clock
     from fashion_hpo.running import estimate, parallel, reconcile, workers
 
@@ -214,7 +216,10 @@ def _work(
     progress = Progress(plan, remaining, seconds, sys.stdout, count)
     done = 0
     for event in events:
-        progress.show(event)
+        try:
+            progress.show(event)
+        except ClosedOutputError:  # Python ignores the signal: any broken connection would send it
+            here.signals.request(signal.SIGPIPE)
         done += isinstance(event, workers.TrialEnded)
     return limits.after(done)
 

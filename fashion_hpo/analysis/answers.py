@@ -36,8 +36,7 @@ def _nothing_complete(records: Records) -> list[str]:
     """What to do: where every point has its outcome, the same command would train nothing."""
     if records.remaining or records.trials.empty:
         return ["No trial is complete yet.", "Run the study to get an answer."]
-    in_pieces = {"complete": "trained in pieces, for want of memory, which is another experiment"}
-    counts = records.trials["outcome"].replace(in_pieces).value_counts()
+    counts = records.trials["outcome"].value_counts()
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     return [
         f"No trial is complete: {outcomes}.",

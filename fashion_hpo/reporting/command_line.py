@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from fashion_hpo.design.budgets import BUDGETS
-from fashion_hpo.reporting import environment
+from fashion_hpo.reporting import environment, output
 from fashion_hpo.reporting.folding import HelpFormatter, say
 from fashion_hpo.running.signals import Stopped
 
@@ -130,20 +130,30 @@ def run(
     argv: Sequence[str] | None,
 ) -> int:
     """Parse, run, and turn what goes wrong into one sentence and an exit code."""
-    args = made.parse_args(argv)
+    output.protect()
+    try:
+        try:
+            return _run(main, made.parse_args(argv))
+        finally:
+            sys.stdout.flush()  # here, where a reader that has gone still has an exit code
+    except output.ClosedOutputError:
+        return output.CLOSED_PIPE
+
+
+def _run(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
     if sentence := environment.missing():
         print(f"error: {sentence}", file=sys.stderr)
         return BAD_INPUT
     gc.set_threshold(*COLLECT_AFTER)
     try:
         return main(args)
+    except output.ClosedOutputError:
+        raise
     except Stopped as stopped:
         print(f"\nstopped by {stopped}; the same command goes on from here.", file=sys.stderr)
         return stopped.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        return 0
     except (ValueError, OSError, RuntimeError) as error:
         return _told(error, args, HALTED if isinstance(error, RuntimeError) else BAD_INPUT)
     except Exception as error:

@@ -1,5 +1,6 @@
 """Progress in a terminal: one line that moves, or plain lines where output is no terminal."""
 
+import os
 import time
 from collections.abc import Iterable
 from typing import TextIO
@@ -29,7 +30,7 @@ class Progress:
         self.ended = max(0, self.trials - remaining)
         self.best: float | None = None
         self._workers = workers
-        self._moving = stream.isatty()
+        self._moving = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._names: dict[int, str] = {}  # of the trials under way, by their number
         self._curves: dict[int, list[float]] = {}
         self._reached: dict[str, int] = {}  # epoch of a point; another attempt at it goes on there

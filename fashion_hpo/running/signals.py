@@ -32,6 +32,10 @@ class StopSignals:
             for signum in HANDLED:
                 signal.signal(signum, self._receive)
 
+    def request(self, signum: int) -> None:
+        """Stop at the next training step, as if this signal had come."""
+        self._received = self._received or signum
+
     def check(self) -> None:
         """Raise Stopped if a signal came in the meantime."""
         if self._received is not None:

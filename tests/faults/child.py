@@ -16,9 +16,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from fashion_hpo import study as study_command
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.reporting import publish  # noqa: F401  (imported for the forks)
+from fashion_hpo.reporting import publish, terminal  # noqa: F401  (imported for the forks)
 from fashion_hpo.running import registration, workers
+from fashion_hpo.running import session as running_session
 from fashion_hpo.running.confirmation import open_confirmation
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import Session, open_session
@@ -67,6 +69,25 @@ def study(store: Store, plan: Plan, fault: Fault | None = None) -> None:
     folder = store.report(session.ledger.name)
     folder.mkdir(parents=True, exist_ok=True)
     session.mirror.publish(folder, {}, finished=session.ledger.remaining() == 0)
+
+
+def command(store: Store, plan: Plan, folder: Path, place: Path | None, encoding: str) -> None:
+    """The command `study` itself, in a folder that has a study file of this plan's name.
+
+    `place` is the file that standard output goes to; None where it was closed.
+    """
+    opened(store, plan)  # with one thread, as all studies here
+    os.chdir(folder)
+    os.close(1)
+    sys.stdout = None  # type: ignore[assignment]  # as Python starts without one
+    if place is not None:
+        os.open(place, os.O_WRONLY)  # takes the number 1
+        sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.__stdout__ = sys.stdout  # type: ignore[misc]
+    terminal.PLAIN_EVERY_SECONDS = 0  # a line an epoch
+    running_session.load_or_download = lambda *_: SPLITS  # type: ignore[assignment]
+    arguments = [plan.name, "--store", str(store.root), "--device", "cpu"]
+    sys.exit(study_command.main(arguments))
 
 
 def confirm(store: Store, plan: Plan, fault: Fault | None = None) -> None:
