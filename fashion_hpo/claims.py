@@ -24,9 +24,9 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.reporting import claims_page
     from fashion_hpo.reporting.document import replace
     from fashion_hpo.reporting.publish import publish_claims
-    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.reading import store_to_read
 
-    store = Store.at(args.store, args.storage)
+    store = store_to_read(args.store, args.storage)
     findings, unreadable = gather(store, args.budget)
     if args.html is not None:
         replace(args.html, claims_page.page(findings, unreadable))
@@ -34,7 +34,9 @@ def _run(args: argparse.Namespace) -> int:
         print(claims_page.markdown(findings))
         return 0
     say(*claims_page.text(findings, unreadable).splitlines(), indent=claims_page.MARGIN)
-    if store.has_ledgers:  # a store without any is left without a page
+    if store.copied is not None:
+        print(f"report    not written, because store {store.root} is read-only")
+    elif store.has_ledgers:  # a store without any is left without a page
         published = publish_claims(store, findings, unreadable)
         print(f"report    {published.page}")
         if not published.mirrored:

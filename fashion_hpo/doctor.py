@@ -42,8 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.running.doctor.invariants import REMEDIES
     from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.reading import store_to_read
 
-    store = Store.at(args.store, args.storage)
+    writes = args.fix or args.rebuild_mlflow
+    store = (Store.at if writes else store_to_read)(args.store, args.storage)
     if not store.has_ledgers:
         raise ValueError(f"store {store.root} has no ledgers; run a study first, or name another.")
     if args.copy:

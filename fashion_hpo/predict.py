@@ -32,11 +32,11 @@ def _run(args: argparse.Namespace) -> int:
     import torch
 
     from fashion_hpo.stores import models, registry
-    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.reading import store_to_read
     from fashion_hpo.training.data import CLASSES
     from fashion_hpo.training.packaging import probabilities_of
 
-    store = Store.at(args.store)
+    store = store_to_read(args.store)
     store.check_tracking()
     folder = registry.download_verified(store.tracking_uri, registry.CHAMPION_URI)
     model = models.read_model(folder)

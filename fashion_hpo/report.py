@@ -4,9 +4,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fashion_hpo.reporting import command_line
 from fashion_hpo.reporting.folding import say
+
+if TYPE_CHECKING:
+    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.ledger import Ledger
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,11 +30,13 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.reporting.publish import publish
     from fashion_hpo.running.mirror import Mirror
     from fashion_hpo.running.pictures import validation_images
-    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.reading import store_to_read
     from fashion_hpo.stores.tracking import Tracker
 
-    store = Store.at(args.store, args.storage)
+    store = store_to_read(args.store, args.storage)
     ledger = records.find_ledger(store, args.name, args.budget)
+    if store.copied is not None:
+        return _answer_alone(store, ledger)
     if args.csv:
         found, folder = records.of_ledger(ledger), store.report(ledger.name)
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,6 +49,19 @@ def _run(args: argparse.Namespace) -> int:
     print(f"report    {published.page}")
     if not published.mirrored:
         print(f"not in MLflow ({mirror.away}); the same command logs it.")
+    return 0
+
+
+def _answer_alone(store: "Store", ledger: "Ledger") -> int:
+    """Of a read-only store: neither page nor tables are written, nor anything in MLflow."""
+    from fashion_hpo.analysis import answers, records
+    from fashion_hpo.stores.opening import confirmation_of
+
+    of_all = records.of_ledger(ledger, store, confirmation_of(store, ledger))
+    print(f"budget {ledger.plan.budget}", *answers.answer(of_all), sep="\n")
+    page = store.report(ledger.name) / "report.html"
+    earlier = f"; an earlier one is {page}" if page.exists() else ""
+    print(f"report    not written, because store {store.root} is read-only{earlier}")
     return 0
 
 

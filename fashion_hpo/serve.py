@@ -18,9 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.reading import store_to_read
 
-    store = Store.at(args.store)
+    store = store_to_read(args.store)
     store.check_tracking()
     command_line.check_port(args.port)
 

@@ -21,12 +21,12 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.design.plan import make_plan
     from fashion_hpo.design.study_file import load_study
     from fashion_hpo.running.winner import mean_of, rivals
-    from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.opening import confirmation_of, read_ledger
     from fashion_hpo.stores.promotion import superseded
     from fashion_hpo.stores.ranking import nothing_ranked
+    from fashion_hpo.stores.reading import store_to_read
 
-    store = Store.at(args.store, args.storage)
+    store = store_to_read(args.store, args.storage)
     question, spec = load_study(args.name)
     say(f"{args.name}: {question}")
     for budget in spec.budgets:

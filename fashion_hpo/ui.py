@@ -30,14 +30,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.stores.layout import Store, without_password
+    from fashion_hpo.stores.layout import without_password
+    from fashion_hpo.stores.reading import store_to_read
 
-    store = Store.at(args.store)
+    store = store_to_read(args.store)
     if store.tracking_uri.startswith("http"):
         address = without_password(store.tracking_uri)
         raise ValueError(f"MLFLOW_TRACKING_URI is the server {address}; open that in the browser.")
     store.check_tracking()
     command_line.check_port(args.port)
+    if store.copied is not None:  # MLflow's server cannot start on a database that is read-only
+        print(
+            f"store {store.root} is read-only: the UI shows a copy of its database as it is now, "
+            f"in {store.copied}, and what you change there is not kept"
+        )
     print(f"MLflow UI on http://{HOST}:{args.port}{EXPERIMENTS}  (Ctrl-C stops it)", flush=True)
     command = _command(store, args.port)
     os.execve(sys.executable, command, _environment(store))  # signals go to it directly

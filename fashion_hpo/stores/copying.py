@@ -31,7 +31,7 @@ def copy_store(store: Store, target: Path) -> Store:
     try:
         with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
             made = Path(folder) / "store"
-            _copy(store.root, made)
+            _copy(store, made)
             if (made / "mlflow.db").exists():
                 relocate_database(made / "mlflow.db", target)
             os.replace(made, target)
@@ -43,10 +43,11 @@ def copy_store(store: Store, target: Path) -> Store:
     return Store(target)
 
 
-def _copy(root: Path, made: Path) -> None:
+def _copy(store: Store, made: Path) -> None:
+    root = store.root
     made.mkdir()
     _copy_files(root / "checkpoints", made / "checkpoints")
-    databases = [root / name for name in DATABASES if (root / name).exists()]
+    databases = [path for name in DATABASES if (path := store.databases / name).exists()]
     with _writers_wait(databases):
         for database in databases:
             _backup(database, made / database.name)

@@ -32,41 +32,53 @@ class Store:
     root: Path
     storage: str | None = None
     tracking: str | None = None
+    copied: Path | None = None  # where its databases are copies, because it is read-only
 
     @classmethod
     def at(cls, root: Path, storage: str | None = None) -> "Store":
         """The store in a folder; addresses come from the arguments, then the environment.
 
         The folder is made when something is first written to it.  Raises StoreError if it is a
-        file, or could not be made or written to, or if its name is no text.
+        file, or could not be made or written to, or if its name is no text; what only reads
+        asks `reading.store_to_read`.
         """
+        store = cls.named(root, storage)
+        if not is_writable(store.root):
+            raise StoreError(f"store {store.root} is read-only; name another with --store.")
+        return store
+
+    @classmethod
+    def named(cls, root: Path, storage: str | None = None) -> "Store":
+        """The same, whether or not it can be written to."""
         root = _resolved(root)
-        there = next(place for place in (root, *root.parents) if place.exists())
-        if not there.is_dir():
+        if not _nearest(root).is_dir():
             raise StoreError(f"store {root} is a file; name a folder with --store.")
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise StoreError(f"store {root} is read-only; name another with --store.")
         storage = storage or os.environ.get("FASHION_HPO_STORAGE") or None
         return cls(root, storage, os.environ.get("MLFLOW_TRACKING_URI") or None)
 
     @property
+    def databases(self) -> Path:
+        """The folder of the databases and of the locks that guard them."""
+        return self.copied or self.root
+
+    @property
     def ledger_url(self) -> str:
         """Optuna's database."""
-        return self.storage or sqlite_url(self.root / "optuna.db")
+        return self.storage or sqlite_url(self.databases / "optuna.db")
 
     @property
     def has_ledgers(self) -> bool:
         """Whether there is a database to read; opening one that is not there would make it."""
-        return self.storage is not None or (self.root / "optuna.db").exists()
+        return self.storage is not None or (self.databases / "optuna.db").exists()
 
     @property
     def tracking_uri(self) -> str:
         """MLflow's database or server."""
-        return self.tracking or sqlite_url(self.root / "mlflow.db")
+        return self.tracking or sqlite_url(self.databases / "mlflow.db")
 
     def check_tracking(self) -> None:
         """Raise StoreError if no tracking database is there: opening it would make one."""
-        if self.tracking is None and not (self.root / "mlflow.db").exists():
+        if self.tracking is None and not (self.databases / "mlflow.db").exists():
             raise StoreError(f"store {self.root} has no mlflow.db; run a study first.")
 
     @property
@@ -118,8 +130,17 @@ class Store:
 
     def lock(self, name: str) -> FileLock:
         """One holder at a time, over all processes on this host."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.root / f".{name}.lock")
+        self.databases.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.databases / f".{name}.lock")
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether a folder, or the one that it would be made in, can be written to."""
+    return os.access(_nearest(folder), os.W_OK | os.X_OK)
+
+
+def _nearest(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if place.exists())
 
 
 def _resolved(root: Path) -> Path:

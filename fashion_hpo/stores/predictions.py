@@ -92,7 +92,7 @@ class PredictionFiles:
     @cached_property
     def _runs(self) -> dict[str, str]:
         """MLflow's run ids by trial uid; none where the database cannot be read."""
-        if self._store.tracking is not None or not (self._store.root / "mlflow.db").exists():
+        if self._store.tracking is not None or not (self._store.databases / "mlflow.db").exists():
             return {}
         try:
             return self._look_up(f"tags.`fashion_hpo.ledger` = '{self._ledger}'")

@@ -34,7 +34,7 @@ def relocate(store: Store) -> str | None:
     before a Tracker is made, without the store's lock "databases".  Raises StoreError if the
     database cannot be written; then all addresses are as they were.
     """
-    database = store.root / "mlflow.db"
+    database = store.databases / "mlflow.db"
     if store.tracking is not None or not database.exists():
         return None
     with store.lock("databases"):

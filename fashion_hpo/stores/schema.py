@@ -78,7 +78,8 @@ def alone(url: str, what: str) -> Iterator[None]:
 
 def check_ledger(store: Store) -> None:
     """Raise StoreError if Optuna's database cannot be opened or has another schema than ours."""
-    _check(OPTUNA, store.ledger_url)
+    with _kept_place_named(store):
+        _check(OPTUNA, store.ledger_url)
 
 
 def prepare_tracking(store: Store) -> None:
@@ -87,10 +88,10 @@ def prepare_tracking(store: Store) -> None:
     To be called under the store's lock "databases".  Raises StoreError as `check_ledger` does.
     """
     uri = store.tracking_uri
-    if store.tracking is None and not (store.root / "mlflow.db").exists():
-        _make_file(store.root)
+    if store.tracking is None and not (store.databases / "mlflow.db").exists():
+        _make_file(store.databases)
     elif uri.partition(":")[0].partition("+")[0] in DATABASES:
-        with _named(MLFLOW, uri), alone(uri, "tables of MLflow"):
+        with _kept_place_named(store), _named(MLFLOW, uri), alone(uri, "tables of MLflow"):
             if not _check(MLFLOW, uri):
                 _make_tables(uri)
 
@@ -152,6 +153,17 @@ def _revision(package: _Package, url: str) -> str | None:
 
 
 @contextmanager
+def _kept_place_named(store: Store) -> Iterator[None]:
+    """Within, errors name the databases of a read-only store, not their copies."""
+    try:
+        yield
+    except StoreError as error:
+        if store.copied is None:
+            raise
+        raise StoreError(str(error).replace(str(store.copied), str(store.root))) from None
+
+
+@contextmanager
 def _named(package: _Package, url: str) -> Iterator[None]:
     try:
         yield
@@ -176,10 +188,10 @@ def _engine(package: _Package, url: str) -> Engine | None:
                 f"{package.kind} {url} cannot be used because {place} is read-only; make it "
                 "writable, or use a copy of the store."
             )
-    return create_engine("sqlite://", creator=lambda: _look_at(path), poolclass=NullPool)
+    return create_engine("sqlite://", creator=lambda: look_at(path), poolclass=NullPool)
 
 
-def _look_at(path: Path) -> sqlite3.Connection:
+def look_at(path: Path) -> sqlite3.Connection:
     """A connection that neither changes the file nor leaves any beside it."""
     mode = "mode=ro"
     if path.with_name(f"{path.name}-journal").exists():

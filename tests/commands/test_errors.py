@@ -5,7 +5,6 @@ import importlib
 import os
 import socket
 import struct
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -248,19 +247,6 @@ def test_a_store_that_is_a_file_is_refused(commands: Commands, arguments: tuple[
     assert str(commands.store / "below") in err
 
 
-@pytest.fixture
-def read_only_store() -> Iterator[Path]:
-    """A folder that all may enter and none may write to."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        store = Path(name, "store")
-        store.mkdir()
-        (store / "mlflow.db").touch()
-        store.chmod(0o555)
-        yield store
-        store.chmod(0o755)
-
-
 @contextmanager
 def without_the_powers_of_root() -> Iterator[None]:
     """Root may write anywhere, so become nobody for a while."""
@@ -272,18 +258,6 @@ def without_the_powers_of_root() -> Iterator[None]:
         yield
     finally:
         os.setresuid(0, 0, 0)
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
-@pytest.mark.parametrize("command", ["status", "report"])
-def test_a_read_only_store_is_refused(
-    commands: Commands, command: str, read_only_store: Path
-) -> None:
-    commands.on_store(command, "mixup_ablation")  # imports what it needs, while it may
-    commands.store = read_only_store
-    with without_the_powers_of_root():
-        err = commands.refusal_on_store(command, "mixup_ablation")
-    assert err == f"error: store {read_only_store} is read-only; name another with --store.\n"
 
 
 @pytest.mark.parametrize("command", ["study", "train", "bench"])

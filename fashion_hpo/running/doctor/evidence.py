@@ -1,5 +1,6 @@
 """What ledger and mirror tell of each other at one moment.  Nothing is changed here."""
 
+import fcntl
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from filelock import FileLock, Timeout
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModel, Run, ViewType
 from mlflow.exceptions import MlflowException
@@ -116,16 +116,14 @@ def is_alive(store: Store, ledger: Ledger, entry: Entry) -> bool:
 
 def is_held(store: Store, uid: str) -> bool:
     """Whether a process on this host holds a trial's lock."""
-    path = store.trial_folder(uid) / "lock"
-    if not path.exists():
-        return False
     try:
-        with FileLock(path).acquire(blocking=False):
+        with (store.trial_folder(uid) / "lock").open("rb") as file:  # in a read-only store too
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False
-    except Timeout:
+    except BlockingIOError:
         return True
     except FileNotFoundError:
-        return False  # the trial ended just now
+        return False  # the trial ended just now, or was never under way here
 
 
 def is_final(entry: Entry) -> bool:

@@ -49,7 +49,7 @@ def _databases(store: Store) -> Iterator[Violation]:
         ("mlflow.db", store.tracking, "run doctor --rebuild-mlflow"),
     )
     for name, elsewhere, remedy in embedded:
-        path = store.root / name
+        path = store.databases / name
         if elsewhere is not None:
             continue
         if not path.exists():
