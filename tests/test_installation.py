@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import tomllib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,9 @@ def python(
     own = {name: value for name, value in os.environ.items() if name in ("PATH", "TMPDIR")}
     own |= {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [*before, sys.executable, "-S", *arguments]
-    return subprocess.run(command, cwd=here, env=own, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=here, env=own, capture_output=True, text=True, check=False, umask=0o002
+    )
 
 
 @pytest.fixture(scope="module")
@@ -137,18 +140,47 @@ def test_what_is_needed_is_what_the_project_depends_on() -> None:
     assert "package pillow is not installed" in environment.advice("PIL.Image")
 
 
-def test_a_copied_folder_runs_a_study(
-    copied: Path, packages: Callable[..., Path], tmp_path: Path, real_data: Path
+def user(number: int) -> tuple[str, ...]:
+    """What starts a command as another user, in a common group, without an entry in passwd.
+
+    They may read all, for the interpreter may lie in root's home.  Without root: the same user.
+    """
+    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("setpriv") is None:
+        return ()
+    reads = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+    return ("setpriv", f"--reuid={number}", "--regid=4242", "--clear-groups", *reads)
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that all users can write to: pytest's own are in one that others cannot enter."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        folder = Path(name, "shared")
+        folder.mkdir()
+        folder.chmod(0o777)
+        yield folder
+
+
+def test_two_users_of_a_copied_folder_share_a_store(
+    copied: Path, packages: Callable[..., Path], shared: Path, real_data: Path
 ) -> None:
     """Without metadata of the package, a home folder and torchvision."""
-    path = (copied, packages("torchvision"))
+    path, here = (copied, packages("torchvision")), shared
     changes = [part for change in SMALL for part in ("--set", change)]
     arguments = ["dropout_ablation", "--budget", "quick", "--max-trials", "1", *changes]
     arguments += ["--data", str(real_data.resolve())]
-    said = python("-m", "fashion_hpo.study", *arguments, path=path, here=tmp_path)
-    assert (said.stderr, said.returncode) == ("", 1)
-    assert "3 point(s) left" in said.stdout
-    (logged,) = (tmp_path / "mlruns" / "artifacts").rglob("packages.txt")
+    for number in (1, 2):
+        said = python(
+            "-m", "fashion_hpo.study", *arguments, path=path, here=here, before=user(54320 + number)
+        )
+        assert said.returncode == 1, said.stderr
+        assert said.stderr == ""
+        assert f"{4 - number} point(s) left" in said.stdout
+        assert "not in MLflow" not in said.stdout
+    store = here / "mlruns"
+    assert [place for place in store.rglob("*") if place.stat().st_mode & 0o060 != 0o060] == []
+    (logged,) = (store / "artifacts").rglob("packages.txt")
     lines = logged.read_text().splitlines()
     assert f"fashion_hpo=={__version__}" in lines
     assert "torchvision==not installed" in lines

@@ -154,13 +154,17 @@ def _run(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) ->
         return stopped.exit_code
     except KeyboardInterrupt:
         return 130
-    except (ValueError, OSError, RuntimeError) as error:
-        return _told(error, args, HALTED if isinstance(error, RuntimeError) else BAD_INPUT)
     except Exception as error:
+        from fashion_hpo.stores.failures import disk_full, is_disk_full, reason_of
+
+        if is_disk_full(error):
+            return _told(disk_full(error, getattr(args, "store", Path.cwd())), args, HALTED)
+        if isinstance(error, (ValueError, OSError, RuntimeError)):
+            return _told(str(error), args, HALTED if isinstance(error, RuntimeError) else BAD_INPUT)
         if isinstance(error, ModuleNotFoundError) and not _is_ours(error):
-            return _told(ValueError(environment.advice(str(error.name))), args, BAD_INPUT)
+            return _told(environment.advice(str(error.name)), args, BAD_INPUT)
         if STORE_ERRORS.intersection(kind.__name__ for kind in type(error).__mro__):
-            return _told(error, args, HALTED)
+            return _told(reason_of(error), args, HALTED)
         _print_traceback(args)
         print("error: this is a bug of fashion_hpo; please report it.", file=sys.stderr)
         return HALTED
@@ -184,10 +188,10 @@ def _is_ours(error: ModuleNotFoundError) -> bool:
     return str(error.name).partition(".")[0] == __package__.partition(".")[0]
 
 
-def _told(error: Exception, args: argparse.Namespace, code: int) -> int:
+def _told(text: str, args: argparse.Namespace, code: int) -> int:
     if args.debug:
         _print_traceback(args)
-    sentence = redacted(str(error), _storage(args))
+    sentence = redacted(text, _storage(args))
     say(f"error: {' '.join(sentence.split())}", stream=sys.stderr)
     return code
 

@@ -21,6 +21,7 @@ from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.running.signals import Stopped
 from fashion_hpo.running.workers import Event, StudyHaltedError, TrialEnded
+from fashion_hpo.stores.failures import disk_full, is_disk_full
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training.cores import asked_threads, usable_cores
 
@@ -190,6 +191,10 @@ def _run(connection: Connection, start: Start) -> None:
         raise SystemExit(stopped.exit_code) from None
     except BrokenPipeError:
         raise SystemExit(1) from None  # nobody listens: who started us is gone
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        connection.send(_Failed(disk_full(error, start.store.root)))
 
 
 def _ready(session: Session, team: Team) -> list[Connection]:

@@ -6,20 +6,9 @@ server that is away: a call of its client gives up after ten seconds, and is not
 because a call whose reply was lost may have been carried out.
 """
 
-import getpass
 import logging
 import os
-from pathlib import Path
 
-# A container's user may have neither HOME nor a passwd entry; MLflow and torch ask for both.
-try:
-    Path.home()
-except RuntimeError:
-    os.environ["HOME"] = "/nonexistent"  # as Debian does
-try:
-    getpass.getuser()
-except (KeyError, OSError):  # OSError since Python 3.13
-    os.environ["USER"] = str(os.getuid())
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")

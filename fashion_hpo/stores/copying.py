@@ -83,6 +83,7 @@ def _writers_wait(databases: list[Path]) -> Iterator[None]:
 
 
 def _backup(database: Path, copy: Path) -> None:
+    copy.touch()  # with the umask's permissions, not sqlite's
     with closing(_connect(database)) as source, closing(_connect(copy)) as there:
         source.backup(there)
 

@@ -28,11 +28,12 @@ from fashion_hpo.design.plan import (
 )
 from fashion_hpo.design.spec import Budget, Search, StudySpec
 from fashion_hpo.design.warm_start import WarmStart, kept_warm_start, source_of
+from fashion_hpo.stores.failures import is_disk_full, reason_of
 from fashion_hpo.stores.layout import Store, StoreError, without_password
 from fashion_hpo.stores.leases import Leases
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.samplers import make_pruner
-from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, alone, check_ledger
+from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, alone, check_ledger, make_empty
 from fashion_hpo.stores.warm_start import warm_start
 
 LAST_DESCRIBED = "extent"  # the attribute that a ledger gets last: without it, it was not finished
@@ -179,12 +180,15 @@ def connect(store: Store) -> RDBStorage:
         arguments = {"connect_args": {"timeout": LOCK_WAIT_SECONDS}}
     try:
         with alone(url, "tables of Optuna"):
+            make_empty(url)
             storage = RDBStorage(url, engine_kwargs=arguments)
         if local:
             with storage.engine.connect() as connection:
                 connection.execute(text("PRAGMA journal_mode=WAL"))
     except (SQLAlchemyError, StorageInternalError, RuntimeError, ImportError) as error:
-        reason = str(error).splitlines()[0]
+        if is_disk_full(error):
+            raise
+        reason = reason_of(error)
         raise StoreError(
             f"storage {without_password(url)} cannot be opened ({without_password(reason)}); "
             "correct --storage or move the file away."

@@ -23,6 +23,7 @@ from sqlalchemy import Engine, NullPool, create_engine, func, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.stores.addresses import sqlite_url
+from fashion_hpo.stores.failures import is_disk_full
 from fashion_hpo.stores.layout import Store, StoreError, without_password
 from fashion_hpo.stores.versions import version_of
 
@@ -96,6 +97,18 @@ def prepare_tracking(store: Store) -> None:
                 _make_tables(uri)
 
 
+def make_empty(url: str) -> None:
+    """Make a sqlite file that is absent with all permissions that the umask leaves.
+
+    sqlite itself leaves a group no more than reading, so that its second user could not work.
+    """
+    address = make_url(url)
+    path = Path(address.database or ":memory:")
+    in_file = address.get_backend_name() == "sqlite" and path.name != ":memory:"
+    if in_file and path.parent.is_dir() and not path.exists():
+        path.touch()
+
+
 def _make_file(root: Path) -> None:
     """Whole or not at all: MLflow cannot open a database that it was killed over making."""
     folder = root / ".new"
@@ -109,6 +122,7 @@ def _make_file(root: Path) -> None:
 def _make_tables(uri: str) -> None:
     from mlflow import MlflowClient  # not needed where only the ledger is read
 
+    make_empty(uri)
     MlflowClient(uri, uri).search_experiments(max_results=1)
 
 
@@ -168,6 +182,8 @@ def _named(package: _Package, url: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, ImportError, OSError) as error:
+        if is_disk_full(error):
+            raise
         reason = without_password(str(error).splitlines()[0])
         raise StoreError(
             f"{package.kind} {without_password(url)} cannot be opened ({reason}); "

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 import uuid
@@ -35,8 +36,9 @@ from mlflow.tracking.context.registry import resolve_tags
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
-from fashion_hpo.stores.addresses import artifact_location
+from fashion_hpo.stores.addresses import artifact_folder, artifact_location
 from fashion_hpo.stores.experiments import STUDY, find_experiment, is_deleted
+from fashion_hpo.stores.failures import is_disk_full
 from fashion_hpo.stores.layout import (
     Store,
     StoreError,
@@ -94,7 +96,7 @@ class Tracker:
             try:
                 yield
             except (MlflowException, SQLAlchemyError) as error:
-                if self.is_server and is_away(error):
+                if is_disk_full(error) or (self.is_server and is_away(error)):
                     raise
                 reason = without_password(str(error).splitlines()[0])
                 raise StoreError(
@@ -196,7 +198,11 @@ class Tracker:
 
     def log_files(self, run_id: str, folder: Path, into: str | None = None) -> None:
         """Upload a folder's files; the same path again is overwritten."""
-        self.client.log_artifacts(run_id, str(folder), into)
+        # One by one: MLflow copies a folder into files that are there, which another user of the
+        # store may not do to all of their attributes; a single file it replaces.
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            place = Path(into or "", path.relative_to(folder).parent).as_posix()
+            self.client.log_artifact(run_id, str(path), None if place == "." else place)
         sys.audit("fashion_hpo.write", "files uploaded")
 
     def log_model(self, run_id: str, uid: str, folder: Path, epoch: int) -> str:
@@ -209,6 +215,8 @@ class Tracker:
             sys.audit("fashion_hpo.write", "model created")
         model_id = str(model.model_id)
         if str(model.status) != "READY":
+            if (place := artifact_folder(str(model.artifact_location))) is not None:
+                shutil.rmtree(place, ignore_errors=True)  # of a process that died, another user's
             self.client.log_model_artifacts(model_id, str(folder))
             sys.audit("fashion_hpo.write", "model uploaded")
             self.client.finalize_logged_model(model_id, "READY")
