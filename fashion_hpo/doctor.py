@@ -1,7 +1,6 @@
 """Check, and mend, all that a store holds: `python -m fashion_hpo.doctor --fix`."""
 
 import argparse
-import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,7 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="make MLflow's database again from the ledgers; the old one is kept",
     )
     also.add_argument(
-        "--copy", type=Path, metavar="DIR", help="copy the store, while studies run; then end"
+        "--copy",
+        type=command_line.folder,
+        metavar="DIR",
+        help="copy the store, while studies run; then end",
     )
     return command_line.run(_run, made, argv)
 
@@ -51,7 +53,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.copy:
         return _copy(store, args.copy)
     if args.rebuild_mlflow:
-        _rebuild(store)
+        _rebuild(store, args)
     found, left = _check_store(store, args.fix)
     readable = all(each.invariant not in ("database", "address") for each in left)
     ledgers = _ledgers(store, args.name, args.budget) if readable else []
@@ -64,15 +66,12 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     for remedy in dict.fromkeys(REMEDIES.get(each.invariant) for each in left):
         if remedy is not None:
-            print(f"to do: {remedy}")
+            print(f"to do: {command_line.on_store(remedy, args)}")
     if not args.fix and any(each.mendable for each in left):
-        print(f"to do: mend it with `python -m fashion_hpo.doctor --fix --store {_quoted(store)}`")
+        hint = "mend it with `python -m fashion_hpo.doctor --fix`"
+        print(f"to do: {command_line.on_store(hint, args)}")
     print(f"{len(found)} violation(s), {len(found) - len(left)} mended, {len(left)} left")
     return command_line.HALTED if left else 0
-
-
-def _quoted(store: "Store") -> str:
-    return shlex.quote(str(store.root))
 
 
 def _copy(store: "Store", target: Path) -> int:
@@ -82,7 +81,7 @@ def _copy(store: "Store", target: Path) -> int:
     return 0
 
 
-def _rebuild(store: "Store") -> None:
+def _rebuild(store: "Store", args: argparse.Namespace) -> None:
     from fashion_hpo.running.doctor.rebuilding import rebuild
 
     made = rebuild(store)
@@ -93,9 +92,11 @@ def _rebuild(store: "Store") -> None:
         print(f"  the model of {uid} is nowhere in the store")
     if made.aside is not None:
         print(f"the old database is kept as {made.aside.name}")
-    print(
-        "`report NAME` logs a study's report again, `register NAME` makes its best model champion"
+    hint = (
+        "`python -m fashion_hpo.report NAME` logs a study's report again, "
+        "`python -m fashion_hpo.register NAME` makes its best model champion"
     )
+    print(command_line.on_store(hint, args))
 
 
 def _ledgers(store: "Store", name: str | None, budget: str | None) -> "list[Ledger]":

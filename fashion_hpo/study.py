@@ -241,7 +241,7 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
     say("", *published.answer, "", *check_lines(published.checks))
     if not published.mirrored:
         print(f"not in MLflow yet ({published.away}); the same command logs what it lacks.")
-    where = "" if args.store == command_line.DEFAULT_STORE else f" --store {args.store}"
+    where = command_line.store_arguments(args)
     print(f"report    {published.page}")
     print(f"look      python -m fashion_hpo.ui{where}")
     print(f"register  python -m fashion_hpo.register {here.ledger.plan.name}{where}")

@@ -30,11 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from fashion_hpo.stores.addresses import is_server
     from fashion_hpo.stores.layout import without_password
     from fashion_hpo.stores.reading import store_to_read
 
     store = store_to_read(args.store)
-    if store.tracking_uri.startswith("http"):
+    if is_server(store.tracking_uri):
         address = without_password(store.tracking_uri)
         raise ValueError(f"MLFLOW_TRACKING_URI is the server {address}; open that in the browser.")
     store.check_tracking()

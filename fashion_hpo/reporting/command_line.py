@@ -8,12 +8,13 @@ import gc
 import math
 import os
 import re
+import shlex
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.reporting import environment, output
@@ -36,7 +37,7 @@ class _Parser(argparse.ArgumentParser):
     """Its errors repeat what was typed, which may be an address with a password."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(environment.missing() or redacted(message))
+        super().error(environment.missing() or redacted(message, sys.argv))
 
 
 def parser(command: str, purpose: str) -> argparse.ArgumentParser:
@@ -51,13 +52,42 @@ def parser(command: str, purpose: str) -> argparse.ArgumentParser:
 def add_store(made: argparse.ArgumentParser) -> None:
     """--store and --storage."""
     made.add_argument(
-        "--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help="default: mlruns/"
+        "--store", type=folder, default=DEFAULT_STORE, metavar="DIR", help="default: mlruns/"
     )
     made.add_argument(
         "--storage",
         metavar="URL",
         help="Optuna's database, if not in the store (FASHION_HPO_STORAGE)",
     )
+
+
+def store_arguments(args: argparse.Namespace) -> str:
+    """--store and --storage as they were given, for a command to be pasted into a shell.
+
+    An address with a password is not repeated; the shell takes it from FASHION_HPO_STORAGE.
+    """
+    from fashion_hpo.stores.layout import passwords_in
+
+    words = []
+    if args.store != DEFAULT_STORE:
+        words += ["--store", shlex.quote(str(args.store.absolute()))]
+    if storage := _given(args, "storage"):
+        secret = passwords_in(storage)
+        words += ["--storage", '"$FASHION_HPO_STORAGE"' if secret else shlex.quote(storage)]
+    return "".join(f" {word}" for word in words)
+
+
+def on_store(text: str, args: argparse.Namespace) -> str:
+    """A text whose `python -m fashion_hpo.…` are for the store of this call."""
+    if _given(args, "store") is None:
+        return text
+    where = store_arguments(args)
+    command = r"`(python -m fashion_hpo\.(?:(?! --store)[^`])+)`"
+    return re.sub(command, lambda match: f"`{match[1]}{where}`", text)
+
+
+def _given(args: argparse.Namespace, name: str) -> Any:
+    return getattr(args, name, None)
 
 
 def add_changes(made: argparse.ArgumentParser, what: str) -> None:
@@ -95,6 +125,16 @@ def check_port(port: int) -> None:
             raise ValueError(
                 f"--port is {port}, which cannot be had ({error.strerror}); choose another."
             ) from None
+
+
+def folder(text: str) -> Path:
+    """An argument's type: a folder, which a variable that is not set does not name.
+
+    ~ is a home folder here too: shells leave it as it is in --store=~/runs.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; name a folder")
+    return Path(os.path.expanduser(text))
 
 
 def positive(text: str) -> int:
@@ -144,6 +184,9 @@ def _run(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) ->
     if sentence := environment.missing():
         print(f"error: {sentence}", file=sys.stderr)
         return BAD_INPUT
+    for name, value in vars(args).items():
+        if name != "storage" and isinstance(value, str) and "://" in value:
+            made.error(f"{name} is an address, which only --storage may be")
     gc.set_threshold(*COLLECT_AFTER)
     try:
         return main(args)
@@ -170,13 +213,14 @@ def _run(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) ->
         return HALTED
 
 
-def redacted(text: str, storage: str | None = None) -> str:
-    """A text without the passwords of the stores, be they part of an address or on their own."""
+def redacted(text: str, typed: Iterable[str] = ()) -> str:
+    """A text without passwords of what was typed and of the environment, be they part of an
+    address or on their own."""
     from fashion_hpo.stores.layout import passwords_in, without_password
 
     secrets = {os.environ.get(name, "") for name in SECRETS} - {""}
-    for address in (storage, *map(os.environ.get, ADDRESSES)):
-        secrets |= passwords_in(address or "")
+    for address in (*typed, *(os.environ.get(name, "") for name in ADDRESSES)):
+        secrets |= passwords_in(address)
     for secret in sorted(secrets, key=len, reverse=True):
         # As part of a word only if it is long enough to be no part of one by chance.
         edge = r"\b" if len(secret) < 4 and secret.isalnum() else ""
@@ -191,15 +235,14 @@ def _is_ours(error: ModuleNotFoundError) -> bool:
 def _told(text: str, args: argparse.Namespace, code: int) -> int:
     if args.debug:
         _print_traceback(args)
-    sentence = redacted(text, _storage(args))
-    say(f"error: {' '.join(sentence.split())}", stream=sys.stderr)
+    sentence = redacted(text, _typed(args))
+    say(f"error: {on_store(' '.join(sentence.split()), args)}", stream=sys.stderr)
     return code
 
 
 def _print_traceback(args: argparse.Namespace) -> None:
-    print(redacted(traceback.format_exc(), _storage(args)), end="", file=sys.stderr)
+    print(redacted(traceback.format_exc(), _typed(args)), end="", file=sys.stderr)
 
 
-def _storage(args: argparse.Namespace) -> str | None:
-    given: str | None = getattr(args, "storage", None)
-    return given
+def _typed(args: argparse.Namespace) -> list[str]:
+    return [value for value in vars(args).values() if isinstance(value, str)]

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from filelock import FileLock
 
-from fashion_hpo.stores.addresses import sqlite_url
+from fashion_hpo.stores.addresses import checked_storage, checked_tracking, sqlite_url
 
 ID = re.compile(r"[\w-]{1,80}")
 """What names a trial, a ledger or a point in a path; other names are other programs'."""
@@ -39,8 +39,8 @@ class Store:
         """The store in a folder; addresses come from the arguments, then the environment.
 
         The folder is made when something is first written to it.  Raises StoreError if it is a
-        file, or could not be made or written to, or if its name is no text; what only reads
-        asks `reading.store_to_read`.
+        file, or could not be made or written to, or if its name is no text, and AddressError for
+        an address that cannot be used; what only reads asks `reading.store_to_read`.
         """
         store = cls.named(root, storage)
         if not is_writable(store.root):
@@ -53,8 +53,14 @@ class Store:
         root = _resolved(root)
         if not _nearest(root).is_dir():
             raise StoreError(f"store {root} is a file; name a folder with --store.")
-        storage = storage or os.environ.get("FASHION_HPO_STORAGE") or None
-        return cls(root, storage, os.environ.get("MLFLOW_TRACKING_URI") or None)
+        if storage is None:
+            storage = os.environ.get("FASHION_HPO_STORAGE") or None
+        tracking = os.environ.get("MLFLOW_TRACKING_URI")
+        return cls(
+            root,
+            None if storage is None else checked_storage(storage),
+            checked_tracking(tracking) if tracking else None,
+        )
 
     @property
     def databases(self) -> Path:
@@ -144,8 +150,8 @@ def _nearest(folder: Path) -> Path:
 
 
 def _resolved(root: Path) -> Path:
-    """The absolute folder, links followed; ~ is a home folder here too, as in --store=~/runs."""
-    root = Path(os.path.expanduser(root)).absolute()
+    """The absolute folder, links followed."""
+    root = root.absolute()
     for place in (root, *root.parents):
         if place.is_symlink() and not place.exists():
             raise StoreError(

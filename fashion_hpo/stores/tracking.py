@@ -36,7 +36,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
-from fashion_hpo.stores.addresses import artifact_folder, artifact_location
+from fashion_hpo.stores.addresses import artifact_folder, artifact_location, is_server
 from fashion_hpo.stores.experiments import STUDY, find_experiment, is_deleted
 from fashion_hpo.stores.failures import is_disk_full
 from fashion_hpo.stores.layout import (
@@ -81,7 +81,7 @@ class Tracker:
     @property
     def is_server(self) -> bool:
         """Whether tracking is reached over the network."""
-        return self.uri.startswith("http")
+        return is_server(self.uri)
 
     @cached_property
     def experiment_id(self) -> str:
@@ -304,8 +304,8 @@ def _experiment(client: MlflowClient, store: Store, study: str) -> str:
         if STUDY not in found.tags:  # an earlier version made it
             client.set_experiment_tag(found.experiment_id, STUDY, study)
         return str(found.experiment_id)
-    is_server = store.tracking_uri.startswith("http")  # which knows where its files are
-    location = None if is_server else artifact_location(store.artifacts / study)
+    at_server = is_server(store.tracking_uri)  # which knows where its files are
+    location = None if at_server else artifact_location(store.artifacts / study)
     kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI's page for training runs
     tags = {**kind, STUDY: study}
     name = study

@@ -289,10 +289,11 @@ def test_a_device_that_is_not_there_is_refused(
 def test_a_storage_that_cannot_be_opened_is_refused_without_its_password(
     commands: Commands,
 ) -> None:
-    url = "nosuchdatabase://me:secret@host/db"
+    url = "postgresql+psycopg://me:secret@127.0.0.1:1/db"
     said = commands.on_store("status", "mixup_ablation", "--storage", url)
     assert said.code == 2
-    assert said.err.startswith("error: storage nosuchdatabase://me:***@host/db cannot be opened (")
+    shown = url.replace("secret", "***")
+    assert said.err.startswith(f"error: storage {shown} cannot be opened (")
     assert said.err.count("\n") == 1
     assert "secret" not in said.err
 
@@ -375,7 +376,8 @@ def test_without_results_there_is_nothing_to_report(commands: Commands) -> None:
     for command in ("report", "register"):
         err = commands.refusal_on_store(command, "mixup_ablation")
         assert err.startswith("error: study mixup_ablation has no results in ")
-        assert "run `python -m fashion_hpo.study mixup_ablation` first" in err
+        advice = f"python -m fashion_hpo.study mixup_ablation --store {commands.store}"
+        assert f"run `{advice}` first" in err
         err = commands.refusal_on_store(command, "mixup_ablation", "--budget", "full")
         assert err.startswith("error: study mixup_ablation under budget full has no results in ")
 
