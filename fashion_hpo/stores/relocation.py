@@ -4,11 +4,19 @@ They are absolute: without this, loading fails, and new runs make the old folder
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from fashion_hpo.stores.addresses import artifact_folder, artifact_location
+from sqlalchemy import URL, NullPool, create_engine, inspect, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from fashion_hpo.stores.addresses import (
+    TRACKING_URI,
+    artifact_folder,
+    artifact_location,
+    is_server,
+)
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS
 
@@ -32,10 +40,10 @@ def relocate(store: Store) -> str | None:
 
     None, with nothing written, where nothing was moved or tracking is a server.  To be called
     before a Tracker is made, without the store's lock "databases".  Raises StoreError if the
-    database cannot be written; then all addresses are as they were.
+    database is another store's, or cannot be written; then all addresses are as they were.
     """
-    database = store.databases / "mlflow.db"
-    if store.tracking is not None or not database.exists():
+    database = _file_of(store) if store.tracking else store.databases / "mlflow.db"
+    if database is None or not database.exists():
         return None
     with store.lock("databases"):
         old = relocate_database(database, store.root)
@@ -45,11 +53,52 @@ def relocate(store: Store) -> str | None:
     return f"the store was moved from {places}: MLflow's files are now looked for in {store.root}"
 
 
+def _file_of(store: Store) -> Path | None:
+    """The sqlite file of a tracking database elsewhere; None for other kinds and for a server.
+
+    Raises StoreError if the database is another store's: whatever either logs would land in one of
+    them, and moving that would break both.  A folder that is gone, with its runs' files here, was
+    this store's.
+    """
+    if is_server(store.tracking_uri):
+        return None
+    url = make_url(store.tracking_uri)
+    file = Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+    if file is not None and not file.exists():
+        return None
+    try:
+        folders, runs = _named_folders(url)
+    except SQLAlchemyError:
+        return None  # who opens it next tells why it cannot be opened
+    for folder in folders - {store.root}:
+        files = [path.relative_to(folder) for path in runs if path.is_relative_to(folder)]
+        is_here = any((store.root / path).exists() for path in files)
+        if file is None or not is_here or any((folder / path).exists() for path in files):
+            raise StoreError(
+                f"{TRACKING_URI} is the database of the store {folder}; unset it to track in "
+                f"{store.root / 'mlflow.db'}, or run `mlflow server` with that database and name "
+                "its http address."
+            )
+    return file
+
+
+def _named_folders(url: URL) -> tuple[set[Path], list[Path]]:
+    """The stores that a database names, and the folders of its runs' files."""
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        if not inspect(connection).has_table("experiments"):
+            return set(), []
+        experiments = connection.scalars(text(OURS)).all()
+        runs = connection.scalars(text("SELECT artifact_uri FROM runs")).all()
+    paths = (artifact_folder(address) for address in runs if address)
+    return set(_store_folders(experiments)), [path for path in paths if path is not None]
+
+
 def relocate_database(database: Path, root: Path) -> list[Path]:
     """Write `root` in place of the folders that were the store's, and return those."""
     try:
         with closing(_connect(database)) as connection:
-            old = sorted({folder for folder in _store_folders(connection) if folder != root})
+            experiments = [location for (location,) in connection.execute(OURS)]
+            old = sorted(set(_store_folders(experiments)) - {root})
             if old:
                 _replace(connection, old, root)
     except sqlite3.Error as error:
@@ -64,9 +113,9 @@ def _connect(database: Path) -> sqlite3.Connection:
     return sqlite3.connect(database, timeout=LOCK_WAIT_SECONDS, isolation_level=None)
 
 
-def _store_folders(connection: sqlite3.Connection) -> Iterator[Path]:
+def _store_folders(experiments: Iterable[str]) -> Iterator[Path]:
     """Where our experiments say that the store is; one without runs may be ours."""
-    for (location,) in connection.execute(OURS):
+    for location in experiments:
         path = artifact_folder(location)
         if path is not None and path.parent.name == "artifacts":
             yield path.parents[1]

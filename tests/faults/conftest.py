@@ -1,6 +1,7 @@
 """One laboratory for all faults, and the line that counts them."""
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 
 from tests.faults.lab import Lab
+from tests.faults.servers import TrackingServer
 
 HERE = Path(__file__).parent
 PART = {
+    "test_addresses": 1,
     "test_empty_studies": 5,
     "test_failures": 2,
     "test_signals": 2,
@@ -43,6 +46,19 @@ def lab(fresh_databases: Path, pytestconfig: pytest.Config) -> Iterator[Lab]:
 def whole(pytestconfig: pytest.Config) -> bool:
     """Whether all faults are asked for (`make faults`), or a part that is quickly run."""
     return bool(pytestconfig.getoption("--faults") == "all")
+
+
+@pytest.fixture(scope="module")
+def server(
+    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TrackingServer]:
+    """A tracking server that all tests of a module share."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(fresh_databases / "mlflow.db", folder)
+    made = TrackingServer(folder)
+    made.start()
+    yield made
+    made.stop()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -13,10 +13,11 @@ from sqlalchemy.exc import OperationalError
 from fashion_hpo.stores import leases
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import connect
-from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.stores.schema import prepare_tracking
 from tests.faults import child
 from tests.faults.child import Moment
 from tests.faults.lab import Lab, ended, ledger_of, wait_until
+from tests.faults.servers import HOST, TrackingServer
 from tests.plans import design
 
 if TYPE_CHECKING:
@@ -39,17 +40,28 @@ def made(lab: Lab, postgres: "Server") -> tuple[str, str]:
 
 def make_tables(store: Store) -> None:
     connect(store)
-    Tracker(store, "tiny")
+    prepare_tracking(store)
 
 
 @pytest.fixture
 def hosts(
-    lab: Lab, postgres: "Server", made: tuple[str, str], closed_connections: None
+    lab: Lab,
+    postgres: "Server",
+    made: tuple[str, str],
+    server: TrackingServer,
+    closed_connections: None,
 ) -> tuple[Store, Store]:
-    """Two folders, one ledger, one tracking database."""
-    storage, tracking = (postgres.fresh_database(each) for each in made)
+    """Two folders, one ledger, one tracking server."""
+    storage, tracking = postgres.fresh_database(made[0]), f"http://{HOST}:{server.port}"
     first, second = (Store(lab.store(fresh=True).root, storage, tracking) for _ in range(2))
     return first, second
+
+
+@pytest.fixture
+def host(lab: Lab, postgres: "Server", made: tuple[str, str], closed_connections: None) -> Store:
+    """One folder, its ledger and its tracking database both on PostgreSQL."""
+    storage, tracking = (postgres.fresh_database(each) for each in made)
+    return Store(lab.store(fresh=True).root, storage, tracking)
 
 
 def on_host(number: int, then: child.Fault | None = None) -> None:
@@ -136,14 +148,14 @@ def failing_heartbeat() -> None:
 
 @pytest.mark.parametrize("write", ["trial locked", "epoch reported", "model written"])
 def test_postgresql_restarted_amid_a_study(
-    lab: Lab, hosts: tuple[Store, Store], postgres: "Server", tmp_path: Path, write: str
+    lab: Lab, host: Store, postgres: "Server", tmp_path: Path, write: str
 ) -> None:
     reached = tmp_path / "reached"
     mark = partial(child.marked_at, Moment(write), reached)
-    worker = lab.start(hosts[0], PLAN, partial(on_host, 0, mark))
+    worker = lab.start(host, PLAN, partial(on_host, 0, mark))
     wait_until(reached.exists)
     postgres.restart()
     lab.inject("PostgreSQL restarted")
     reached.with_suffix(".go").touch()
     assert ended(worker) == 0
-    lab.check(hosts[0], PLAN)
+    lab.check(host, PLAN)

@@ -1,6 +1,5 @@
 """A tracking server that is down, slow, hung, killed, or loses replies."""
 
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -24,18 +23,6 @@ from tests.plans import design
 PLAN = design(seeds=1)
 CREATES = ("experiments/create", "runs/create", "logged-models")
 CALL_SECONDS = 1  # the longest that a client waits for a reply, here
-
-
-@pytest.fixture(scope="module")
-def server(
-    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TrackingServer]:
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(fresh_databases / "mlflow.db", folder)
-    made = TrackingServer(folder)
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.opening import connect
+from fashion_hpo.stores.schema import prepare_tracking
 from fashion_hpo.stores.tracking import Tracker
 from tests.forks import at_once, begin
 from tests.plans import design, search
@@ -161,7 +162,14 @@ def test_two_processes_may_make_the_tracking_database_at_once(
     assert first == second
 
 
-def test_so_may_two_hosts_as_well(tmp_path: Path, database: str) -> None:
-    stores = [(Store(tmp_path / name, tracking=database),) for name in "abc"]
-    first, second, third = at_once(experiment, *stores)
-    assert first == second == third
+def test_so_may_two_hosts_and_the_first_to_use_it_is_its_owner(
+    tmp_path: Path, database: str
+) -> None:
+    stores = [Store(tmp_path / name, tracking=database) for name in "abc"]
+    at_once(prepare_tracking, *((store,) for store in stores))
+    tracker = Tracker(stores[0], "tiny")
+    location = tracker.client.get_experiment(tracker.experiment_id).artifact_location
+    assert location == str(stores[0].artifacts / "tiny")
+    assert Tracker(stores[0], "other").experiment_id
+    with pytest.raises(StoreError, match=f"is the database of the store {tmp_path}/a; unset it"):
+        Tracker(stores[1], "tiny")

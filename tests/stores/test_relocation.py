@@ -263,3 +263,49 @@ def test_without_a_database_of_its_own_there_is_nothing_to_do(
     root = tmp_path / "absent"
     assert relocate(Store(root, tracking=tracking)) is None
     assert not root.exists()
+
+
+@pytest.fixture
+def shared(used: Store, tmp_path: Path) -> str:
+    """The address of that store's tracking database, which is elsewhere."""
+    (used.root / "mlflow.db").rename(tmp_path / "shared.db")
+    return f"sqlite:///{tmp_path / 'shared.db'}"
+
+
+def test_a_tracking_database_belongs_to_one_store(used: Store, shared: str, tmp_path: Path) -> None:
+    """Another would log into the first one's folder, and moving that would break both."""
+    assert Tracker(Store(used.root, tracking=shared), "tiny").run_of("abc-00000")
+    second = Store(tmp_path / "second", tracking=shared)
+    before = content(tmp_path)
+    for experiment in ("tiny", "of its own"):
+        with pytest.raises(StoreError) as refused:
+            Tracker(second, experiment)
+        assert str(refused.value) == (
+            f"tracking address (MLFLOW_TRACKING_URI) is the database of the store {used.root}; "
+            f"unset it to track in {second.root}/mlflow.db, or run `mlflow server` with that "
+            "database and name its http address."
+        )
+    assert content(tmp_path) == before
+    assert Tracker(Store(second.root), "tiny").experiment_id, "the way out"
+
+
+def test_a_moved_stores_tracking_database_elsewhere_names_its_new_folder(
+    used: Store, shared: str, tmp_path: Path
+) -> None:
+    moved = Store(used.root.rename(tmp_path / "moved"), tracking=shared)
+    with pytest.raises(StoreError, match=f"is the database of the store {used.root}; "):
+        Tracker(Store(tmp_path / "second", tracking=shared), "tiny")
+    assert relocate(moved)
+    tracker = Tracker(moved, "tiny")
+    run = tracker.client.get_run(tracker.run_of("abc-00000"))
+    assert run.info.artifact_uri.startswith(f"{moved.artifacts}/tiny/")
+    assert relocate(moved) is None
+
+
+def test_a_copy_leaves_the_tracking_database_to_the_store_it_was_copied_from(
+    used: Store, shared: str, tmp_path: Path
+) -> None:
+    shutil.copytree(used.root, tmp_path / "copy")
+    with pytest.raises(StoreError, match=f"is the database of the store {used.root}; "):
+        Tracker(Store(tmp_path / "copy", tracking=shared), "tiny")
+    assert relocate(Store(used.root, tracking=shared)) is None

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.running.doctor.evidence import Violation, is_held, local_artifacts, pages
-from fashion_hpo.stores.addresses import artifact_folder
+from fashion_hpo.stores.addresses import artifact_folder, is_server
 from fashion_hpo.stores.experiments import find_experiment, is_deleted
 from fashion_hpo.stores.layout import ID, Store
 from fashion_hpo.stores.models import changes
@@ -35,7 +35,7 @@ def examine_store(store: Store) -> list[Violation]:
     ledgers = all_ledgers(store)
     known = {ledger.uid for ledger in ledgers}
     return [
-        *(_addresses(store, client) if store.tracking is None else ()),
+        *(() if is_server(store.tracking_uri) else _addresses(store, client)),
         *_experiments(client, sorted({ledger.plan.name for ledger in ledgers})),
         *_strays(store, known),
         *versions(client, store.tracking_uri, lambda uid: uid.partition("-")[0] not in known),
