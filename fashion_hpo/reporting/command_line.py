@@ -184,11 +184,9 @@ def _run(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) ->
     if sentence := environment.missing():
         print(f"error: {sentence}", file=sys.stderr)
         return BAD_INPUT
-    for name, value in vars(args).items():
-        if name != "storage" and isinstance(value, str) and "://" in value:
-            made.error(f"{name} is an address, which only --storage may be")
     gc.set_threshold(*COLLECT_AFTER)
     try:
+        _check_addresses(args)
         return main(args)
     except output.ClosedOutputError:
         raise
@@ -211,6 +209,13 @@ def _run(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) ->
         _print_traceback(args)
         print("error: this is a bug of fashion_hpo; please report it.", file=sys.stderr)
         return HALTED
+
+
+def _check_addresses(args: argparse.Namespace) -> None:
+    """Refuse one that was typed elsewhere: messages would repeat a part of it."""
+    for name, value in vars(args).items():
+        if name != "storage" and isinstance(value, str) and "://" in value:
+            raise ValueError(f"{name} is an address; give addresses by --storage.")
 
 
 def redacted(text: str, typed: Iterable[str] = ()) -> str:
