@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from fashion_hpo.analysis.estimates import Found, find
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import Estimate, Interval, holm, seeds_to_decide
-from fashion_hpo.analysis.verdicts import QUICK
+from fashion_hpo.analysis.verdicts import NO_VERDICT, QUICK
 from fashion_hpo.analysis.wording import Units, shown, what_decides
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.plan import Plan
@@ -29,7 +29,8 @@ MOST_NAMED = 5  # levels in one line
 class Comparison:
     """One level against the reference.
 
-    `word` is better, worse, no difference (larger than `delta`) or undecided.  `interval` is of the
+    `word` is better, worse, no difference (larger than `delta`) or undecided, or no verdict, for
+    `missing` evidence.  `interval` is of the
     difference, level less reference, in the measure's own unit, and not corrected; `p` is two-sided
     and `corrected` by Holm.  So many `more_seeds` would decide; None where the level is decided,
     under the quick budget, and where a thousand seeds would not do.
@@ -48,6 +49,7 @@ class Comparison:
     more_seeds: int | None
     why: str  # why it is undecided; "" where it is decided
     sentence: str
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def judge_all(
         for each in estimates
     ]
     corrected, corrected_alike = holm(different), holm(alike)
-    open_ones = sum(min(pair) > ALPHA for pair in zip(corrected, corrected_alike, strict=True))
+    open_ones = sum(not min(pair) <= ALPHA for pair in zip(corrected, corrected_alike, strict=True))
     judged = []
     for each, p, first, second in zip(
         estimates, different, corrected, corrected_alike, strict=True
@@ -125,10 +127,11 @@ def in_one_line(comparisons: Sequence[Comparison]) -> str:
     if len(comparisons) == 1:
         return comparisons[0].sentence
     parts = []
-    for word in (BETTER, WORSE, SAME, UNDECIDED):
-        named = [f"{each.field} {shown(each.level)}" for each in comparisons if each.word == word]
-        if named:
-            parts.append(f"{word}: {_listed(named)}")
+    for word in (BETTER, WORSE, SAME, UNDECIDED, NO_VERDICT):
+        levels = [each for each in comparisons if each.word == word]
+        if levels:
+            named = _listed([f"{each.field} {shown(each.level)}" for each in levels])
+            parts.append(f"{word}: {named}" + f" {levels[0].missing}".rstrip())
     references = dict.fromkeys(f"{each.field} {shown(each.reference)}" for each in comparisons)
     against = _listed(list(references))
     if QUICK in {each.why for each in comparisons}:
@@ -167,11 +170,14 @@ def _seeds_needed(estimate: Estimate, delta: float, confidence: float) -> int | 
 def _comparison(part: Part, found: Found, judged: Judged, delta: float) -> Comparison:
     assert part.contrast is not None
     name, reference, level = part.contrast
-    interval, units = found.estimate.interval(), Units(part)
-    sentence = (
-        f"{name} {shown(level)} against {shown(reference)} by {_named(part.measure)}: "
-        f"{_in_words(judged, units, delta)}; {units.brief(interval)}, {found.basis}."
-    )
+    interval, units, missing = found.estimate.interval(), Units(part), ""
+    if found.missing is not None:
+        judged = replace(judged, word=NO_VERDICT, more_seeds=None, why="")
+        missing = f"because {found.missing}; {found.missing.advice}"
+        said = f"{NO_VERDICT}, {missing}"
+    else:
+        said = f"{_in_words(judged, units, delta)}; {units.brief(interval)}, {found.basis}"
+    of = f"{name} {shown(level)} against {shown(reference)} by {_named(part.measure)}"
     return Comparison(
         field=name,
         level=level,
@@ -185,7 +191,8 @@ def _comparison(part: Part, found: Found, judged: Judged, delta: float) -> Compa
         seeds=len(found.effect.values),
         more_seeds=judged.more_seeds,
         why=judged.why,
-        sentence=sentence,
+        sentence=f"{of}: {said}.",
+        missing=missing,
     )
 
 

@@ -8,21 +8,27 @@ from dataclasses import dataclass
 
 from fashion_hpo.analysis.cells import Cells, cells_of
 from fashion_hpo.analysis.effects import Effect, difference_of, effect_of
-from fashion_hpo.analysis.images import basis, is_of_images, noise_of
+from fashion_hpo.analysis.images import basis, noise_of
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics import Estimate
+from fashion_hpo.analysis.statistics import UNKNOWN, Estimate
 from fashion_hpo.analysis.wording import seeds
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.spec import Level
+from fashion_hpo.stores.predictions import NoPredictionsError
 
 
 @dataclass(frozen=True)
 class Found:
-    """A statistic, in words and as an estimate."""
+    """A statistic, in words and as an estimate.
+
+    Where evidence is `missing` that the interval needs, there is no interval: one without it would
+    be too narrow.
+    """
 
     effect: Effect
     estimate: Estimate
-    basis: str  # `3 seeds, 5,000 images`, or that the noise of the images is not known
+    basis: str  # `3 seeds, 5,000 images`, or why there is no interval
+    missing: NoPredictionsError | None = None
 
 
 def find(records: Records, part: Part) -> Found | None:
@@ -68,10 +74,12 @@ def _of_measure(measure: str, levels: Mapping[str, Level]) -> Part:
 
 
 def _found(records: Records, part: Part, cells: Cells, effect: Effect) -> Found:
-    noise = noise_of(records, part, cells, effect)
     told = seeds(len(effect.values))
+    try:
+        noise = noise_of(records, part, cells, effect)
+    except NoPredictionsError as error:
+        told += f", no interval because {error}"
+        return Found(effect, Estimate(effect.values, effect.widening, UNKNOWN), told, error)
     if noise is not None:
         told += f", {basis(part, noise)}"
-    elif records.predictions is not None and is_of_images(part, effect):
-        told += ", image noise unknown"
     return Found(effect, Estimate(effect.values, effect.widening, noise), told)

@@ -4,7 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fashion_hpo.analysis.records import look_up_ledger, of_ledger
-from fashion_hpo.analysis.verdicts import UNTESTABLE, Verdict, untestable, verdict_of
+from fashion_hpo.analysis.verdicts import (
+    NO_VERDICT,
+    REFUTED,
+    REPRODUCED,
+    UNDECIDED,
+    UNTESTABLE,
+    Verdict,
+    untestable,
+    verdict_of,
+)
 from fashion_hpo.design.claims import Claim
 from fashion_hpo.design.reports import CLAIMS
 from fashion_hpo.design.spec import StudySpec
@@ -89,6 +98,6 @@ def _basis(ledger: Ledger, claim: Claim) -> str:
 
 def tally(findings: list[Finding]) -> dict[str, int]:
     """How many claims have each word, in the order in which readers care."""
-    order = ("reproduced", "not reproduced", "undecided", UNTESTABLE, NOT_RUN, NO_STUDY)
+    order = (REPRODUCED, REFUTED, UNDECIDED, NO_VERDICT, UNTESTABLE, NOT_RUN, NO_STUDY)
     counts = {word: sum(each.verdict.word == word for each in findings) for word in order}
     return {word: count for word, count in counts.items() if count}

@@ -11,7 +11,7 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import ImageNoise, image_noise
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.spec import Level
-from fashion_hpo.stores.predictions import PredictionFiles, Predictions
+from fashion_hpo.stores.predictions import NoPredictionsError, Predictions
 
 
 def correct(found: Predictions) -> np.ndarray:
@@ -53,35 +53,38 @@ LAST_EPOCH = ("val_accuracy", "val_loss", "generalization_gap")
 
 
 def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> ImageNoise | None:
-    """The images' part of the variance of a statistic; None where it is not known.
+    """The images' part of the variance of a statistic; None for one that is no mean over images.
 
-    It is known for what is a sum of means over images at the last epoch, if the logits of every
-    trial behind it are in the store.  All trials of a study see the same images, so differences
-    are taken image by image.
+    That is a sum of means over images at the last epoch.  All trials of a study see the same
+    images, so differences are taken image by image.  Raises NoPredictionsError if the logits of a
+    trial behind it cannot be had, or are of another epoch.
     """
     if records.predictions is None or not is_of_images(part, effect):
         return None
     assert effect.shares is not None
     behind, foreign = _behind(records, part), _foreign(records, part)
     used = [(cells.levels[place], effect.shares[place]) for place in np.flatnonzero(effect.shares)]
-    by_seed: list[np.ndarray | None] = []
+    by_seed: list[np.ndarray] = []
     for seed in effect.seeds:
         trials = []
         for cell, share in used:
             there = behind.get((*cell, seed), [])
             whole = sum(weight for _, weight in there)
             trials += [(uid, share * weight / whole) for uid, weight in there]
-        if any(uid in foreign for uid, _ in trials):
-            return None
-        by_seed.append(_weighted(records.predictions, PER_IMAGE[part.measure], trials))
-    return _noise(by_seed)
+        if others := [uid for uid, _ in trials if uid in foreign]:
+            raise _of_another_epoch(records, others[0], part)
+        by_seed.append(_weighted(records, PER_IMAGE[part.measure], trials))
+    return image_noise(np.stack(by_seed))
 
 
-def noise_of_trials(files: PredictionFiles | None, uids: Sequence[str]) -> ImageNoise | None:
-    """That of the mean accuracy of some trials, one a seed; None unless all kept their logits."""
-    if files is None:
+def noise_of_trials(records: Records, uids: Sequence[str]) -> ImageNoise | None:
+    """That of the mean accuracy of some trials, one a seed; None where no store is known.
+
+    Raises NoPredictionsError if the logits of one cannot be had.
+    """
+    if records.predictions is None:
         return None
-    return _noise([_weighted(files, correct, [(uid, 1.0)]) for uid in uids])
+    return image_noise(np.stack([_weighted(records, correct, [(uid, 1.0)]) for uid in uids]))
 
 
 def basis(part: Part, noise: ImageNoise) -> str:
@@ -121,25 +124,33 @@ def _foreign(records: Records, part: Part) -> set[str]:
     return set(trials["uid"][trials["kept_epoch"] != trials["epochs_done"]])
 
 
-def _noise(by_seed: Sequence[np.ndarray | None]) -> ImageNoise | None:
-    """None unless every seed has its values, of the same images."""
-    there = [values for values in by_seed if values is not None]
-    if len(there) < len(by_seed) or len({len(values) for values in there}) != 1:
-        return None
-    return image_noise(np.stack(there))
+def _of_another_epoch(records: Records, uid: str, part: Part) -> NoPredictionsError:
+    return NoPredictionsError(
+        f"the validation logits of trial {_number(records, uid)} are those of its best epoch, and "
+        f"{part.measure} is of its last",
+        "ask for a measure of the kept model (model_val_accuracy, model_val_loss), or train "
+        "without early stopping",
+    )
 
 
 def _weighted(
-    files: PredictionFiles,
+    records: Records,
     measured: Callable[[Predictions], np.ndarray],
     trials: Sequence[tuple[str, float]],
-) -> np.ndarray | None:
-    """The trials' values of each image, weighted and summed; None if one has none."""
-    total: np.ndarray | None = None
-    for uid, weight in trials:
-        found = files.of_trial(uid)
-        if found is None or (total is not None and len(total) != len(found.labels)):
-            return None
-        values = weight * measured(found)
-        total = values if total is None else total + values
-    return total
+) -> np.ndarray:
+    """The trials' values of each image, weighted and summed."""
+    values = [weight * measured(_read(records, uid)) for uid, weight in trials]
+    return np.asarray(np.sum(values, axis=0))
+
+
+def _read(records: Records, uid: str) -> Predictions:
+    assert records.predictions is not None
+    try:
+        return records.predictions.read(uid)
+    except NoPredictionsError as error:
+        what = f"the validation logits of trial {_number(records, uid)} {error}"
+        raise NoPredictionsError(what, error.advice) from None
+
+
+def _number(records: Records, uid: str) -> int:
+    return int(records.trials.loc[records.trials["uid"] == uid, "trial"].iloc[0])

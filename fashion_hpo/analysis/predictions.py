@@ -50,9 +50,10 @@ def read(records: Records, trial: int) -> Predictions:
     assert records.predictions is not None
     (uid,) = records.trials.loc[records.trials["trial"] == trial, "uid"]
     try:
-        kept = records.predictions.fetch(uid)
+        kept = records.predictions.read(uid)
     except NoPredictionsError as error:
-        raise NoPredictionsError(f"the validation logits of trial {trial} {error}") from None
+        what = f"the validation logits of trial {trial} {error}"
+        raise NoPredictionsError(what, error.advice) from None
     return Predictions(trial, softmax(kept.logits), kept.labels.astype(np.int64))
 
 

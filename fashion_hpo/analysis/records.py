@@ -14,7 +14,7 @@ from fashion_hpo.design.study_file import load_study
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import read_ledgers
-from fashion_hpo.stores.predictions import FILE, PredictionFiles
+from fashion_hpo.stores.predictions import HASHED_AS, PredictionFiles
 from fashion_hpo.stores.promotion import superseded
 from fashion_hpo.stores.ranking import Standing, best_first
 
@@ -170,7 +170,7 @@ def of_ledger(
             continue
         config = attempt.config.to_dict()
         varied = {name: config[name] for name in [*ledger.plan.scientific, *ledger.plan.ranges]}
-        if (written := result.files.get(f"files/{FILE}")) is not None:
+        if (written := result.files.get(HASHED_AS)) is not None:
             logits[attempt.uid] = written
         trials.append(
             {

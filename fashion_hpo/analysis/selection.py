@@ -16,9 +16,10 @@ import pandas as pd
 
 from fashion_hpo.analysis.images import noise_of_trials
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics import Estimate, Interval
+from fashion_hpo.analysis.statistics import UNKNOWN, Estimate, ImageNoise, Interval
 from fashion_hpo.analysis.wording import seeds
 from fashion_hpo.design.confirmation import SEARCHED_SEED
+from fashion_hpo.stores.predictions import NoPredictionsError
 
 Config = tuple[Any, ...]  # the values of the searched fields
 
@@ -32,11 +33,14 @@ class Finalist:
     score: float  # validation accuracy in the search, a share
     fresh: Interval  # mean over fresh seeds, a share, and its 95 % interval
     seeds: int  # of them
-    images: int | None = None  # whose noise is in the interval too, where it is known
+    images: int | None = None  # whose noise is in the interval too, where a store is known
+    missing: str = ""  # why there is no interval
 
     @property
     def basis(self) -> str:
         """What the mean and its interval rest on: `2 seeds, 5,000 images`."""
+        if self.missing:
+            return f"{seeds(self.seeds)}, no interval because {self.missing}"
         return seeds(self.seeds) + (f", {self.images:,} images" if self.images else "")
 
     @property
@@ -74,7 +78,7 @@ def finalists(records: Records) -> list[Finalist]:
         if searched := best.get(config):
             named = {name: searched[name] for name in records.varied}
             values, uids = zip(*there, strict=True)
-            noise = noise_of_trials(records.confirmation.predictions, uids)
+            noise, missing = _noise(records.confirmation, uids)
             found.append(
                 Finalist(
                     trial=int(searched["trial"]),
@@ -83,6 +87,7 @@ def finalists(records: Records) -> list[Finalist]:
                     fresh=Estimate(np.array(values), images=noise).interval(),
                     seeds=len(values),
                     images=None if noise is None else noise.images,
+                    missing=missing,
                 )
             )
     return found
@@ -129,6 +134,14 @@ def summary(records: Records) -> dict[str, str]:
         "winner_fresh_seed_mean": f"{best.fresh.mean:.5f}",
         "selection_bias": f"{best.bias:+.5f}",
     }
+
+
+def _noise(confirmation: Records, uids: Sequence[str]) -> tuple[ImageNoise | None, str]:
+    """The images' noise in the mean of these trials, and why it is not known, if so."""
+    try:
+        return noise_of_trials(confirmation, uids), ""
+    except NoPredictionsError as error:
+        return UNKNOWN, str(error)
 
 
 def _mean(fresh: Sequence[tuple[float, str]]) -> float:

@@ -30,6 +30,10 @@ class ImageNoise(NamedTuple):
     images: int
 
 
+UNKNOWN = ImageNoise(math.nan, 0)
+"""An estimate with this noise has no interval, and is never set apart from anything."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """The mean of one value a seed, and how far it may be off.
@@ -82,7 +86,7 @@ class Estimate:
             _tail(distance, float(scale), float(df))
             for scale, df in ((alone[0], counts[0] - 1), (scales[0], freedom[0]))
         ]
-        return max(found)
+        return float(np.max(found))  # not a number, if one is
 
     def _seeds_variance(self, counts: np.ndarray) -> np.ndarray:
         return self.widening * float(self.values.var(ddof=1)) / counts

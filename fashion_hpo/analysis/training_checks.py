@@ -115,6 +115,10 @@ def seed_noise(records: Records) -> Check | None:
         return Check("seed_noise", "warning", f"{which} {first} and {second}.", advice)
     mean, low, high = lead.estimate.interval()
     leads = "leads" if mean >= 0 else "has the higher mean, yet on the seeds of both trails"
+    if lead.missing is not None:
+        seen = f"{first} {leads} {second} by {100 * abs(mean):.2f} points; {lead.basis}."
+        advice = lead.missing.advice
+        return Check("seed_noise", "warning", seen, f"{advice[0].upper()}{advice[1:]}.")
     return judged(
         "seed_noise",
         f"{first} {leads} {second} by {100 * abs(mean):.2f} points; over {lead.basis}, chance "

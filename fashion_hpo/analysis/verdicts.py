@@ -16,6 +16,8 @@ from fashion_hpo.design.claims import Claim, Part
 
 REPRODUCED, REFUTED, UNDECIDED = "reproduced", "not reproduced", "undecided"
 UNTESTABLE = "not testable here"
+NO_VERDICT = "no verdict"  # evidence is missing that the study had
+WEAKEST_FIRST = (REFUTED, NO_VERDICT, UNDECIDED, REPRODUCED)
 QUICK = "the quick budget is no evidence"
 
 
@@ -23,8 +25,8 @@ QUICK = "the quick budget is no evidence"
 class Verdict:
     """A claim against the measurements.
 
-    `word` is reproduced, not reproduced, undecided or not testable here; `ours` has for each part
-    the means, the interval and the seeds.
+    `word` is reproduced, not reproduced, undecided, not testable here, or no verdict, where
+    evidence is missing; `ours` has for each part the means, the interval and the seeds.
     """
 
     claim_id: str
@@ -55,7 +57,7 @@ def verdict_of(claim: Claim, records: Records) -> Verdict:
         return untestable(claim)
     found = [_judge(records, part) for part in claim.all_parts]
     words = {part.word for part in found}
-    word = REFUTED if REFUTED in words else UNDECIDED if UNDECIDED in words else REPRODUCED
+    word = next(word for word in WEAKEST_FIRST if word in words)
     sentence = found[0].sentence
     if len(found) > 1:
         sentence = " ".join(
@@ -101,6 +103,10 @@ def _judge(records: Records, part: Part) -> _Finding:
     if count < 2:
         few = f"{effect.name}: {seeds(count)} with all that it compares; two are the least."
         return _Finding(UNDECIDED, few, _of_one(effect, units) if count else "")
+    if found.missing is not None:
+        why = f"{effect.name}: no verdict: {found.missing}; {found.missing.advice}."
+        means = effect.means or units.number(found.estimate.mean)
+        return _Finding(NO_VERDICT, why, f"{means}, {found.basis}")
     interval = found.estimate.interval()
     measured = f"{effect.name}: {units.interval(interval)}, {found.basis}"
     means = f"{effect.means}: " if effect.means else ""

@@ -19,7 +19,7 @@ def finalists_table(records: Records) -> str:
         return ""
     headings = ["trial", *records.varied, "search score", "fresh-seed mean", "seeds", "bias"]
     caption = "The search's best trials, trained again on seeds that it never used; winner first"
-    sources = "seeds and images" if all(each.images for each in found) else "seeds"
+    sources = "seeds and images" if any(each.images for each in found) else "seeds"
     note = (
         f"Intervals (95 %) are from the noise of {sources}."
         if any(each.seeds > 1 for each in found)

@@ -7,6 +7,7 @@ from filelock import Timeout
 
 from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.stores.ledger import Entry, Result
+from fashion_hpo.stores.predictions import HASHED_AS
 
 DIED = Result("died", reason="its process ended before a result was committed")
 
@@ -45,6 +46,8 @@ def _close(mirror: Mirror, entry: Entry) -> Iterator[str]:
     with held:  # `with lock` would take it a second time, and give back only that
         entry = mirror.ledger.entry(attempt.number)  # it may have ended in the meantime
         result = entry.result or DIED
+        if HASHED_AS not in result.files:
+            mirror.store.remove_logits(attempt.uid)
         if entry.state == "RUNNING":
             if entry.result is None:
                 mirror.ledger.commit(attempt, result)

@@ -1,11 +1,12 @@
 """One trial from claim to mirror, in the write order that a kill at any moment cannot break.
 
 lock → run → params → per epoch {checkpoint → metrics → report} → model and summaries written here,
-hashed, reloaded, compared → result in the ledger (the commit point) → tell → mirror → local files
-removed.  Every write is followed by an audit event, `fashion_hpo.write` (see `sys.audit`), where
-tests kill the process.
+hashed, reloaded, compared → logits kept in the store → result in the ledger (the commit point) →
+tell → mirror → local files removed.  Every write is followed by an audit event, `fashion_hpo.write`
+(see `sys.audit`), where tests kill the process.
 """
 
+import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from fashion_hpo.running.backbones import backbone_file
 from fashion_hpo.running.outcome import failure, finish
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores.ledger import Attempt, LostClaimError, Result
+from fashion_hpo.stores.predictions import HASHED_AS
 from fashion_hpo.training import memory
 from fashion_hpo.training.architectures import CLASSICAL, build_for
 from fashion_hpo.training.devices import Hardware
@@ -46,6 +48,7 @@ def run_trial(session: Session, attempt: Attempt) -> Generator[Epoch, None, Resu
     except Exception as error:  # one trial's failure, whatever it is, must not end the others
         session.store.check_space()  # torch reports a full disk as a RuntimeError
         result = failure(error, hardware)
+    _keep_logits(session, attempt, result)
     session.ledger.close(attempt, result)
     session.mirror.complete(attempt, result)
     return result
@@ -57,6 +60,14 @@ def close_unfinished(session: Session, attempt: Attempt, outcome: str, reason: s
     session.ledger.close(attempt, result)
     session.ledger.requeue(attempt)
     session.mirror.complete(attempt, result)
+
+
+def _keep_logits(session: Session, attempt: Attempt, result: Result) -> None:
+    """Verdicts rest on them as on the result, so they are there before it, whatever has MLflow."""
+    if HASHED_AS in result.files:
+        written = session.store.trial_folder(attempt.uid) / HASHED_AS
+        session.store.keep_logits(attempt.uid, written.read_bytes())
+        sys.audit("fashion_hpo.write", "logits kept")
 
 
 def _way(attempt: Attempt) -> Callable[[Session, Attempt, Hardware], Trained]:

@@ -116,6 +116,7 @@ def _run(
         raise
     except LostClaimError as lost:  # its point is another worker's now
         session.store.remove_trial_files(attempt.uid)
+        session.store.remove_logits(attempt.uid)
         yield TrialEnded(attempt, Result("died", reason=str(lost)))
         return None
 

@@ -13,15 +13,17 @@ from fashion_hpo.stores.relocation import relocate_database
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS
 
 DATABASES = ("optuna.db", "mlflow.db")
+BEFORE = ("checkpoints", "logits")  # what no result must lack
+AT_ONCE = ("trials", "logits")  # with the databases: of the logits those that are new
 
 
 def copy_store(store: Store, target: Path) -> Store:
     """Copy the whole folder to a new one, which is then a store of its own.
 
     Both databases are copied at one moment, at which their writers wait, and with them the files
-    of trials under way: these go once a trial is in the mirror.  Checkpoints are copied before, so
-    that none is missing; artifacts after, so that none that the database names is.  The target
-    appears when it is complete.
+    of trials under way: these go once a trial is in the mirror.  Checkpoints and logits are copied
+    before, so that none is missing, and new logits then; artifacts after, so that none that the
+    database names is.  The target appears when it is complete.
 
     Raises StoreError if a database is elsewhere or the target cannot be a new store.
     """
@@ -46,14 +48,16 @@ def copy_store(store: Store, target: Path) -> Store:
 def _copy(store: Store, made: Path) -> None:
     root = store.root
     made.mkdir()
-    _copy_files(root / "checkpoints", made / "checkpoints")
+    for name in BEFORE:
+        _copy_files(root / name, made / name)
     databases = [path for name in DATABASES if (path := store.databases / name).exists()]
     with _writers_wait(databases):
         for database in databases:
             _backup(database, made / database.name)
-        _copy_files(root / "trials", made / "trials")
+        for name in AT_ONCE:
+            _copy_files(root / name, made / name)
     for path in root.iterdir():
-        if path.is_dir() and path.name not in ("checkpoints", "trials"):
+        if path.is_dir() and path.name not in (*BEFORE, *AT_ONCE):
             _copy_files(path, made / path.name)
         elif path.is_file() and not path.name.startswith((*DATABASES, ".")):
             shutil.copy2(path, made)
@@ -98,6 +102,6 @@ def _copy_files(source: Path, target: Path) -> None:
         there = target / Path(folder).relative_to(source)
         there.mkdir(parents=True, exist_ok=True)
         for name in names:
-            if name != "lock":
+            if name != "lock" and not (there / name).exists():
                 with suppress(FileNotFoundError):
                     shutil.copy2(Path(folder) / name, there / name)

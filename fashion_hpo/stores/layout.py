@@ -101,6 +101,30 @@ class Store:
         """A point's checkpoint in one ledger: the next attempt at it goes on from there."""
         return self.root / "checkpoints" / _confined(ledger_uid) / f"{_confined(point)}.pt"
 
+    def logits(self, uid: str) -> Path:
+        """What a trial said of every validation image: evidence, which verdicts rest on."""
+        ledger_uid = uid.rpartition("-")[0]
+        return self.root / "logits" / _confined(ledger_uid) / f"{_confined(uid)}.npz"
+
+    def keep_logits(self, uid: str, content: bytes) -> None:
+        """Write a trial's logits: temporary file, fsync, rename."""
+        path = self.logits(uid)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.root / f".logits-{uid}.{os.getpid()}"
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def remove_logits(self, uid: str) -> None:
+        """Those of a trial that ended without a result, whole or half written."""
+        for path in (self.logits(uid), *self.root.glob(f".logits-{uid}.*")):
+            path.unlink(missing_ok=True)
+
     def backbone(self, ledger_uid: str, key: str) -> Path:
         """Weights that trials of one ledger start from, made of a model that was named."""
         return self.root / "backbones" / _confined(ledger_uid) / f"{_confined(key)}.pt"

@@ -97,6 +97,12 @@ class Ledger:
         """
         return str(self.attributes.get("precision", "fp32"))
 
+    @property
+    def keeps_logits(self) -> bool:
+        """Whether its trials' validation logits are in the store; ledgers of before have them in
+        MLflow alone."""
+        return "logits" in self.attributes
+
     def entries(self) -> list[Entry]:
         """Every trial, in order."""
         return [self._entry(trial) for trial in self._trials()]

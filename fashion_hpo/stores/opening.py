@@ -281,6 +281,7 @@ def _describe(
         "data_hash": data_hash,
         "threads": threads,
         "precision": precision,
+        "logits": "in the store",
         LAST_DESCRIBED: plan.extent(),
     }
     there = study.user_attrs  # some, if its maker died here

@@ -1,22 +1,32 @@
-"""What trials said of every validation image, read back: the one reader of the kept logits."""
+"""What trials said of every validation image, read back: the one reader of the kept logits.
+
+A trial's logits are evidence, as its result is: they are a file of the store, written before the
+result, whose sha256 is in the ledger.  MLflow has a copy.  Stores made before have that copy alone,
+and another host's trials are in that host's store; theirs are taken from MLflow, once.
+"""
 
 import hashlib
 import io
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 from mlflow import MlflowClient
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.stores.experiments import find_experiment
 from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.tracking import is_away
 
 FILE = "validation_logits.npz"
+HASHED_AS = f"files/{FILE}"  # in a result's files
+FAILURES = (MlflowException, SQLAlchemyError, OSError)
 
 
 class Predictions(NamedTuple):
@@ -27,91 +37,125 @@ class Predictions(NamedTuple):
 
 
 class NoPredictionsError(ValueError):
-    """A trial's validation logits cannot be had; the text says what has become of them."""
+    """A trial's validation logits cannot be had: what has become of them, and what to do."""
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(what)
+        self.advice = advice
 
 
 class PredictionFiles:
     """The predictions of one ledger's trials, each read once, at first need.
 
-    What is read is held against the hash in the ledger.  `hashes`: sha256 by the trials' uids.
+    What is read is held against the hash in the ledger, so that it is the same wherever it comes
+    from.  `hashes`: sha256 by the trials' uids.
     """
 
     def __init__(self, store: Store, study: str, ledger: str, hashes: Mapping[str, str]) -> None:
         self._store, self._study, self._ledger = store, study, ledger
         self._hashes = hashes
-        self._read: dict[str, Predictions | None] = {}
+        self._read: dict[str, Predictions | NoPredictionsError] = {}
+        self._runs: dict[str, dict[str, list[str]]] = {}
+        self._is_away = False
 
-    def of_trial(self, uid: str) -> Predictions | None:
-        """A trial's, from the store's own files; None where they have none as it was written.
-
-        With a tracking server there are none: downloading all for every report would take too long.
-        """
+    def read(self, uid: str) -> Predictions:
+        """A trial's predictions; raises NoPredictionsError if no copy is as it was written."""
         if uid not in self._read:
             try:
-                self._read[uid] = self._checked(uid, self._path(uid).read_bytes())
-            except (OSError, NoPredictionsError):
-                self._read[uid] = None
-        return self._read[uid]
+                with np.load(io.BytesIO(self.content(uid)), allow_pickle=False) as arrays:
+                    self._read[uid] = Predictions(arrays["logits"], arrays["labels"])
+            except NoPredictionsError as error:
+                self._read[uid] = error
+        found = self._read[uid]
+        if isinstance(found, NoPredictionsError):
+            raise found
+        return found
 
-    def fetch(self, uid: str) -> Predictions:
-        """A trial's, from a tracking server too.
+    def content(self, uid: str) -> bytes:
+        """The file's bytes as they were written; MLflow's copy is kept in the store.
 
-        Raises NoPredictionsError if it has none, they are not those that were written, or tracking
-        is away.
+        Raises NoPredictionsError as `read` does.
         """
-        try:
-            content = self._content(uid)
-        except (OSError, MlflowException, SQLAlchemyError):
-            raise NoPredictionsError("are not there") from None
-        return self._checked(uid, content)
-
-    def _content(self, uid: str) -> bytes:
-        path = self._path(uid)
-        if path.exists() or self._store.tracking is None:
-            return path.read_bytes()
-        runs = self._look_up(f"tags.`fashion_hpo.uid` = '{uid}'")
-        if uid not in runs:
-            raise FileNotFoundError(uid)
-        with TemporaryDirectory() as folder:
-            return Path(self._client.download_artifacts(runs[uid], FILE, folder)).read_bytes()
-
-    def _checked(self, uid: str, content: bytes) -> Predictions:
         if uid not in self._hashes:
-            raise NoPredictionsError("were never written")
-        if hashlib.sha256(content).hexdigest() != self._hashes[uid]:
-            raise NoPredictionsError("were altered")
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return Predictions(arrays["logits"], arrays["labels"])
+            advice = f"train again with `python -m fashion_hpo.study {self._study} --revise`"
+            raise NoPredictionsError("were never written", advice)
+        altered = False
+        for content, is_kept in self._copies(uid):
+            if hashlib.sha256(content).hexdigest() == self._hashes[uid]:
+                if not is_kept and self._store.copied is None:
+                    with suppress(OSError):  # a full disk
+                        self._store.keep_logits(uid, content)
+                return content
+            altered = True
+        if self._is_away:
+            raise NoPredictionsError(
+                "cannot be fetched while tracking is away", "run the same command once it is back"
+            )
+        place = self._store.logits(uid).relative_to(self._store.root)
+        raise NoPredictionsError(
+            "were altered" if altered else "are missing",
+            f"let `python -m fashion_hpo.doctor {self._study} --fix` look for them, or put {place} "
+            "back from a copy of the store",
+        )
 
-    def _path(self, uid: str) -> Path:
-        under_way = self._store.trial_folder(uid) / "files" / FILE
-        if uid in self._runs and not under_way.exists():
-            return self._store.artifacts / self._study / self._runs[uid] / "artifacts" / FILE
-        return under_way
+    def _copies(self, uid: str) -> Iterator[tuple[bytes, bool]]:
+        """Every copy that can be read, the nearest first, and whether the store keeps it."""
+        for path in (self._store.logits(uid), self._store.trial_folder(uid) / HASHED_AS):
+            with suppress(OSError):
+                yield path.read_bytes(), True
+        own = replace(self._store, tracking=None)
+        if (own.databases / "mlflow.db").exists():  # opening one that is not there would make it
+            for run in self._runs_of(own.tracking_uri, uid):
+                with suppress(OSError):
+                    folder = self._store.artifacts / self._study / run / "artifacts"
+                    yield (folder / FILE).read_bytes(), False
+        if self._store.tracking is not None:
+            for run in self._runs_of(self._store.tracking, uid):
+                if (content := self._downloaded(self._store.tracking, run)) is not None:
+                    yield content, False
 
-    @cached_property
-    def _runs(self) -> dict[str, str]:
-        """MLflow's run ids by trial uid; none where the database cannot be read."""
-        if self._store.tracking is not None or not (self._store.databases / "mlflow.db").exists():
-            return {}
-        try:
-            return self._look_up(f"tags.`fashion_hpo.ledger` = '{self._ledger}'")
-        except (MlflowException, SQLAlchemyError, OSError):
-            return {}
+    def _runs_of(self, uri: str, uid: str) -> list[str]:
+        """The ids of a trial's runs, deleted ones too: their files stay until `mlflow gc`."""
+        if self._is_away:
+            return []
+        if uri not in self._runs:
+            self._runs[uri] = {}
+            try:
+                self._runs[uri] = self._look_up(MlflowClient(uri))
+            except FAILURES as error:
+                self._note(uri, error)
+        return self._runs[uri].get(uid, [])
 
-    def _look_up(self, wanted: str) -> dict[str, str]:
-        experiment = find_experiment(self._client, self._study)
-        found: dict[str, str] = {}
+    def _look_up(self, client: MlflowClient) -> dict[str, list[str]]:
+        experiment = find_experiment(client, self._study)
+        found: dict[str, list[str]] = {}
         page = None
         while experiment is not None:
-            runs = self._client.search_runs([experiment.experiment_id], wanted, page_token=page)
+            runs = client.search_runs(
+                [experiment.experiment_id],
+                f"tags.`fashion_hpo.ledger` = '{self._ledger}'",
+                run_view_type=ViewType.ALL,
+                page_token=page,
+            )
             for run in runs:
-                found[str(run.data.tags.get("fashion_hpo.uid"))] = str(run.info.run_id)
+                uid = str(run.data.tags.get("fashion_hpo.uid"))
+                found.setdefault(uid, []).append(str(run.info.run_id))
             page = runs.token
             if not page:
                 break
         return found
 
-    @cached_property
-    def _client(self) -> MlflowClient:
-        return MlflowClient(self._store.tracking_uri)
+    def _downloaded(self, uri: str, run: str) -> bytes | None:
+        client = MlflowClient(uri)
+        try:
+            if FILE not in {file.path for file in client.list_artifacts(run)}:
+                return None
+            with TemporaryDirectory() as folder:
+                return Path(client.download_artifacts(run, FILE, folder)).read_bytes()
+        except FAILURES as error:
+            self._note(uri, error)
+            return None
+
+    def _note(self, uri: str, error: Exception) -> None:
+        """A server that does not answer is not asked for every trial."""
+        self._is_away |= uri.startswith("http") and is_away(error)

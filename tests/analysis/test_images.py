@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import shutil
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -122,8 +123,7 @@ def test_a_contrast_carries_the_noise_of_paired_images(tmp_path: Path, measure: 
     found = found_in(records, Part(measure, "lower", contrast=CONTRAST))
     files, measured = records.predictions, PER_IMAGE[measure]
     assert files is not None
-    of_trials = [files.of_trial(f"uid-{number}") for number in range(6)]
-    values = np.stack([measured(each) for each in of_trials if each is not None])
+    values = np.stack([measured(files.read(f"uid-{number}")) for number in range(6)])
     assert found.estimate.values == pytest.approx((values[1::2] - values[::2]).mean(axis=1))
     assert found.estimate.images == pytest.approx(image_noise(values[1::2] - values[::2]))
     assert found.basis == "3 seeds, 300 images"
@@ -141,8 +141,8 @@ def test_at_the_bases_own_nuisance_values_the_images_are_those_of_its_trials(
     found = found_in(records, Part("value", "higher", contrast=CONTRAST, untuned=True))
     files = records.predictions
     assert files is not None
-    right = [files.of_trial(f"uid-{4 * seed + level}") for seed in range(3) for level in range(2)]
-    values = np.stack([correct(each) for each in right if each is not None])
+    right = [files.read(f"uid-{4 * seed + level}") for seed in range(3) for level in range(2)]
+    values = np.stack([correct(each) for each in right])
     gains = values[1::2] - values[::2]
     assert found.estimate.values == pytest.approx(gains.mean(axis=1))
     assert found.estimate.images == pytest.approx(image_noise(gains))
@@ -158,10 +158,13 @@ def test_an_interaction_and_a_mean_carry_it_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("without", [0, 5])
-def test_where_a_trial_has_no_logits_the_seeds_alone_count(tmp_path: Path, without: int) -> None:
+def test_where_a_trial_has_no_logits_there_is_no_interval(tmp_path: Path, without: int) -> None:
     found = found_in(stored(Store.at(tmp_path), without=without))
-    assert found.estimate.images is None
-    assert found.basis == "3 seeds, image noise unknown"
+    assert math.isnan(found.estimate.interval().low)
+    assert math.isnan(found.estimate.p_above(0.0))
+    assert found.basis == (
+        f"3 seeds, no interval because the validation logits of trial {without} were never written"
+    )
 
 
 def test_what_is_no_mean_over_images_has_no_such_noise(tmp_path: Path) -> None:
@@ -173,7 +176,7 @@ def test_a_damaged_file_is_as_none(tmp_path: Path) -> None:
     store = Store.at(tmp_path)
     records = stored(store)
     (store.trial_folder("uid-3") / "files" / FILE).write_bytes(b"PK no archive")
-    assert found_in(records).estimate.images is None
+    assert str(found_in(records).missing) == "the validation logits of trial 3 were altered"
 
 
 def test_a_gap_carries_the_noise_of_the_validation_images_and_says_so(tmp_path: Path) -> None:
@@ -187,10 +190,14 @@ def test_a_gap_carries_the_noise_of_the_validation_images_and_says_so(tmp_path: 
 
 
 @pytest.mark.parametrize("measure", ["generalization_gap", "val_loss", "val_accuracy"])
-def test_logits_of_an_earlier_epoch_say_nothing_of_the_last(tmp_path: Path, measure: str) -> None:
+def test_logits_of_an_earlier_epoch_give_the_last_no_interval(tmp_path: Path, measure: str) -> None:
     records = stored(Store.at(tmp_path), kept=3)
     found = found_in(records, Part(measure, "lower", contrast=CONTRAST))
-    assert (found.estimate.images, found.basis) == (None, "3 seeds, image noise unknown")
+    assert math.isnan(found.estimate.interval().low)
+    assert str(found.missing) == (
+        "the validation logits of trial 3 are those of its best epoch, "
+        f"and {measure} is of its last"
+    )
     other = Part(measure, "lower", figure=0.0, at={"dropout": 0.0})
     assert found_in(records, other).estimate.images is not None  # trial 3 has dropout 0.5
     of_model = found_in(records, Part("brier_score", "lower", contrast=CONTRAST))
@@ -201,7 +208,7 @@ class Held:
     """Predictions that are not in files."""
 
     def __init__(self, of: dict[str, Predictions]) -> None:
-        self.of_trial = of.get
+        self.read = of.__getitem__
 
 
 def simulated(draw: np.random.Generator, images: int = IMAGES) -> tuple[Records, np.ndarray]:
@@ -268,4 +275,7 @@ def test_logits_are_found_once_the_mirror_has_them(store: Store, tmp_path: Path)
     again = replace(records, predictions=PredictionFiles(store, "tiny", "tiny/standard/r1", hashes))
     assert found_in(again).estimate.images == before is not None
     other = replace(records, predictions=PredictionFiles(store, "tiny", "tiny/standard/r2", hashes))
-    assert found_in(other).estimate.images is None
+    assert found_in(other).estimate.images == before, "what was read is kept"
+    shutil.rmtree(store.root / "logits")
+    other = replace(records, predictions=PredictionFiles(store, "tiny", "tiny/standard/r2", hashes))
+    assert str(found_in(other).missing) == "the validation logits of trial 1 are missing"

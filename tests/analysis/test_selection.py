@@ -89,10 +89,14 @@ def test_equal_seeds_leave_the_noise_of_the_images(tmp_path: Path) -> None:
     assert "noise of seeds and images. " in finalists_table(records)
 
 
-def test_without_every_seeds_logits_the_seeds_alone_count(tmp_path: Path) -> None:
+def test_without_every_seeds_logits_there_is_no_interval(tmp_path: Path) -> None:
     records = on_images(Store.at(tmp_path), without=0)
-    assert [each.basis for each in finalists(records)] == ["2 seeds", "2 seeds, 100 images"]
-    assert "noise of seeds. " in finalists_table(records)
+    assert [each.basis for each in finalists(records)] == [
+        "2 seeds, no interval because the validation logits of trial 0 were never written",
+        "2 seeds, 100 images",
+    ]
+    assert "noise of seeds and images. " in finalists_table(records)
+    assert "nan" not in " ".join(answer(records))
 
 
 def test_a_finalist_that_failed_on_a_seed_comes_last() -> None:

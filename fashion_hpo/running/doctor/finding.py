@@ -19,7 +19,7 @@ class Files:
 
     def __init__(self, store: Store) -> None:
         self._paths: dict[str, Path] = {}
-        self._unsearched = [store.root / "lost+found", store.artifacts]
+        self._unsearched = [store.root / "lost+found", store.artifacts, store.root / "logits"]
 
     def add(self, folder: Path) -> None:
         """Look through a folder."""
@@ -29,6 +29,13 @@ class Files:
     def lacks(self, wanted: Mapping[str, str]) -> bool:
         """Whether some of these files are nowhere in the store."""
         return any(self._find(sha256) is None for sha256 in wanted.values())
+
+    def read(self, sha256: str) -> bytes:
+        """A file's bytes; raises FileNotFoundError if it is nowhere."""
+        path = self._find(sha256)
+        if path is None:
+            raise FileNotFoundError(sha256)
+        return path.read_bytes()
 
     def gather(self, wanted: Mapping[str, str], folder: Path) -> set[str]:
         """Put what is found into a new folder, by the names wanted; returns those."""

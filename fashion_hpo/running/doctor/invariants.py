@@ -28,6 +28,7 @@ from fashion_hpo.running.doctor.evidence import (
     look,
     part,
 )
+from fashion_hpo.running.doctor.logits import check_logits
 from fashion_hpo.running.doctor.store_invariants import changes_at, versions
 from fashion_hpo.running.mirror import STATUSES
 from fashion_hpo.running.reconcile import DIED
@@ -39,6 +40,8 @@ REMEDIES = {
     "files": "put the file back from a copy of the store, anywhere in lost+found, and use --fix",
     "one model": "put the model's files back from a copy of the store, anywhere in lost+found, and "
     "use --fix; or train all points anew with `python -m fashion_hpo.study NAME --revise`",
+    "logits": "put the file back from a copy of the store; or train all points anew with "
+    "`python -m fashion_hpo.study NAME --revise`",
     "version": "register it again with `python -m fashion_hpo.register NAME`",
     "one outcome": "the ledger itself differs; train all points anew with "
     "`python -m fashion_hpo.study NAME --revise`",
@@ -60,6 +63,7 @@ def examine(store: Store, ledger: Ledger, tracker: Tracker) -> list[Violation]:
         *(found for entry, result in seen.closed for found in check_trial(seen, entry, result)),
         *_unknown(seen),
         *_checkpoints(seen),
+        *check_logits(seen),
         *_folders(seen),
         *versions(tracker.client, tracker.uri, lambda uid: uid.startswith(f"{ledger.uid}-")),
     ]

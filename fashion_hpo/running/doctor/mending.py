@@ -25,6 +25,7 @@ from fashion_hpo.running.doctor.evidence import (
 )
 from fashion_hpo.running.doctor.finding import Files, complete_again
 from fashion_hpo.running.doctor.invariants import check_trial, examine
+from fashion_hpo.running.doctor.logits import mend_logits
 from fashion_hpo.running.mirror import STATUSES, Mirror
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.stores.experiments import find_experiment, is_deleted
@@ -53,6 +54,7 @@ def mend(store: Store, ledger: Ledger, tracker: Tracker) -> list[str]:
     left = examine(store, ledger, tracker)
     done += [
         *_move_files(store, left),
+        *mend_logits(store, ledger, left),
         *_close_surplus(mirror, left),
         *_set_unknown_aside(mirror, left),
         *_mend_versions(tracker, left),
@@ -127,7 +129,7 @@ def _move_files(store: Store, violations: Iterable[Violation]) -> Iterator[str]:
     kept = store.root / "lost+found" / f"{datetime.now():%Y%m%d-%H%M%S-%f}"
     for violation in violations:
         path = store.root / violation.where
-        if violation.invariant in ("leftover", "checkpoint") and path.exists():
+        if violation.invariant in ("leftover", "checkpoint", "logits") and path.exists():
             (kept / violation.where).parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, kept / violation.where)
             sys.audit("fashion_hpo.write", "file moved to lost+found")

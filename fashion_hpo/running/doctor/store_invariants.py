@@ -99,14 +99,15 @@ def _is_within(address: str, root: Path) -> bool:
 
 
 def _strays(store: Store, known: set[str]) -> Iterator[Violation]:
-    """Folders of trials and checkpoints belong to a ledger."""
+    """Folders of trials, checkpoints and logits belong to a ledger."""
     for uid in sorted(store.trials_under_way()):
         if uid.rpartition("-")[0] not in known and not is_held(store, uid):
             yield Violation("leftover", f"trials/{uid}", "is of no ledger")
-    checkpoints = store.root / "checkpoints"
-    for path in sorted(checkpoints.iterdir()) if checkpoints.exists() else []:
+    folders = [*store.root.glob("checkpoints/*"), *store.root.glob("logits/*")]
+    for path in sorted(folders):
         if path.is_dir() and ID.fullmatch(path.name) and path.name not in known:
-            yield Violation("leftover", f"checkpoints/{path.name}", "is of no ledger")
+            where = path.relative_to(store.root).as_posix()
+            yield Violation("leftover", where, "is of no ledger")
 
 
 def versions(

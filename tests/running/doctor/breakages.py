@@ -125,6 +125,12 @@ MENDABLE: dict[str, tuple[Break, str]] = {
     "a second model": (lambda d: another_model(d, d.uid()), "one model"),
     "a link to another's model": (link_another_model, "linked"),
     "a folder of a mirrored trial": (leave_folder, "leftover"),
+    "logits are gone": (lambda d: d.store.logits(d.uid()).unlink(), "logits"),
+    "logits are altered": (lambda d: d.store.logits(d.uid()).write_bytes(b"PK"), "logits"),
+    "logits of no trial": (
+        lambda d: d.store.keep_logits(f"{d.ledger.uid}-00099", b"PK"), "leftover"),
+    "the logits' copy in MLflow is gone": (
+        lambda d: next(d.store.artifacts.rglob("*/validation_logits.npz")).unlink(), "files"),
     "a folder of no trial": (
         lambda d: d.store.trial_folder(f"{d.ledger.uid}-00099").mkdir(parents=True), "leftover"),
     "a checkpoint of a complete point": (write_checkpoint("{}.pt"), "checkpoint"),

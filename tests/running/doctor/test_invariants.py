@@ -110,7 +110,7 @@ def test_a_champion_stays_one_when_a_double_is_taken_from_it(done: Finished) -> 
 
 LOST: dict[str, tuple[Callable[[Finished], Path], str]] = {
     "a file of a run": (
-        lambda d: Path(str(d.run().info.artifact_uri)) / "validation_logits.npz", "files"),
+        lambda d: Path(str(d.run().info.artifact_uri)) / "confusion_matrix.csv", "files"),
     "a model": (lambda d: d.model_folder() / "data" / "model.pt2", "model"),
 }  # fmt: skip
 
