@@ -278,4 +278,4 @@ def test_logits_are_found_once_the_mirror_has_them(store: Store, tmp_path: Path)
     assert found_in(other).estimate.images == before, "what was read is kept"
     shutil.rmtree(store.root / "logits")
     other = replace(records, predictions=PredictionFiles(store, "tiny", "tiny/standard/r2", hashes))
-    assert str(found_in(other).missing) == "the validation logits of trial 1 are missing"
+    assert str(found_in(other).missing) == "the validation logits of trial 0 are missing"
