@@ -43,7 +43,8 @@ def store_to_read(root: Path, storage: str | None = None) -> Store:
                 "whole copy of the store that you may write to."
             ) from None
     store = replace(store, copied=folder)
-    relocate(store)
+    if store.tracking is None:  # one elsewhere is not a copy
+        relocate(store)
     return store
 
 
