@@ -131,6 +131,7 @@ def _gate(
 ) -> tuple[str, bool]:
     """What the comparison with the champion says, and whether --force was needed to go on."""
     from fashion_hpo.running import final_results
+    from fashion_hpo.stores import registry
     from fashion_hpo.stores.tracking import TAG
     from fashion_hpo.training import final_images
 
@@ -138,6 +139,8 @@ def _gate(
         return FIRST, False
     if present.tags.get(f"{TAG}.uid") == chosen.attempt.uid:  # whose model was deleted, perhaps
         return present.tags.get(f"{TAG}.gate", FIRST), present.tags.get(f"{TAG}.forced") == "True"
+    if not registry.has_model(tracker, present):
+        return f"version {present.version} was deleted in MLflow, so nothing was compared", False
     found = final_results.compared(chosen, tracker, present)
     if found is None:
         try:

@@ -121,6 +121,17 @@ def champion(tracker: Tracker) -> ModelVersion | None:
     return tracker.client.get_model_version(REGISTERED_NAME, number)
 
 
+def has_model(tracker: Tracker, version: ModelVersion) -> bool:
+    """Whether a version's model is in MLflow; a person may have deleted it."""
+    try:
+        tracker.client.get_logged_model(str(version.source).removeprefix("models:/"))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    return True
+
+
 def make_champion(tracker: Tracker, version: ModelVersion) -> None:
     """Point the alias at a version; the one that it leaves becomes `previous`.
 

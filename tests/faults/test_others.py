@@ -217,7 +217,8 @@ def test_a_model_that_is_gone_for_good_can_be_trained_again(lab: Lab, person: Pe
     assert "is gone: its files are not in the store" in text
     code, text = person.type("register learns")
     assert code == 2
-    person.type_advice(text)
+    text = person.type_advice(text)
+    assert "version 2 is champion" in text, text
     assert person.type("predict picture.png")[0] == 0
 
 
