@@ -48,7 +48,7 @@ def test_a_store_of_any_name_is_used_moved_and_copied(
     store = Store.at(tmp_path / name)
     shutil.copytree(fresh_databases, store.root)
     optuna.create_study(storage=connect(store), study_name="tiny")
-    tracker = Tracker(store, name)
+    tracker = Tracker(store, "tiny")
     run = tracker.client.create_run(tracker.experiment_id, tags={"fashion_hpo.kind": "page"})
     tracker.client.log_text(run.info.run_id, "kept", "note.txt")
     assert note_of(tracker) == "kept"
@@ -58,7 +58,7 @@ def test_a_store_of_any_name_is_used_moved_and_copied(
     copy = copy_store(moved, tmp_path / f"copy of {name}")
     utils._artifact_repos_cache.clear()
     shutil.rmtree(moved.root)
-    assert note_of(Tracker(copy, name)) == "kept"
+    assert note_of(Tracker(copy, "tiny")) == "kept"
     assert ledgers_of(copy) == ["tiny"]
     assert [path.name for path in tmp_path.iterdir()] == [copy.root.name]
 
