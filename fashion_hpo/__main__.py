@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from fashion_hpo.design.sentences import did_you_mean, shortened
+from fashion_hpo.design.sentences import did_you_mean, quoted
 from fashion_hpo.reporting.folding import say, say_table
 
 COMMANDS = {
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given[0] not in COMMANDS:
         every = f"choose one of {', '.join(COMMANDS)}."
         hint = did_you_mean(given[0], COMMANDS) or every
-        say(f"error: command is {shortened(repr(given[0]), 40)}; {hint}", stream=sys.stderr)
+        say(f"error: command is {quoted(given[0], 40)}; {hint}", stream=sys.stderr)
         return 2
     command = importlib.import_module(f"fashion_hpo.{given[0]}")
     code: int = command.main(given[1:])

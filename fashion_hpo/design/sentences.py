@@ -19,6 +19,11 @@ def shortened(text: object, longest: int) -> str:
     return f"{head} …" if space else f"{line[:longest]}… ({len(line)} characters)"
 
 
+def quoted(text: str, longest: int) -> str:
+    """What was typed, in quotation marks, as it was typed unless it is too long."""
+    return repr(text if len(text) <= longest else shortened(text, longest))
+
+
 def listed(names: Iterable[str], where: str) -> str:
     """`a, b, c`; of many the first, how many more there are, and `where` all are shown."""
     every = list(names)

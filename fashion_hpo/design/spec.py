@@ -34,7 +34,7 @@ from fashion_hpo.design.claims import check_claims
 from fashion_hpo.design.config import TrainConfig, field_names
 from fashion_hpo.design.search import Search as Search
 from fashion_hpo.design.search import check_search, plain_ranges
-from fashion_hpo.design.sentences import did_you_mean, listed, shortened
+from fashion_hpo.design.sentences import did_you_mean, listed, quoted
 from fashion_hpo.design.warm_start import contains
 
 Models = Literal["all", "best"]
@@ -103,7 +103,7 @@ def check_name(name: str) -> str:
     """A study's name: lower-case words; raises ValueError for any other, a path included."""
     if not NAME.fullmatch(name):
         raise ValueError(
-            f"study name is {shortened(repr(name), 42)}; allowed are up to 63 of a-z, 0-9 and _, "
+            f"study name is {quoted(name, 40)}; allowed are up to 63 of a-z, 0-9 and _, "
             "a letter first."
         )
     return name

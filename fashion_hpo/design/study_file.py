@@ -19,7 +19,7 @@ def _packaged() -> Path:
 
 PACKAGED = _packaged()
 LARGEST = 2**18  # bytes; a study is a page of text
-LONGEST_REASON = 600  # characters of what a study file raised
+LONGEST_REASON = 300  # characters of what a study file raised
 
 
 def study_folders() -> list[Path]:

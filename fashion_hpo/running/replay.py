@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from fashion_hpo.design.config import EPOCH_METRICS, Epoch
-from fashion_hpo.design.sentences import shortened
+from fashion_hpo.design.sentences import quoted
 from fashion_hpo.running.backbones import kept_backbone
 from fashion_hpo.running.documents import write_documents
 from fashion_hpo.stores import models, registry
@@ -69,7 +69,7 @@ def find(store: Store, run_id: str) -> Logged:
         run = client.get_run(run_id)
     except MlflowException:
         raise NoSuchRunError(
-            f"run {shortened(repr(run_id), 80)} is not in {store.root}; give the id of a trial's "
+            f"run {quoted(run_id, 80)} is not in {store.root}; give the id of a trial's "
             "run, which the UI shows on its page."
         ) from None
     uid = run.data.tags.get(f"{TAG}.uid", "")

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from torch import Tensor, nn
 
-from fashion_hpo.design.sentences import shortened
+from fashion_hpo.design.sentences import quoted
 from fashion_hpo.running.images import FORMATS, border_warning, read_grey
 from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.packaging import probabilities_of
@@ -176,7 +176,7 @@ def _decoder(headers: Headers) -> Callable[[bytes], Tensor]:
     if kind in IMAGE_TYPES:
         return _from_file
     allowed = ", ".join(["application/json", *sorted(IMAGE_TYPES)])
-    raise HTTPException(415, f"Content-Type is {shortened(repr(kind), 80)}; allowed are {allowed}.")
+    raise HTTPException(415, f"Content-Type is {quoted(kind, 80)}; allowed are {allowed}.")
 
 
 def _from_file(body: bytes) -> Tensor:

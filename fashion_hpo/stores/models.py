@@ -26,7 +26,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from torch import nn
 
-from fashion_hpo.design.sentences import shortened
+from fashion_hpo.design.sentences import quoted, shortened
 
 SIGNATURE = ModelSignature(
     inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, 28, 28))]),
@@ -211,7 +211,7 @@ def _check_graph(value: Any) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if key in HARMLESS and not HARMLESS[key](inner):
-                raise UnsafeModelError(f"{key} {shortened(repr(inner), 80)} in its graph")
+                raise UnsafeModelError(f"{key} {quoted(str(inner), 80)} in its graph")
             _check_graph(inner)
     elif isinstance(value, list):
         for inner in value:

@@ -17,7 +17,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from fashion_hpo.design.sentences import shortened
+from fashion_hpo.design.sentences import quoted
 from fashion_hpo.stores.layout import without_password
 from fashion_hpo.stores.models import UnsafeModelError, changes, remedy
 from fashion_hpo.stores.tracking import TAG, Tracker
@@ -273,7 +273,7 @@ def _fluent_uri(uri: str) -> Iterator[None]:
 
 def _parts(pattern: re.Pattern[str], address: str, allowed: str) -> tuple[str, ...]:
     if (found := pattern.fullmatch(address)) is None:
-        raise ValueError(f"model address is {shortened(repr(address), 80)}; allowed is {allowed}.")
+        raise ValueError(f"model address is {quoted(address, 80)}; allowed is {allowed}.")
     return found.groups()
 
 

@@ -37,7 +37,7 @@ def spec(*claims: object, **scientific: Any) -> StudySpec:
 
 
 def refusal(**changes: Any) -> str:
-    with pytest.raises(ValueError, match=r"^[^\n]+\.$") as error:
+    with pytest.raises(ValueError, match=r"^[^\n]+[.?]$") as error:
         spec(claim(**changes))
     return str(error.value)
 

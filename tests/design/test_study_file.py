@@ -126,11 +126,15 @@ def test_an_unknown_name_is_refused_with_near_ones(name: str, near: str) -> None
         load_study(name)
 
 
-def test_a_name_near_none_is_refused_with_all(own: Path) -> None:
+def test_a_name_near_none_is_refused_with_some_and_the_way_to_all(own: Path) -> None:
     (own / "mine.py").write_text(GOOD)
     with pytest.raises(ValueError, match=r"^study is 'zzzz', .*; there are") as error:
         load_study("zzzz")
-    assert all(name in str(error.value) for name in [*STUDIES, "mine"])
+    named = [name for name in [*STUDIES, "mine"] if f" {name}" in str(error.value)]
+    assert "mine" in named
+    left = len(STUDIES) + 1 - len(named)
+    told = f" and {left} more (`python -m fashion_hpo.study --list` shows all)."
+    assert str(error.value).endswith(told)
 
 
 @pytest.mark.parametrize("name", ["../studies/mine", "studies/mine", "mine.py", "Mine"])
@@ -144,7 +148,7 @@ def test_a_path_is_no_name(name: str, own: Path) -> None:
     ("text", "words"),
     [
         (GOOD.replace("(0.0, 0.5)", "(0.0, 1.5)"), "dropout is 1.5; allowed is 0 up to"),
-        (GOOD.replace('"dropout"', '"dropuot"'), "scientific has 'dropuot'; the fields"),
+        (GOOD.replace('"dropout"', '"dropuot"'), "scientific has 'dropuot'; did you mean dropout?"),
         (GOOD.replace("base=", "bsae="), "unexpected keyword argument 'bsae'"),
         (GOOD.replace("    base=TrainConfig(),\n", ""), "base"),
         (GOOD.replace("TrainConfig()", "TrainConfig().rate"), "no attribute 'rate'"),

@@ -17,7 +17,7 @@ from mlflow.entities import LoggedModel, Run
 
 from fashion_hpo.design.config import EPOCH_METRICS, Epoch, TrainConfig
 from fashion_hpo.design.plan import point_id, points
-from fashion_hpo.design.sentences import shortened
+from fashion_hpo.design.sentences import quoted
 from fashion_hpo.running.doctor.evidence import (
     FILES,
     MODEL,
@@ -181,7 +181,7 @@ def _told(seen: Evidence, run: Run, result: Result) -> Iterator[str]:
     told = {"outcome": result.outcome, "reason": result.reason, "traceback": result.traceback}
     for name, text in ({k: v for k, v in told.items() if v} | dict(result.hardware)).items():
         if run.data.tags.get(f"{TAG}.{name}") != text[:8000]:
-            yield f"another {name} than {shortened(repr(text), 40)}"
+            yield f"another {name} than {quoted(text, 40)}"
     if run.data.tags.get("mlflow.parentRunId") != seen.study_run:
         yield "another parent than its study run"
 
