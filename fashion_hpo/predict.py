@@ -32,12 +32,11 @@ def _run(args: argparse.Namespace) -> int:
     import torch
 
     from fashion_hpo.stores import models, registry
-    from fashion_hpo.stores.reading import store_to_read
+    from fashion_hpo.stores.reading import store_to_load_from
     from fashion_hpo.training.data import CLASSES
     from fashion_hpo.training.packaging import probabilities_of
 
-    store = store_to_read(args.store)
-    store.check_tracking()
+    store = store_to_load_from(args.store)
     folder = registry.download_verified(store.tracking_uri, registry.CHAMPION_URI)
     model = models.read_model(folder)
     pixels = np.array(grey, dtype=np.uint8)

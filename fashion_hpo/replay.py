@@ -32,10 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.running import replay
     from fashion_hpo.running.changes import changed
-    from fashion_hpo.stores.reading import store_to_read
+    from fashion_hpo.stores.reading import store_to_load_from
     from fashion_hpo.training.data import load_or_download
 
-    logged = replay.find(store_to_read(args.store, args.storage), args.run_id)
+    logged = replay.find(store_to_load_from(args.store, args.storage), args.run_id)
     hardware = replay.hardware_of(logged, args.device)
     splits = load_or_download(args.data)
     print(

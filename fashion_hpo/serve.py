@@ -18,10 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.stores.reading import store_to_read
+    from fashion_hpo.stores.reading import store_to_load_from
 
-    store = store_to_read(args.store)
-    store.check_tracking()
+    store = store_to_load_from(args.store)
     command_line.check_port(args.port)
 
     from fashion_hpo.running import serving

@@ -32,13 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.stores.addresses import is_server
     from fashion_hpo.stores.layout import without_password
-    from fashion_hpo.stores.reading import store_to_read
+    from fashion_hpo.stores.reading import store_to_load_from
 
-    store = store_to_read(args.store)
+    store = store_to_load_from(args.store)
     if is_server(store.tracking_uri):
         address = without_password(store.tracking_uri)
         raise ValueError(f"MLFLOW_TRACKING_URI is the server {address}; open that in the browser.")
-    store.check_tracking()
     command_line.check_port(args.port)
     if store.copied is not None:  # MLflow's server cannot start on a database that is read-only
         print(

@@ -63,7 +63,6 @@ def find(store: Store, run_id: str) -> Logged:
 
     Raises NoSuchRunError where there is none, or none with epochs to compare.
     """
-    store.check_tracking()
     client = MlflowClient(store.tracking_uri, store.tracking_uri)
     try:
         run = client.get_run(run_id)

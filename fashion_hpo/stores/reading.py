@@ -48,6 +48,18 @@ def store_to_read(root: Path, storage: str | None = None) -> Store:
     return store
 
 
+def store_to_load_from(root: Path, storage: str | None = None) -> Store:
+    """The same for what loads models or shows files: MLflow's database names the folder it is in,
+    also where the store was moved.
+
+    Raises StoreError as well if there is no such database.
+    """
+    store = store_to_read(root, storage)
+    store.check_tracking()
+    relocate(store)
+    return store
+
+
 def _copy(database: Path, copy: Path) -> None:
     """As it is at one moment, also while others write to it."""
     try:
