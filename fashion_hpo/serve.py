@@ -18,14 +18,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.stores.reading import store_to_load_from
-
-    store = store_to_load_from(args.store)
     command_line.check_port(args.port)
 
     from fashion_hpo.running import serving
     from fashion_hpo.stores import models, registry
+    from fashion_hpo.stores.reading import store_to_load_from
 
+    store = store_to_load_from(args.store)
     folder = registry.download_verified(store.tracking_uri, registry.CHAMPION_URI)
     model = models.read_model(folder)
     print(f"{registry.CHAMPION_URI} on http://{HOST}:{args.port}  (Ctrl-C stops it)", flush=True)

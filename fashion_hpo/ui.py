@@ -31,14 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.stores.addresses import is_server
-    from fashion_hpo.stores.layout import without_password
+    from fashion_hpo.stores.layout import Store, without_password
     from fashion_hpo.stores.reading import store_to_load_from
 
-    store = store_to_load_from(args.store)
-    if is_server(store.tracking_uri):
-        address = without_password(store.tracking_uri)
-        raise ValueError(f"MLFLOW_TRACKING_URI is the server {address}; open that in the browser.")
+    address = Store.named(args.store).tracking_uri
+    if is_server(address):
+        shown = without_password(address)
+        raise ValueError(f"MLFLOW_TRACKING_URI is the server {shown}; open that in the browser.")
     command_line.check_port(args.port)
+    store = store_to_load_from(args.store)
     if store.copied is not None:  # MLflow's server cannot start on a database that is read-only
         print(
             f"store {store.root} is read-only: the UI shows a copy of its database as it is now, "
