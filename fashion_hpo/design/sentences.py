@@ -1,9 +1,10 @@
 """Text that is too long for a message, cut at words; and names near one that was mistyped."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 NEAREST = 3  # names that a message suggests
+AS_NEAR = 0.15  # less similar than the nearest name by more, a name is not suggested
 MOST_LISTED = 8  # names that a message lists
 
 
@@ -34,9 +35,14 @@ def listed(names: Iterable[str], where: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean a, b or c?`; "" where no known name is near."""
+    """`did you mean a, b or c?`, of names about as near as the nearest; "" where none is near."""
     near = get_close_matches(name, list(known), n=NEAREST)
     if not near:
         return ""
-    *others, last = near
+    least = _similarity(name, near[0]) - AS_NEAR
+    *others, last = (each for each in near if _similarity(name, each) >= least)
     return f"did you mean {', '.join(others)} or {last}?" if others else f"did you mean {last}?"
+
+
+def _similarity(name: str, known: str) -> float:
+    return SequenceMatcher(None, known, name).ratio()  # in the order of `get_close_matches`

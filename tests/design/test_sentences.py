@@ -42,9 +42,11 @@ def test_a_list_says_how_many_it_leaves_out_and_who_shows_all() -> None:
     assert listed([], "`--list`") == "none"
 
 
-def test_at_most_three_names_are_suggested() -> None:
-    assert did_you_mean("resnet", CATALOGUE) == "did you mean resnet9, resnet18 or lenet5?"
+def test_at_most_three_names_are_suggested_and_none_that_is_less_near() -> None:
+    assert did_you_mean("resnet50", CATALOGUE) == "did you mean resnet9, resnet18 or lenet5?"
+    assert did_you_mean("vgg", CATALOGUE) == "did you mean vgg8 or vgg12?"
     assert did_you_mean("dropuot", field_names()) == "did you mean dropout?"
+    assert did_you_mean("lerning_rate", field_names()) == "did you mean learning_rate?"
     assert did_you_mean("xyz", field_names()) == ""
 
 
