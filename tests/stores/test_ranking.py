@@ -136,6 +136,8 @@ def test_all_readers_of_a_search_agree(seed: int) -> None:
     assert dict(finalists(ledger, 1)[0]) == values
     assert dict(warm_start(search(warm_start="tiny_search"), ledger).points[0]) == values
     told = ", ".join(f"{name} {shown(values[name])}" for name in records.varied)
+    own = all(values[name] == getattr(records.plan.base, name) for name in records.varied)
+    told = f"the base config's own values ({told})" if own else told
     assert f"with {told}." in answer(records)[0]
     table = trials_table(records)
     assert table.index("<tbody><tr>") == table.index(f"<tbody><tr><td>{order[0]}</td>")
