@@ -1,7 +1,9 @@
 """Which room may import which, and what a machine with torch and numpy alone can do."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,42 @@ def test_the_other_rooms_need_more(module: str) -> None:
     found = with_torch_and_numpy_alone(module)
     assert found.returncode == 1
     assert "is absent here" in found.stderr
+
+
+OPENS = {"read_text", "write_text", "open", "fdopen"}
+RUNS = {"run", "Popen", "check_output"}
+
+
+def of_no_encoding(code: str) -> Iterator[ast.Call]:
+    """Calls that read or write text in the encoding that the machine happens to have."""
+    for node in ast.walk(ast.parse(code)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        options = {word.arg for word in node.keywords}
+        texts = [*node.args, *(word.value for word in node.keywords if word.arg == "mode")]
+        modes = [word.value for word in texts if isinstance(word, ast.Constant)]
+        binary = any(isinstance(mode, str) and "b" in mode and len(mode) < 4 for mode in modes)
+        opens = name in OPENS and not binary and ast.unparse(node.func) not in OTHERS
+        runs = name in RUNS and options & {"text", "universal_newlines"}
+        if (opens or runs) and "encoding" not in options:
+            yield node
+
+
+OTHERS = {"os.open", "Image.open", "webbrowser.open"}  # what is opened there is no text
+
+
+def test_text_has_an_encoding_that_no_machine_changes() -> None:
+    for folder in ("fashion_hpo", "studies"):
+        for path in (PROJECT / folder).rglob("*.py"):
+            calls = of_no_encoding(path.read_text(encoding="utf-8"))
+            assert not [f"{path.name}:{call.lineno}" for call in calls]
+
+
+@pytest.mark.parametrize("code", [
+    "path.read_text()", "open(path)", "path.open('a')", "path.open(mode='w')", "path.write_text(a)",
+    "subprocess.run(command, text=True)",
+])  # fmt: skip
+def test_text_without_an_encoding_is_seen(code: str) -> None:
+    assert [*of_no_encoding(code)]
+    assert not [*of_no_encoding(f"{code[:-1]}, encoding='utf-8')".replace("(, ", "("))]

@@ -341,12 +341,17 @@ def _machine() -> dict[str, str]:
     }
 
 
-def git_diff() -> str:
+def git_diff(folder: Path = Path(__file__).parent) -> str:
     """What the working tree has beyond its commit; empty outside a checkout."""
-    here = Path(__file__).parent
     try:
-        command = ["git", "diff", "HEAD"]
-        found = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+        found = subprocess.run(
+            ["git", "diff", "HEAD"],
+            cwd=folder,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",  # files of the tree may have any encoding
+            check=False,
+        )
     except FileNotFoundError:
         return ""
     return found.stdout

@@ -33,9 +33,9 @@ def _quotas(root: Path) -> Iterator[float]:
     for group in _groups(root):
         for name in ("cpu.max", "cpu.cfs_quota_us"):
             try:
-                words = (group / name).read_text().split()
+                words = (group / name).read_text(encoding="utf-8").split()
                 if name == "cpu.cfs_quota_us":
-                    words.append((group / "cpu.cfs_period_us").read_text())
+                    words.append((group / "cpu.cfs_period_us").read_text(encoding="utf-8"))
                 quota, period = (float(word) for word in words)
             except (OSError, ValueError):  # absent, or "max"
                 continue
@@ -46,7 +46,7 @@ def _quotas(root: Path) -> Iterator[float]:
 def _groups(root: Path) -> Iterator[Path]:
     """Folders of control groups, of version 1 and 2, from this process's own to the outermost."""
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return  # no Linux
     mounts = root / "sys/fs/cgroup"

@@ -42,7 +42,7 @@ def _open(part: str, split: Split, log: Path, purpose: str, arrays: sources.Arra
     log.parent.mkdir(parents=True, exist_ok=True)
     before = _openings(log, part, digest)
     entry = {"part": part, "data_hash": digest, "purpose": purpose, "unix_time": int(time.time())}
-    with log.open("a") as file:
+    with log.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -52,7 +52,8 @@ def _open(part: str, split: Split, log: Path, purpose: str, arrays: sources.Arra
 def _openings(log: Path, part: str, digest: str) -> int:
     """Openings so far; a line torn by a full disk counts as one, of whatever it was."""
     count = 0
-    for line in log.read_text().splitlines() if log.exists() else []:
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    for line in lines:
         try:
             entry = json.loads(line)
         except json.JSONDecodeError:

@@ -1,5 +1,6 @@
 import json
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.stores.experiments import STUDY, find_experiment
 from fashion_hpo.stores.layout import Store, StoreError
-from fashion_hpo.stores.tracking import DeletedExperimentError, Tracker
+from fashion_hpo.stores.tracking import DeletedExperimentError, Tracker, git_diff
 
 EPOCH = Epoch(
     epoch=1,
@@ -74,6 +75,19 @@ def test_the_study_run_tells_how_it_was_made(
     assert json.loads((files / "spec.json").read_text()) == KEPT
     assert "torch==" in (files / "packages.txt").read_text()
     assert (files / "git.diff").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_the_diff_of_a_file_in_any_encoding_is_text(tmp_path: Path, encoding: str) -> None:
+    assert git_diff(tmp_path) == "", "no checkout"
+    git = ["git", "-c", "user.name=me", "-c", "user.email=me@here", "-C", str(tmp_path)]
+    note = tmp_path / "note.txt"
+    note.write_text("before\n", encoding=encoding)
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *command], check=True)
+    note.write_text("Übung\n", encoding=encoding)
+    letter = "Ü" if encoding == "utf-8" else "\ufffd"
+    assert f"-before\n+{letter}bung\n" in git_diff(tmp_path)
 
 
 def test_a_deleted_experiment_is_refused_with_the_way_back(tracker: Tracker, store: Store) -> None:
