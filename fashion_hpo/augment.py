@@ -19,10 +19,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         made, "any field of TrainConfig, such as rotation=20; 0 leaves an option out"
     )
     made.add_argument("--seed", default="0", metavar="N", help="of the draws; default: 0")
-    made.add_argument("--data", type=Path, metavar="DIR", help="folder of the data files")
+    command_line.add_data_folder(made)
     made.add_argument(
         "--out",
-        type=Path,
+        type=command_line.file,
         default=Path("augmentations.html"),
         metavar="FILE",
         help="default: augmentations.html",

@@ -21,7 +21,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="N",
         help="simulated for each row; default: 4000",
     )
-    made.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws; default: 0")
+    made.add_argument(
+        "--seed",
+        type=command_line.from_zero,
+        default=0,
+        metavar="N",
+        help="of the draws; default: 0",
+    )
     return command_line.run(_run, made, argv)
 
 

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from fashion_hpo.reporting import command_line
 from fashion_hpo.reporting.folding import say
@@ -14,7 +13,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = command_line.parser("claims", "Hold every claim of the reports against the stores.")
     command_line.add_budget(made, None, "default: of each study the largest complete one")
     command_line.add_store(made)
-    made.add_argument("--html", type=Path, metavar="FILE", help="write the page there as well")
+    made.add_argument(
+        "--html", type=command_line.file, metavar="FILE", help="write the page there as well"
+    )
     made.add_argument("--markdown", action="store_true", help="print one Markdown table")
     return command_line.run(_run, made, argv)
 

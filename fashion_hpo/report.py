@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_hpo.reporting import command_line
@@ -20,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("name", help="a file of studies/, without .py")
     command_line.add_budget(made, None, "default: the largest complete one")
     command_line.add_store(made)
-    made.add_argument("--data", type=Path, metavar="DIR", help="folder of the data files")
+    command_line.add_data_folder(made)
     made.add_argument("--csv", action="store_true", help="also write trials.csv and epochs.csv")
     return command_line.run(_run, made, argv)
 

@@ -99,8 +99,13 @@ def add_changes(made: argparse.ArgumentParser, what: str) -> None:
 
 def add_data(made: argparse.ArgumentParser) -> None:
     """--data and --device."""
-    made.add_argument("--data", type=Path, metavar="DIR", help="folder of the data files")
+    add_data_folder(made)
     made.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
+
+
+def add_data_folder(made: argparse.ArgumentParser) -> None:
+    """--data."""
+    made.add_argument("--data", type=folder, metavar="DIR", help="folder of the data files")
 
 
 def add_budget(made: argparse.ArgumentParser, default: str | None, note: str) -> None:
@@ -132,17 +137,34 @@ def folder(text: str) -> Path:
 
     ~ is a home folder here too: shells leave it as it is in --store=~/runs.
     """
+    return _path(text, "a folder")
+
+
+def file(text: str) -> Path:
+    """An argument's type: a file, under the same rules."""
+    return _path(text, "a file")
+
+
+def _path(text: str, kind: str) -> Path:
     if not text:
-        raise argparse.ArgumentTypeError("it is empty; name a folder")
+        raise argparse.ArgumentTypeError(f"it is empty; name {kind}")
     return Path(os.path.expanduser(text))
 
 
 def positive(text: str) -> int:
     """An argument's type: a whole number from 1."""
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
-    return number
+    return _whole(text, 1)
+
+
+def from_zero(text: str) -> int:
+    """An argument's type: a whole number from 0."""
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least}")
+    return int(text)
 
 
 def seconds(text: str) -> float:
@@ -157,11 +179,19 @@ def seconds(text: str) -> float:
 
 
 def settings(pairs: Sequence[str]) -> dict[str, str]:
-    """`--set field=value` as a dict; raises ValueError for text without an equals sign."""
+    """`--set field=value` as a dict; raises ValueError for text without an equals sign, and for a
+    field that has two values."""
+    values: dict[str, str] = {}
     for pair in pairs:
-        if "=" not in pair:
+        name, equals, value = pair.partition("=")
+        if not equals:
             raise ValueError(f"--set is {pair!r}; write it as field=value.")
-    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+        if name in values:
+            raise ValueError(
+                f"--set gives {name} two values, {values[name]!r} and {value!r}; leave one out."
+            )
+        values[name] = value
+    return values
 
 
 def run(

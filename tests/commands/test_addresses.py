@@ -5,6 +5,7 @@ import importlib
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -188,3 +189,30 @@ def test_a_store_without_a_name_is_refused(
     monkeypatch.setenv("HOME", str(tmp_path))
     assert arguments("--store=~/runs").store == tmp_path / "runs"
     assert arguments("--store=./runs").store == Path("runs")
+
+
+HOME = [
+    ("study mixup_ablation", "--store"), ("study mixup_ablation", "--data"), ("train", "--data"),
+    ("report mixup_ablation", "--data"), ("bench trainer", "--data"), ("augment", "--data"),
+    ("augment", "--out"), ("claims", "--html"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "option"), HOME)
+def test_a_tilde_after_an_equals_sign_is_the_home_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, option: str
+) -> None:
+    """Shells leave it as it is there."""
+    parsed: list[argparse.Namespace] = []
+
+    def parse(_: object, made: argparse.ArgumentParser, argv: Sequence[str]) -> int:
+        parsed.append(made.parse_args(argv))
+        return 0
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(command_line, "run", parse)
+    name, *arguments = command.split()
+    importlib.import_module(f"fashion_hpo.{name}").main([*arguments, f"{option}=~/x"])
+    assert getattr(parsed[0], option.removeprefix("--")) == tmp_path / "x"
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"fashion_hpo.{name}").main([*arguments, f"{option}="])

@@ -129,6 +129,10 @@ WRONG_SETTINGS = [
     ("epochs", "--set is 'epochs'; write it as field=value."),
     ("architecture_options={}", "architecture_options cannot be set here"),
 ]
+WITH_SETTINGS = [
+    ("train", "--data", "nowhere"), ("study", "mixup_ablation", "--dry-run"),
+    ("augment", "--data", "nowhere"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("setting", "words"), [*WRONG_SETTINGS, (
@@ -144,6 +148,26 @@ def test_study_refuses_a_wrong_setting(
 ) -> None:
     err = commands.refusal_on_store("study", "mixup_ablation", "--set", setting, *dry)
     assert words in err
+
+
+@pytest.mark.parametrize("command", WITH_SETTINGS)
+@pytest.mark.parametrize("second", ["0.2", "0.1"])
+def test_a_field_with_two_values_is_refused(
+    commands: Commands, command: tuple[str, ...], second: str
+) -> None:
+    twice = ("--set", "dropout=0.1", "--set", "epochs=1", "--set", f"dropout={second}")
+    err = commands.refusal(*command, *twice)
+    said = f"--set gives dropout two values, '0.1' and '{second}'; leave one out."
+    assert err == f"error: {said}\n"
+
+
+@pytest.mark.parametrize("seed", ["-1", "0.5", "1e3", "nan", ""])
+def test_a_seed_that_is_no_whole_number_from_0_is_refused(commands: Commands, seed: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        commands.run("calibration", f"--seed={seed}")
+    assert ended.value.code == 2
+    last = commands.capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith(f"argument --seed: {seed} is not a whole number from 0")
 
 
 def test_a_batch_of_more_images_than_there_are_is_refused(commands: Commands) -> None:
@@ -273,7 +297,10 @@ def test_data_that_are_not_there_are_refused(commands: Commands, command: str) -
         err = said.err
     else:
         err = commands.refusal(command, *arguments[command], "--data", missing)
-    assert err.startswith(f"error: data folder {missing} holds neither the four idx files nor ")
+    assert err == (
+        f"error: data folder {missing} is not there; correct --data or FASHION_HPO_DATA, or leave "
+        "it out.\n"
+    )
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99", "cpu:x"])
