@@ -90,6 +90,8 @@ def _rebuild(store: "Store", args: argparse.Namespace) -> None:
     print(f"models: {len(made.found)} of {models} were found by their content")
     for uid in made.lost:
         print(f"  the model of {uid} is nowhere in the store")
+    for ledger in made.unread:
+        print(f"  without the ledger {ledger}: its runs are in the old database alone")
     if made.aside is not None:
         print(f"the old database is kept as {made.aside.name}")
     hint = (
@@ -100,15 +102,16 @@ def _rebuild(store: "Store", args: argparse.Namespace) -> None:
 
 
 def _ledgers(store: "Store", name: str | None, budget: str | None) -> "list[Ledger]":
-    from fashion_hpo.stores.opening import all_ledgers
+    from fashion_hpo.stores.opening import readable_and_not
 
-    there = all_ledgers(store)
+    there, unread = readable_and_not(store)
     chosen = [
         each
         for each in there
         if name in (None, each.plan.name) and budget in (None, each.plan.budget)
     ]
-    if not chosen and there:
+    named = [each.name for each in unread if name in (None, each.name.partition("/")[0])]
+    if not chosen and there and not named:
         names = ", ".join(each.name for each in there)
         raise ValueError(f"store {store.root} has no such ledger; choose among {names}.")
     return chosen

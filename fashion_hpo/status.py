@@ -3,10 +3,15 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from fashion_hpo.reporting import command_line
 from fashion_hpo.reporting.folding import say
+
+if TYPE_CHECKING:
+    from fashion_hpo.stores.layout import Store
+    from fashion_hpo.stores.ledger import Ledger
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,41 +25,51 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.design.plan import make_plan
     from fashion_hpo.design.study_file import load_study
-    from fashion_hpo.running.winner import mean_of, rivals
-    from fashion_hpo.stores.opening import confirmation_of, read_ledger
-    from fashion_hpo.stores.promotion import superseded
-    from fashion_hpo.stores.ranking import nothing_ranked
+    from fashion_hpo.stores.kept import UnreadableLedgerError
+    from fashion_hpo.stores.opening import read_ledger
     from fashion_hpo.stores.reading import store_to_read
 
     store = store_to_read(args.store, args.storage)
     question, spec = load_study(args.name)
     say(f"{args.name}: {question}")
     for budget in spec.budgets:
-        ledger = read_ledger(store, make_plan(args.name, question, spec, budget))
-        if ledger is None:
-            print(f"  {budget:9} not begun")
-            continue
-        entries = ledger.entries()
-        left_out = superseded(entries)
-        own = [entry for entry in entries if entry.attempt.number not in left_out]
-        counts = Counter(entry.result.outcome for entry in own if entry.result)
-        running = sum(entry.state == "RUNNING" for entry in entries)
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-        top = ""
-        if compared := rivals(own, ledger.plan.constraints):
-            seeds, best = len(compared[0]), max(map(mean_of, compared))
-            what = f"best mean of {seeds} seeds" if seeds > 1 else "best single trial"
-            top = f"; {what} {best:.2%}"
-        elif counts["complete"]:
-            top = f"; {nothing_ranked(entries, ledger.plan.constraints, args.name)[0]}"
-        say(
-            f"  {budget:9} {ledger.plan.trials} points: {outcomes or 'none done'}, "
-            f"{running} running, {ledger.remaining()} to go{top}"
-        )
-        if (confirming := confirmation_of(store, ledger)) is not None:
-            left, planned = confirming.remaining(), confirming.plan.trials
-            print(f"  {'':9} confirmation: {planned - left} of {planned} trainings done")
+        try:
+            ledger = read_ledger(store, make_plan(args.name, question, spec, budget))
+            lines = ["not begun"] if ledger is None else list(_lines(store, ledger))
+        except UnreadableLedgerError as error:  # the other budgets' ledgers are others
+            lines = [f"cannot be read by this version ({error.reason})"]
+        for label, line in zip((budget, ""), lines, strict=False):
+            say(f"  {label:9} {line}")
     return 0
+
+
+def _lines(store: "Store", ledger: "Ledger") -> Iterator[str]:
+    """How far one budget's ledger is, and its confirmation's, if it has one."""
+    from fashion_hpo.running.winner import mean_of, rivals
+    from fashion_hpo.stores.opening import confirmation_of
+    from fashion_hpo.stores.promotion import superseded
+    from fashion_hpo.stores.ranking import nothing_ranked
+
+    entries = ledger.entries()
+    left_out = superseded(entries)
+    own = [entry for entry in entries if entry.attempt.number not in left_out]
+    counts = Counter(entry.result.outcome for entry in own if entry.result)
+    running = sum(entry.state == "RUNNING" for entry in entries)
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    top = ""
+    if compared := rivals(own, ledger.plan.constraints):
+        seeds, best = len(compared[0]), max(map(mean_of, compared))
+        what = f"best mean of {seeds} seeds" if seeds > 1 else "best single trial"
+        top = f"; {what} {best:.2%}"
+    elif counts["complete"]:
+        top = f"; {nothing_ranked(entries, ledger.plan.constraints, ledger.plan.name)[0]}"
+    yield (
+        f"{ledger.plan.trials} points: {outcomes or 'none done'}, "
+        f"{running} running, {ledger.remaining()} to go{top}"
+    )
+    if (confirming := confirmation_of(store, ledger)) is not None:
+        left, planned = confirming.remaining(), confirming.plan.trials
+        yield f"confirmation: {planned - left} of {planned} trainings done"
 
 
 if __name__ == "__main__":

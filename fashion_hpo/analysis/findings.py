@@ -42,11 +42,11 @@ def gather(store: Store, budget: str | None = None) -> tuple[list[Finding], list
     unreadable = []
     for name in list_studies():
         try:
-            question, spec = load_study(name)
+            findings = list(_of_study(store, name, *load_study(name), budget))
         except ValueError as error:
             unreadable.append(str(error))
             continue
-        for finding in _of_study(store, name, question, spec, budget):
+        for finding in findings:
             found.setdefault(finding.verdict.claim_id, []).append(finding)
     for claim_id, known in CLAIMS.items():
         if not found[claim_id]:

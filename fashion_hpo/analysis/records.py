@@ -11,6 +11,7 @@ from fashion_hpo.design.constraints import is_feasible
 from fashion_hpo.design.plan import Plan, make_plan
 from fashion_hpo.design.spec import StudySpec
 from fashion_hpo.design.study_file import load_study
+from fashion_hpo.stores.kept import UnreadableLedgerError, readable
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import read_ledgers
@@ -130,10 +131,19 @@ def epoch_columns(plan: Plan) -> list[str]:
 def find_ledger(store: Store, name: str, budget: str | None = None) -> Ledger:
     """The ledger of a study's largest complete budget, or of its largest, or of the one named.
 
-    Raises ValueError if the store has no results of the study.
+    Raises ValueError if the store has no results of the study, and where a ledger that could be
+    the one meant cannot be read.
     """
     question, spec = load_study(name)
-    found = look_up_ledger(store, name, question, spec, budget)
+    try:
+        found = look_up_ledger(store, name, question, spec, budget)
+    except UnreadableLedgerError as error:
+        if budget:
+            raise
+        raise ValueError(
+            f"ledger {error.name} cannot be read by this version ({error.reason}); name another "
+            "budget with --budget, or use the version that wrote it."
+        ) from None
     if found is None:
         wanted = f"study {name} under budget {budget}" if budget else f"study {name}"
         raise ValueError(
@@ -149,9 +159,12 @@ def look_up_ledger(
     """The same, or None if the store has no results of the study."""
     budgets = [budget] if budget else [name for name in reversed(BUDGETS) if name in spec.budgets]
     plans = [make_plan(name, question, spec, budget) for budget in budgets]
-    found = read_ledgers(store, plans)
-    complete = (ledger for ledger in found if ledger.remaining() == 0)
-    return next(complete, found[0] if found else None)
+    largest = None
+    for ledger in read_ledgers(store, plans):  # smaller ones than a complete one are not opened
+        if ledger.remaining() == 0:
+            return ledger
+        largest = largest or ledger
+    return largest
 
 
 def of_ledger(
@@ -159,8 +172,14 @@ def of_ledger(
 ) -> Records:
     """A ledger's points with an outcome, as data frames, with those of a search's confirmation.
 
-    With a store also what they predicted.
+    With a store also what they predicted.  Raises UnreadableLedgerError for trials or epochs of
+    another form than this version writes.
     """
+    with readable(ledger.name, ledger.uid):
+        return _of_ledger(ledger, store, confirmation)
+
+
+def _of_ledger(ledger: Ledger, store: Store | None, confirmation: Ledger | None) -> Records:
     trials, epochs, logits = [], [], {}
     entries, bounds = ledger.entries(), ledger.plan.constraints
     left_out = superseded(entries)

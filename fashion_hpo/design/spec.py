@@ -99,6 +99,15 @@ class StudySpec:
         return "search" if self.search else "design"
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeptSpec(StudySpec):
+    """A study as a ledger keeps it: it was checked when it was begun, with a base config that its
+    budget may have made smaller since."""
+
+    def __post_init__(self) -> None:
+        pass
+
+
 def check_name(name: str) -> str:
     """A study's name: lower-case words; raises ValueError for any other, a path included."""
     if not NAME.fullmatch(name):

@@ -17,7 +17,7 @@ from fashion_hpo.running.session import Session
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry
-from fashion_hpo.stores.opening import all_ledgers
+from fashion_hpo.stores.opening import ledger_of_trial
 from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training.architectures.imagenet_vit import IMAGENET, imagenet_vit
 from fashion_hpo.training.architectures.prompted_vit import TRIAL
@@ -76,10 +76,10 @@ def _folder(session: Session, name: str) -> Path:
     if not name.startswith(TRIAL):
         return registry.download_verified(session.tracker.uri, name)
     uid = name.removeprefix(TRIAL)
-    for ledger in all_ledgers(session.store):
-        for entry in ledger.entries() if uid.startswith(f"{ledger.uid}-") else ():
-            if entry.attempt.uid == uid:
-                return _of_trial(Tracker(session.store, ledger.plan.name), entry)
+    ledger = ledger_of_trial(session.store, uid)
+    for entry in ledger.entries() if ledger is not None else ():
+        if ledger is not None and entry.attempt.uid == uid:
+            return _of_trial(Tracker(session.store, ledger.plan.name), entry)
     raise ValueError(
         f"architecture option backbone is {name!r}, and {session.store.root} has no such trial; "
         "give the uid of a complete trial, which its run has as the tag fashion_hpo.uid."

@@ -24,7 +24,7 @@ from fashion_hpo.running.documents import write_documents
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger, Result
-from fashion_hpo.stores.opening import all_ledgers
+from fashion_hpo.stores.opening import ledger_of_trial
 from fashion_hpo.stores.tracking import TAG
 from fashion_hpo.training import devices, packaging
 from fashion_hpo.training.architectures import CLASSICAL, build_for
@@ -72,10 +72,10 @@ def find(store: Store, run_id: str) -> Logged:
             "run, which the UI shows on its page."
         ) from None
     uid = run.data.tags.get(f"{TAG}.uid", "")
-    for ledger in all_ledgers(store):
-        for entry in ledger.entries() if uid.startswith(f"{ledger.uid}-") else ():
-            if entry.attempt.uid == uid and entry.result is not None:
-                return _with_epochs(Logged(store, client, run, ledger, entry, entry.result))
+    ledger = ledger_of_trial(store, uid)
+    for entry in ledger.entries() if ledger is not None else ():
+        if ledger is not None and entry.attempt.uid == uid and entry.result is not None:
+            return _with_epochs(Logged(store, client, run, ledger, entry, entry.result))
     raise NoSuchRunError(f"run {run_id} is no trial with a result; give the id of a trial's run.")
 
 

@@ -38,6 +38,7 @@ from fashion_hpo.stores.attempts import (
     is_foreign,
     is_promoted,
 )
+from fashion_hpo.stores.kept import readable
 from fashion_hpo.stores.leases import Leases
 from fashion_hpo.stores.promotion import outstanding
 from fashion_hpo.stores.ranking import ranked
@@ -394,5 +395,7 @@ class Ledger:
 
     def _entry(self, trial: FrozenTrial) -> Entry:
         kept = trial.user_attrs.get("result")
-        result = Result(**kept) if kept else None
-        return Entry(self._attempt(trial), trial.state.name, result, trial.user_attrs.get("lease"))
+        with readable(self.name, self.uid, trial.number):
+            result = Result(**kept) if kept else None
+            lease = trial.user_attrs.get("lease")
+            return Entry(self._attempt(trial), trial.state.name, result, lease)

@@ -5,18 +5,17 @@ import json
 import re
 import sys
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import optuna
-from optuna.distributions import json_to_distribution
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.confirmation import SUFFIX, Confirmation
+from fashion_hpo.design.config import Epoch
+from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.objectives import directions
 from fashion_hpo.design.plan import (
     Plan,
@@ -24,11 +23,11 @@ from fashion_hpo.design.plan import (
     confirmation_plan,
     differences,
     digest,
-    make_plan,
+    points,
 )
-from fashion_hpo.design.spec import Budget, Search, StudySpec
 from fashion_hpo.design.warm_start import WarmStart, kept_warm_start, source_of
 from fashion_hpo.stores.failures import is_disk_full, reason_of
+from fashion_hpo.stores.kept import UnreadableLedgerError, kept_base, kept_plan, readable
 from fashion_hpo.stores.layout import Store, StoreError, without_password
 from fashion_hpo.stores.leases import Leases
 from fashion_hpo.stores.ledger import Ledger
@@ -91,42 +90,45 @@ def _begun(store: Store, storage: RDBStorage, plan: Plan) -> Plan:
         return plan
     name, budget = source_of(plan.search.warm_start, plan.budget)
     wanted = dataclasses.replace(plan, name=name, budget=budget)
-    there = (each.study_name for each in storage.get_all_studies())
-    revisions = _revisions(storage, wanted)
-    newest = ledger_name(wanted, revisions)
-    source = _kept(store, storage, newest) if newest in there else None
+    newest = ledger_name(wanted, _revisions(storage, wanted))
+    source = _kept(store, storage, newest) if newest in _names(storage) else None
     return dataclasses.replace(plan, warm_start=warm_start(plan, source))
 
 
 def read_ledger(store: Store, plan: Plan) -> Ledger | None:
-    """The newest ledger of a plan's study and budget, to be read; None if there is none."""
-    return next(iter(read_ledgers(store, [plan])), None)
+    """The newest ledger of a plan's study and budget, to be read; None if there is none.
+
+    Raises UnreadableLedgerError if this version cannot read it.
+    """
+    return next(read_ledgers(store, [plan]), None)
 
 
-def read_ledgers(store: Store, plans: Iterable[Plan]) -> list[Ledger]:
+def read_ledgers(store: Store, plans: Iterable[Plan]) -> Iterator[Ledger]:
     """Those of several plans that there are, in their order; opening a database takes its time.
 
-    A store without a database is left without one.
+    A store without a database is left without one.  Raises UnreadableLedgerError when it comes to
+    a ledger that this version cannot read.
     """
     if not store.has_ledgers:
-        return []
+        return
     with store.lock("databases"):
         storage = connect(store)
-    found = (_newest(store, storage, plan) for plan in plans)
-    return [ledger for ledger in found if ledger is not None]
+    for plan in plans:
+        if (ledger := _newest(store, storage, plan)) is not None:
+            yield ledger
 
 
 def _newest(store: Store, storage: RDBStorage, plan: Plan) -> Ledger | None:
     name = _newest_name(storage, plan)
     if name is None:
         return None
-    study = _load(storage, name, plan)
-    if LAST_DESCRIBED not in study.user_attrs:
-        return None  # its maker died, and nothing was run
-    kept = study.user_attrs  # its own base config, which --set may have changed
-    base = TrainConfig.from_dict(_parsed(kept["identity"])["base"])
-    plan = dataclasses.replace(_grown(plan, kept["extent"]), base=base)
-    return Ledger(study, storage, plan, _leases(store, storage))
+    with readable(name):
+        study = _load(storage, name, plan)
+        if LAST_DESCRIBED not in study.user_attrs:
+            return None  # its maker died, and nothing was run
+        kept = study.user_attrs  # its own base config, which --set may have changed
+        plan = dataclasses.replace(_grown(plan, kept["extent"]), base=kept_base(kept))
+        return Ledger(study, storage, plan, _leases(store, storage))
 
 
 def confirmation_of(store: Store, ledger: Ledger) -> Ledger | None:
@@ -141,27 +143,58 @@ def confirmation_of(store: Store, ledger: Ledger) -> Ledger | None:
 
 
 def all_ledgers(store: Store) -> list[Ledger]:
-    """Every ledger in the store: all studies, budgets and revisions, with or without a study file.
+    """Every ledger in the store that can be read: all studies, budgets and revisions, with or
+    without a study file."""
+    return readable_and_not(store)[0]
 
-    Raises StoreError for one that was written by another version of this program.
-    """
+
+def readable_and_not(store: Store) -> tuple[list[Ledger], list[UnreadableLedgerError]]:
+    """The same, and an error for each ledger that this version cannot read."""
     if not store.has_ledgers:
-        return []
+        return [], []
     with store.lock("databases"):
         storage = connect(store)
-    names = sorted(study.study_name for study in storage.get_all_studies())
-    found = (_kept(store, storage, name) for name in names)
-    return [ledger for ledger in found if ledger is not None]
+    ledgers, errors = [], []
+    for name in sorted(_names(storage)):
+        try:
+            if (ledger := _kept(store, storage, name)) is not None:
+                _check_readable(ledger)
+                ledgers.append(ledger)
+        except UnreadableLedgerError as error:
+            errors.append(error)
+    return ledgers, errors
+
+
+def ledger_of_trial(store: Store, uid: str) -> Ledger | None:
+    """The ledger of a trial, by its uid; None if there is none.
+
+    Raises UnreadableLedgerError if this version cannot read that ledger.
+    """
+    ledgers, errors = readable_and_not(store)
+    for error in errors:
+        if error.uid and uid.startswith(f"{error.uid}-"):
+            raise error
+    return next((ledger for ledger in ledgers if uid.startswith(f"{ledger.uid}-")), None)
 
 
 def _kept(store: Store, storage: RDBStorage, name: str) -> Ledger | None:
     """A ledger as it is kept, whatever the study file says now; None if it is another program's, or
     its maker died."""
-    kept = optuna.load_study(study_name=name, storage=storage).user_attrs
+    with readable(name):
+        kept = optuna.load_study(study_name=name, storage=storage).user_attrs
     if LAST_DESCRIBED not in kept:
         return None
-    plan = _kept_plan(name, kept)
+    plan = kept_plan(name, kept)
     return Ledger(_load(storage, name, plan), storage, plan, _leases(store, storage))
+
+
+def _check_readable(ledger: Ledger) -> None:
+    """Raise UnreadableLedgerError unless its points, trials and curves can be read as well."""
+    with readable(ledger.name, ledger.uid):
+        points(ledger.plan)
+        for entry in ledger.entries():
+            for epoch in entry.result.history if entry.result else ():
+                Epoch(**epoch)
 
 
 def ledger_name(plan: Plan, revision: int) -> str:
@@ -196,60 +229,12 @@ def connect(store: Store) -> RDBStorage:
     return storage
 
 
-def _kept_plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
-    """The plan as a ledger keeps it; claims and captions are the study file's alone."""
-    identity, extent = _parsed(kept["identity"]), kept["extent"]
-    name, budget, _ = ledger.removesuffix(SUFFIX).rsplit("/", 2)
-    try:
-        ranges = {
-            field: json_to_distribution(json.dumps(described))
-            for field, described in identity["ranges"].items()
-        }
-        search = None
-        if identity["kind"] != "design":
-            search = Search(
-                space=ranges,
-                trials=extent["trials"],
-                sampler=identity["sampler"],
-                pruner=identity["pruner"],
-                defaults=bool(extent.get("defaults", False)),
-                plateau=extent.get("plateau", 0),
-                # A confirmation does not keep how many, and that pruner needs one.
-                resume_pruned=extent.get("resume_pruned", int(identity["pruner"] == "one_epoch")),
-                constraints=identity.get("constraints", {}),
-                objectives=tuple(identity.get("objectives", (identity["objective"],))),
-            )
-        spec = StudySpec(
-            base=TrainConfig.from_dict(identity["base"]),
-            scientific={field: tuple(levels) for field, levels in extent["scientific"].items()},
-            nuisance={} if search else ranges,
-            nuisance_points=extent["nuisance_points"],
-            nuisance_base=extent.get("nuisance_base", False),
-            seeds=extent["seeds"],
-            search=search,
-            budgets={budget: Budget()},
-            seed=identity["study_seed"],
-        )
-    except ValueError as error:
-        raise StoreError(
-            f"ledger {ledger} cannot be read by this version ({str(error).rstrip('.')}); use the "
-            "version that wrote it."
-        ) from None
-    plan = make_plan(name, kept["question"], spec, budget)
-    plan = dataclasses.replace(plan, warm_start=kept_warm_start(extent))
-    if identity["kind"] != "confirmation":
-        return plan
-    nothing = Confirmation(of=ledger.removesuffix(SUFFIX), uid=identity["confirms"], finalists=())
-    return confirmation_plan(plan, nothing.grown(extent), extent["seeds"])
-
-
 def _newest_name(storage: RDBStorage, plan: Plan) -> str | None:
     """Of the plan's ledgers; a confirmation has one for each revision of its search."""
     if plan.confirmation is None:
         revision = _revisions(storage, plan)
         return ledger_name(plan, revision) if revision else None
-    there = {study.study_name for study in storage.get_all_studies()}
-    return plan.confirmation.name if plan.confirmation.name in there else None
+    return plan.confirmation.name if plan.confirmation.name in _names(storage) else None
 
 
 def _next_name(storage: RDBStorage, plan: Plan) -> str:
@@ -261,7 +246,13 @@ def _next_name(storage: RDBStorage, plan: Plan) -> str:
 def _revisions(storage: RDBStorage, plan: Plan) -> int:
     """How many there are."""
     name = re.compile(re.escape(f"{plan.name}/{plan.budget}/r") + r"\d+")
-    return sum(bool(name.fullmatch(study.study_name)) for study in storage.get_all_studies())
+    return sum(bool(name.fullmatch(there)) for there in _names(storage))
+
+
+def _names(storage: RDBStorage) -> set[str]:
+    """Of all studies in Optuna's database; its own list fails where one of them is damaged."""
+    with storage.engine.connect() as connection:
+        return {str(row[0]) for row in connection.execute(text("SELECT study_name FROM studies"))}
 
 
 def _leases(store: Store, storage: RDBStorage) -> Leases | None:

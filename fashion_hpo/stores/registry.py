@@ -93,10 +93,19 @@ def create_version(
 
 def set_manifest(tracker: Tracker, version: ModelVersion, hashes: Mapping[str, str]) -> None:
     """Give a version that has none its manifest."""
-    if _manifest(version) is None:
+    if manifest_of(version) is None:
         tracker.client.set_model_version_tag(
             REGISTERED_NAME, str(version.version), MANIFEST, _canonical(hashes)
         )
+
+
+def manifest_of(version: ModelVersion) -> dict[str, str] | None:
+    """sha256 of each of a version's files; None where a person removed or changed the tag."""
+    try:
+        kept = json.loads(version.tags.get(MANIFEST, ""))
+    except ValueError:
+        return None
+    return kept if isinstance(kept, dict) else None
 
 
 def address_of(version: ModelVersion) -> str:
@@ -227,7 +236,7 @@ def download_verified(tracking_uri: str, address: str) -> Path:
         else:
             version = client.get_model_version_by_alias(name, alias)
     what = f"{version.name} version {version.version}"
-    if (manifest := _manifest(version)) is None:
+    if (manifest := manifest_of(version)) is None:
         raise UnsafeModelError(
             f"{what} has no manifest of its files; register it again with `{_register(version)}`."
         )
@@ -275,14 +284,6 @@ def _parts(pattern: re.Pattern[str], address: str, allowed: str) -> tuple[str, .
     if (found := pattern.fullmatch(address)) is None:
         raise ValueError(f"model address is {quoted(address, 80)}; allowed is {allowed}.")
     return found.groups()
-
-
-def _manifest(version: ModelVersion) -> dict[str, str] | None:
-    try:
-        kept = json.loads(version.tags.get(MANIFEST, ""))
-    except ValueError:
-        return None
-    return kept if isinstance(kept, dict) else None
 
 
 def _canonical(hashes: Mapping[str, str]) -> str:

@@ -42,6 +42,8 @@ REMEDIES = {
     "use --fix; or train all points anew with `python -m fashion_hpo.study NAME --revise`",
     "logits": "put the file back from a copy of the store; or train all points anew with "
     "`python -m fashion_hpo.study NAME --revise`",
+    "ledger": "use the version that wrote the ledger, or put optuna.db back from a copy of the "
+    "store",
     "version": "register it again with `python -m fashion_hpo.register NAME`",
     "one outcome": "the ledger itself differs; train all points anew with "
     "`python -m fashion_hpo.study NAME --revise`",

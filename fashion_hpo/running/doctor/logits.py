@@ -26,7 +26,7 @@ def check_logits(seen: Evidence) -> Iterator[Violation]:
         if not path.exists():
             if seen.ledger.keeps_logits and not _is_foreign(seen.ledger, entry):
                 yield Violation("logits", where, "is missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != hashes[uid]:
+        elif not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != hashes[uid]:
             yield Violation("logits", where, "is altered")
     running = {entry.attempt.uid for entry in seen.entries if entry.state == "RUNNING"}
     for path in sorted((store.root / "logits" / seen.ledger.uid).glob("*.npz")):

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fashion_hpo.running.doctor.evidence import MODEL, is_alive, is_mirrored, part
+from fashion_hpo.running.doctor.evidence import MODEL, is_alive, is_held, is_mirrored, part
 from fashion_hpo.running.doctor.finding import Files, complete_again
 from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.running.reconcile import DIED, reconcile
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.ledger import Ledger
-from fashion_hpo.stores.opening import all_ledgers
+from fashion_hpo.stores.opening import readable_and_not
 from fashion_hpo.stores.relocation import relocate_database
 from fashion_hpo.stores.tracking import Tracker
 
@@ -33,6 +33,7 @@ class Rebuilt:
     runs: int
     found: list[str]
     lost: list[str]
+    unread: list[str]  # ledgers that cannot be read, why, in words
     aside: Path | None  # the database that was there
 
 
@@ -49,7 +50,7 @@ def rebuild(store: Store) -> Rebuilt:
             "MLFLOW_TRACKING_URI names a tracking store elsewhere, which is not rebuilt; unset it "
             "for the mlflow.db of this store, or mend that one with --fix."
         )
-    ledgers = all_ledgers(store)
+    ledgers, unread = readable_and_not(store)
     if not ledgers:
         raise StoreError(f"store {store.root} has no ledger to rebuild from; run a study first.")
     _check_idle(store, ledgers)
@@ -68,6 +69,7 @@ def rebuild(store: Store) -> Rebuilt:
         runs=len(made),
         found=[uid for uid, has_model in made if has_model],
         lost=[uid for uid, has_model in made if has_model is False],
+        unread=[f"{error.name} ({error.reason})" for error in unread],
         aside=aside,
     )
 
@@ -80,6 +82,9 @@ def _check_idle(store: Store, ledgers: list[Ledger]) -> None:
                     f"trial {entry.attempt.number} of {ledger.name} is under way; stop its study, "
                     "then rebuild."
                 )
+    for uid in sorted(store.trials_under_way()):  # of ledgers that cannot be read as well
+        if is_held(store, uid):
+            raise StoreError(f"trial {uid} is under way; stop its study, then rebuild.")
 
 
 def _prepared(store: Store) -> Store:

@@ -1,6 +1,5 @@
 """Check what must hold in a store beyond its ledgers: databases, addresses, files, the registry."""
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -16,8 +15,8 @@ from fashion_hpo.stores.addresses import artifact_folder, is_server
 from fashion_hpo.stores.experiments import find_experiment, is_deleted
 from fashion_hpo.stores.layout import ID, Store
 from fashion_hpo.stores.models import changes
-from fashion_hpo.stores.opening import all_ledgers
-from fashion_hpo.stores.registry import MANIFEST, REGISTERED_NAME
+from fashion_hpo.stores.opening import readable_and_not
+from fashion_hpo.stores.registry import REGISTERED_NAME, manifest_of
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, prepare_tracking
 from fashion_hpo.stores.tracking import TAG
 
@@ -32,12 +31,17 @@ def examine_store(store: Store) -> list[Violation]:
     with store.lock("databases"):
         prepare_tracking(store)
         client = MlflowClient(store.tracking_uri, store.tracking_uri)
-    ledgers = all_ledgers(store)
-    known = {ledger.uid for ledger in ledgers}
+    ledgers, errors = readable_and_not(store)
+    uids = [*(ledger.uid for ledger in ledgers), *(error.uid for error in errors)]
+    known = {uid for uid in uids if uid is not None}
     return [
+        *(
+            Violation("ledger", each.name, f"cannot be read ({each.reason})", False)
+            for each in errors
+        ),
         *(() if is_server(store.tracking_uri) else _addresses(store, client)),
         *_experiments(client, sorted({ledger.plan.name for ledger in ledgers})),
-        *_strays(store, known),
+        *(() if None in uids else _strays(store, known)),
         *versions(client, store.tracking_uri, lambda uid: uid.partition("-")[0] not in known),
     ]
 
@@ -121,11 +125,11 @@ def versions(
             yield Violation("one version", uid, f"is registered as {count} versions")
     for version in own:
         where = f"{version.name}/{version.version}"
-        if MANIFEST not in version.tags:
+        if (manifest := manifest_of(version)) is None:
             yield Violation("version", where, "has no manifest of its files", mendable=False)
             continue
         address = _address(client, str(version.source))
-        for change in changes_at(tracking_uri, address, json.loads(version.tags[MANIFEST])):
+        for change in changes_at(tracking_uri, address, manifest):
             yield Violation("version", where, f"has a model whose {change}", mendable=False)
 
 

@@ -1,0 +1,120 @@
+"""Read what a ledger keeps of its plan: all that was written can be read, or the ledger is named.
+
+Values are not held against ranges again: a base config of another budget, under which they are out
+of range, must not hide results that are there.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from optuna.distributions import json_to_distribution
+
+from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.confirmation import SUFFIX, Confirmation
+from fashion_hpo.design.plan import Plan, confirmation_plan
+from fashion_hpo.design.sentences import shortened
+from fashion_hpo.design.spec import Budget, KeptSpec, Search
+from fashion_hpo.design.warm_start import kept_warm_start
+from fashion_hpo.stores.layout import ID, StoreError
+
+LONGEST_REASON = 200  # characters
+FAILURES = (ValueError, TypeError, LookupError, AttributeError)
+"""What reading raises where a value is of another form than this version writes."""
+
+
+class UnreadableLedgerError(StoreError):
+    """A ledger, `name`, is damaged or another version's; `uid` is None where that is unreadable."""
+
+    def __init__(self, name: str, uid: str | None, reason: str) -> None:
+        super().__init__(
+            f"ledger {name} cannot be read by this version ({reason}); use the version that wrote "
+            "it, or a copy of the store from before it was damaged."
+        )
+        self.name, self.uid, self.reason = name, uid, reason
+
+
+@contextmanager
+def readable(name: str, uid: str | None = None, trial: int | None = None) -> Iterator[None]:
+    """Within, what cannot be read of a ledger, or of one of its trials, raises
+    UnreadableLedgerError."""
+    try:
+        yield
+    except UnreadableLedgerError:
+        raise
+    except FAILURES as error:
+        reason = shortened(error, LONGEST_REASON).rstrip(".")
+        if not isinstance(error, ValueError):
+            reason = f"{type(error).__name__}: {reason}"
+        where = "" if trial is None else f"trial {trial}: "
+        raise UnreadableLedgerError(name, uid, f"{where}{reason}") from None
+
+
+def kept_base(kept: Mapping[str, Any]) -> TrainConfig:
+    """The base config of a ledger, from its attributes."""
+    return TrainConfig.from_dict(json.loads(kept["identity"])["base"])
+
+
+def kept_plan(name: str, kept: Mapping[str, Any]) -> Plan:
+    """The plan of a ledger, from its name and attributes; claims and captions are the study file's
+    alone.  Raises UnreadableLedgerError."""
+    uid = kept.get("uid")
+    if not isinstance(uid, str) or not ID.fullmatch(uid):
+        raise UnreadableLedgerError(name, None, f"its id is {uid!r}")
+    with readable(name, uid):
+        return _plan(name, kept)
+
+
+def _plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
+    identity, extent = json.loads(kept["identity"]), kept["extent"]
+    name, budget, _ = ledger.removesuffix(SUFFIX).rsplit("/", 2)
+    spec = _spec(identity, extent, budget)
+    plan = Plan(
+        name=name,
+        question=kept["question"],
+        budget=budget,
+        spec=spec,
+        base=spec.base,
+        scientific=spec.scientific,
+        seeds=spec.seeds,
+        nuisance_points=spec.nuisance_points if spec.nuisance else 1,
+        search=spec.search,
+        warm_start=kept_warm_start(extent),
+    )
+    if identity["kind"] != "confirmation":
+        return plan
+    nothing = Confirmation(of=ledger.removesuffix(SUFFIX), uid=identity["confirms"], finalists=())
+    return confirmation_plan(plan, nothing.grown(extent), extent["seeds"])
+
+
+def _spec(identity: Mapping[str, Any], extent: Mapping[str, Any], budget: str) -> KeptSpec:
+    ranges = {
+        field: json_to_distribution(json.dumps(described))
+        for field, described in identity["ranges"].items()
+    }
+    search = None
+    if identity["kind"] != "design":
+        search = Search(
+            space=ranges,
+            trials=extent["trials"],
+            sampler=identity["sampler"],
+            pruner=identity["pruner"],
+            defaults=bool(extent.get("defaults", False)),
+            plateau=extent.get("plateau", 0),
+            # A confirmation does not keep how many, and that pruner needs one.
+            resume_pruned=extent.get("resume_pruned", int(identity["pruner"] == "one_epoch")),
+            constraints=identity.get("constraints", {}),
+            objectives=tuple(identity.get("objectives", (identity["objective"],))),
+        )
+    return KeptSpec(
+        base=TrainConfig.from_dict(identity["base"]),
+        scientific={field: tuple(levels) for field, levels in extent["scientific"].items()},
+        nuisance={} if search else ranges,
+        nuisance_points=extent["nuisance_points"],
+        nuisance_base=extent.get("nuisance_base", False),
+        seeds=extent["seeds"],
+        search=search,
+        budgets={budget: Budget()},
+        seed=identity["study_seed"],
+    )
