@@ -11,7 +11,7 @@ from fashion_hpo.analysis.estimates import at_level
 from fashion_hpo.analysis.pareto import answer_of_front
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.selection import Finalist, audit, finalists, mean_bias, winner
-from fashion_hpo.analysis.verdicts import judge
+from fashion_hpo.analysis.verdicts import NO_VERDICT, Verdict, judge
 from fashion_hpo.analysis.wording import shown, startup
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.constraints import in_words
@@ -55,12 +55,17 @@ def _answer(records: Records) -> list[str]:
     if not verdicts:
         return [_comparison(records), _best_level(records)]
     first, *others = verdicts
-    found = [f"{first.claim_id} is {first.word}: {first.sentence}"]
+    found = [f"{_judged(first)}: {first.sentence}"]
     if others:
-        found.append(", ".join(f"{each.claim_id} is {each.word}" for each in others) + ".")
+        found.append(", ".join(map(_judged, others)) + ".")
     if compared := compare(records):
         found.append(in_one_line(compared))
     return [*found, _best_level(records)]
+
+
+def _judged(verdict: Verdict) -> str:
+    verb = "has" if verdict.word == NO_VERDICT else "is"
+    return f"{verdict.claim_id} {verb} {verdict.word}"
 
 
 def _infeasible(records: Records) -> str:

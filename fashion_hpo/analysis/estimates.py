@@ -66,7 +66,9 @@ def interval_note(records: Records, found: Sequence[Found]) -> str:
     if counts:
         sources.append("images" if counts == len(found) else "images (where known)")
     told = " and ".join([", ".join(sources[:-1]), sources[-1]] if len(sources) > 1 else sources)
-    return f"95 % interval from the noise of {told}"
+    lacking = any(each.missing is not None for each in found)
+    none = "; none where validation logits are missing" if lacking else ""
+    return f"95 % interval from the noise of {told}{none}"
 
 
 def _of_measure(measure: str, levels: Mapping[str, Level]) -> Part:

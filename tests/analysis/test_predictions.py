@@ -47,11 +47,13 @@ def test_logits_are_read_back_from_the_trials_run(done: Finished) -> None:
 
 
 def test_what_cannot_be_read_is_told_with_the_trials_number(done: Finished) -> None:
-    records = of_ledger(done.ledger, done.store)
     artifacts = Path(done.tracker.client.get_run(done.run_id()).info.artifact_uri)
     (artifacts / FILE).write_bytes(b"other")
+    found = predictions.read(of_ledger(done.ledger, done.store), 1)
+    assert found.probabilities.shape == (100, 10), "the store has a copy of its own"
+    done.store.logits(done.uid()).write_bytes(b"other")
     with pytest.raises(NoPredictionsError) as error:
-        predictions.read(records, 1)
+        predictions.read(of_ledger(done.ledger, done.store), 1)
     assert str(error.value) == "the validation logits of trial 1 were altered"
 
 

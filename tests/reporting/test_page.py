@@ -170,7 +170,7 @@ def test_the_levels_table_gives_mean_interval_and_seeds() -> None:
 def test_the_trials_table_has_every_trial_and_a_search_puts_the_best_first() -> None:
     records = studies.search(("diverged", "complete", "pruned", "complete"))
     rows = re.findall(r"<tr><td>(\d+)</td>", trials_table(records))
-    assert rows == ["1", "2", "3", "0"]
+    assert rows == ["1", "3", "2", "0"], "a pruned trial is not ranked with the complete ones"
     assert "diverged: a loss was not finite" in trials_table(records)
 
 

@@ -38,7 +38,8 @@ def test_without_images_or_logits_the_page_says_so_and_has_the_rest(done: Finish
     for number in range(4):
         run = Path(done.tracker.client.get_run(done.run_id(number)).info.artifact_uri)
         (run / "validation_logits.npz").unlink()
+        done.store.logits(done.uid(number)).unlink()
     page = publish(mirror).page.read_text(encoding="utf-8")
-    assert "are not there; its figures are left out." in page
+    assert "are missing; its figures are left out." in page
     assert 'id="confusion"' not in page
     assert 'id="isolation"' in page
