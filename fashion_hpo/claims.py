@@ -28,9 +28,11 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.stores.reading import store_to_read
 
     store = store_to_read(args.store, args.storage)
-    findings, unreadable = gather(store, args.budget)
+    gathered, unreadable = gather(store, args.budget)
+    where = command_line.store_arguments(args)
+    findings = claims_page.on_store(gathered, where)
     if args.html is not None:
-        replace(args.html, claims_page.page(findings, unreadable))
+        replace(args.html, claims_page.page(findings, unreadable, where))
     if args.markdown:
         print(claims_page.markdown(findings))
         return 0
@@ -38,7 +40,7 @@ def _run(args: argparse.Namespace) -> int:
     if store.copied is not None:
         print(f"report    not written, because store {store.root} is read-only")
     elif store.has_ledgers:  # a store without any is left without a page
-        published = publish_claims(store, findings, unreadable)
+        published = publish_claims(store, findings, unreadable, where)
         print(f"report    {published.page}")
         if not published.mirrored:
             print(f"not in MLflow ({published.away}); the same command logs it.")

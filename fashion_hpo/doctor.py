@@ -42,7 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.running.doctor.invariants import REMEDIES
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.reading import store_to_read
 
@@ -54,24 +53,31 @@ def _run(args: argparse.Namespace) -> int:
         return _copy(store, args.copy)
     if args.rebuild_mlflow:
         _rebuild(store, args)
-    found, left = _check_store(store, args.fix)
+    found, left = _check_store(store, args)
+    to_do = _remedies(left)
     readable = all(each.invariant not in ("database", "address") for each in left)
     ledgers = _ledgers(store, args.name, args.budget) if readable else []
     for ledger in ledgers:
-        of_ledger, still = _check_ledger(store, ledger, args.fix)
+        of_ledger, still = _check_ledger(store, ledger, args)
         found, left = found + of_ledger, left + still
+        to_do += _remedies(still, f"{ledger.plan.name} --budget {ledger.plan.budget}")
     if not found:
         trials = sum(len(ledger.entries()) for ledger in ledgers)
         print(f"{len(ledgers)} ledger(s), {trials} trials: all invariants hold")
         return 0
-    for remedy in dict.fromkeys(REMEDIES.get(each.invariant) for each in left):
-        if remedy is not None:
-            print(f"to do: {command_line.on_store(remedy, args)}")
     if not args.fix and any(each.mendable for each in left):
-        hint = "mend it with `python -m fashion_hpo.doctor --fix`"
-        print(f"to do: {command_line.on_store(hint, args)}")
+        to_do.append("mend it with `python -m fashion_hpo.doctor --fix`")
+    _print("to do", dict.fromkeys(to_do), args)
     print(f"{len(found)} violation(s), {len(found) - len(left)} mended, {len(left)} left")
     return command_line.HALTED if left else 0
+
+
+def _remedies(left: "Iterable[Violation]", study: str = "NAME") -> list[str]:
+    """What a person can do about what is left; `study` as it is typed, with its budget."""
+    from fashion_hpo.running.doctor.invariants import REMEDIES
+
+    remedies = (REMEDIES.get(each.invariant) for each in left)
+    return [remedy.replace("NAME", study) for remedy in remedies if remedy is not None]
 
 
 def _copy(store: "Store", target: Path) -> int:
@@ -117,19 +123,19 @@ def _ledgers(store: "Store", name: str | None, budget: str | None) -> "list[Ledg
     return chosen
 
 
-def _check_store(store: "Store", fix: bool) -> "Checked":
+def _check_store(store: "Store", args: argparse.Namespace) -> "Checked":
     from fashion_hpo.running.doctor.mending import mend_store
     from fashion_hpo.running.doctor.store_invariants import examine_store
 
     found = examine_store(store)
-    _print("store", map(str, found))
-    if found and fix:
-        _print("mended", mend_store(store, found))
+    _print("store", map(str, found), args)
+    if found and args.fix:
+        _print("mended", mend_store(store, found), args)
         return found, examine_store(store)
     return found, found
 
 
-def _check_ledger(store: "Store", ledger: "Ledger", fix: bool) -> "Checked":
+def _check_ledger(store: "Store", ledger: "Ledger", args: argparse.Namespace) -> "Checked":
     from fashion_hpo.running.doctor.invariants import examine
     from fashion_hpo.running.doctor.mending import mend
     from fashion_hpo.stores.tracking import DeletedExperimentError, Tracker
@@ -139,16 +145,16 @@ def _check_ledger(store: "Store", ledger: "Ledger", fix: bool) -> "Checked":
     except DeletedExperimentError:  # the store's check has named it
         return [], []
     found = examine(store, ledger, tracker)
-    _print(ledger.name, map(str, found))
-    if not fix or not found:
+    _print(ledger.name, map(str, found), args)
+    if not args.fix or not found:
         return found, found
-    _print("mended", mend(store, ledger, tracker))
+    _print("mended", mend(store, ledger, tracker), args)
     return found, examine(store, ledger, tracker)
 
 
-def _print(about: str, lines: Iterable[str]) -> None:
+def _print(about: str, lines: Iterable[str], args: argparse.Namespace) -> None:
     for line in lines:
-        print(f"{about}: {line}")
+        print(f"{about}: {command_line.on_store(line, args)}")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.rollback:
         return _roll_back(args)
     if args.name is None:
-        raise ValueError("no study was named; name one, or say --rollback.")
+        raise ValueError(
+            "no study was named; name one, or type `python -m fashion_hpo.register --rollback`."
+        )
     from fashion_hpo.analysis import records
     from fashion_hpo.running import confirmation, registration
     from fashion_hpo.running.doctor.mending import bring_back
@@ -144,7 +146,7 @@ def _gate(
     found = final_results.compared(chosen, tracker, present)
     if found is None:
         try:
-            opponent = final_results.load_champion(tracker, present)
+            opponent = final_results.load_champion(chosen, tracker, present)
         except final_results.RefusedError as error:
             if not args.force:
                 raise
@@ -159,7 +161,7 @@ def _gate(
     if not args.force:
         raise final_results.RefusedError(
             f"{chosen.ledger.name} is not made champion: {found}; keep the champion, or replace it "
-            "all the same with --force."
+            f"all the same with {final_results.forced(chosen)}."
         )
     return f"{found}; made champion all the same, by --force", True
 

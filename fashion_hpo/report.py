@@ -35,7 +35,7 @@ def _run(args: argparse.Namespace) -> int:
     store = store_to_read(args.store, args.storage)
     ledger = records.find_ledger(store, args.name, args.budget)
     if store.copied is not None:
-        return _answer_alone(store, ledger)
+        return _answer_alone(store, ledger, args)
     if args.csv:
         found, folder = records.of_ledger(ledger), store.report(ledger.name)
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def _run(args: argparse.Namespace) -> int:
         found.epochs.to_csv(folder / "epochs.csv", index=False)
     mirror = Mirror(store, ledger, Tracker(store, args.name))
     images, why = validation_images(args.data, ledger.data_hash)
-    published = publish(mirror, images, why)
+    published = publish(mirror, images, why, command_line.store_arguments(args))
     say(f"budget {ledger.plan.budget}", *published.answer)
     print(f"report    {published.page}")
     if not published.mirrored:
@@ -51,13 +51,14 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _answer_alone(store: "Store", ledger: "Ledger") -> int:
+def _answer_alone(store: "Store", ledger: "Ledger", args: argparse.Namespace) -> int:
     """Of a read-only store: neither page nor tables are written, nor anything in MLflow."""
     from fashion_hpo.analysis import answers, records
     from fashion_hpo.stores.opening import confirmation_of
 
     of_all = records.of_ledger(ledger, store, confirmation_of(store, ledger))
-    print(f"budget {ledger.plan.budget}", *answers.answer(of_all), sep="\n")
+    answer = [command_line.on_store(each, args) for each in answers.answer(of_all)]
+    print(f"budget {ledger.plan.budget}", *answer, sep="\n")
     page = store.report(ledger.name) / "report.html"
     earlier = f"; an earlier one is {page}" if page.exists() else ""
     print(f"report    not written, because store {store.root} is read-only{earlier}")

@@ -62,7 +62,7 @@ def _lines(store: "Store", ledger: "Ledger") -> Iterator[str]:
         what = f"best mean of {seeds} seeds" if seeds > 1 else "best single trial"
         top = f"; {what} {best:.2%}"
     elif counts["complete"]:
-        top = f"; {nothing_ranked(entries, ledger.plan.constraints, ledger.plan.name)[0]}"
+        top = f"; {nothing_ranked(entries, ledger.plan, ledger.remaining())[0]}"
     yield (
         f"{ledger.plan.trials} points: {outcomes or 'none done'}, "
         f"{running} running, {ledger.remaining()} to go{top}"

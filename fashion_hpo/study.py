@@ -170,7 +170,7 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
         limits = _work(here, args, count, "", limits)
     confirming = None
     if confirmation.is_due(here.ledger):
-        _publish(here)  # the search itself is done; what follows may be cut short
+        _publish(here, args)  # the search itself is done; what follows may be cut short
         confirming = confirmation.open_confirmation(here, data=args.data, device=args.device)
     if confirming is not None and not limits.reached:
         say(*plan_lines(confirming.ledger.plan))
@@ -229,6 +229,7 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
     from fashion_hpo.reporting.terminal import check_lines
     from fashion_hpo.running import reconcile
     from fashion_hpo.running.doctor.mending import bring_back
+    from fashion_hpo.running.registration import can_be_registered
 
     sessions = [each for each in (here, confirming) if each is not None]
     for each in sessions:
@@ -237,15 +238,17 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
         if not each.ledger.remaining():
             for mended in bring_back(each.mirror):
                 print(f"mended: {mended}")
-    published = _publish(here)
+    published = _publish(here, args)
     say("", *published.answer, "", *check_lines(published.checks))
     if not published.mirrored:
         print(f"not in MLflow yet ({published.away}); the same command logs what it lacks.")
     where = command_line.store_arguments(args)
+    remaining = sum(each.ledger.remaining() for each in sessions)
     print(f"report    {published.page}")
     print(f"look      python -m fashion_hpo.ui{where}")
-    print(f"register  python -m fashion_hpo.register {here.ledger.plan.name}{where}")
-    remaining = sum(each.ledger.remaining() for each in sessions)
+    if not remaining and can_be_registered(sessions[-1].ledger):
+        plan = here.ledger.plan
+        print(f"register  python -m fashion_hpo.register {plan.name} --budget {plan.budget}{where}")
     running = sum(each.ledger.running() for each in sessions)
     if running:
         print(f"{running} point(s) are under way in other workers, the last of which reports.")
@@ -255,10 +258,11 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
     return 0
 
 
-def _publish(here: "Session") -> "Published":
+def _publish(here: "Session", args: argparse.Namespace) -> "Published":
     from fashion_hpo.reporting.publish import publish
 
-    return publish(here.mirror, here.splits.val.images.cpu().numpy())
+    images = here.splits.val.images.cpu().numpy()
+    return publish(here.mirror, images, where=command_line.store_arguments(args))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from fashion_hpo.analysis.wording import shown, startup
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.constraints import in_words
 from fashion_hpo.design.plan import startup_trials
+from fashion_hpo.design.sentences import study_command
 from fashion_hpo.stores.ranking import nothing_comparable
 
 
@@ -34,15 +35,16 @@ def answer(records: Records) -> list[str]:
 
 def _nothing_complete(records: Records) -> list[str]:
     """What to do: where every point has its outcome, the same command would train nothing."""
+    plan = records.plan
     if records.remaining or records.trials.empty:
-        return ["No trial is complete yet.", "Run the study to get an answer."]
+        command = study_command(plan.name, plan.budget)
+        return ["No trial is complete yet.", f"Run {command} to get an answer."]
     counts = records.trials["outcome"].value_counts()
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     return [
         f"No trial is complete: {outcomes}.",
         "Mend the cause, then train all points again with "
-        f"`python -m fashion_hpo.study {records.plan.name} --budget {records.plan.budget} "
-        "--revise`.",
+        f"{study_command(plan.name, plan.budget, '--revise')}.",
     ]
 
 
@@ -82,7 +84,7 @@ def _nothing_comparable(records: Records) -> list[str]:
     """Why there is no best trial, and what to do, as `register` says it."""
     reasons = records.trials["not_comparable"].dropna()
     reason = str(reasons[reasons != ""].iloc[0])
-    lack, advice = nothing_comparable(records.not_comparable, reason, records.plan.name)
+    lack, advice = nothing_comparable(records.not_comparable, reason, records.plan)
     return [f"There is {lack}.", f"{advice[0].upper()}{advice[1:]}."]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fashion_hpo.analysis.records import look_up_ledger, of_ledger
+from fashion_hpo.analysis.records import command_for, look_up_ledger, of_ledger
 from fashion_hpo.analysis.verdicts import (
     NO_VERDICT,
     REFUTED,
@@ -74,13 +74,13 @@ def _of_study(
         if claim.untestable:
             yield Finding(untestable(claim), name)
         elif ledger is None or records is None:
-            yield Finding(_not_run(claim, name, budget), name)
+            command = command_for(name, spec, budget if there else None)
+            yield Finding(_not_run(claim, command), name)
         else:
             yield Finding(verdict_of(claim, records), name, _basis(ledger, claim))
 
 
-def _not_run(claim: Claim, study: str, budget: str | None) -> Verdict:
-    command = f"python -m fashion_hpo.study {study}" + (f" --budget {budget}" if budget else "")
+def _not_run(claim: Claim, command: str) -> Verdict:
     sentence = f"its study has no results in this store; {command} makes them."
     return Verdict(claim.id, claim.text, NOT_RUN, sentence, claim.reported)
 

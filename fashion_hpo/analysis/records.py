@@ -9,6 +9,7 @@ from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.constraints import is_feasible
 from fashion_hpo.design.plan import Plan, make_plan
+from fashion_hpo.design.sentences import study_command
 from fashion_hpo.design.spec import StudySpec
 from fashion_hpo.design.study_file import load_study
 from fashion_hpo.stores.kept import UnreadableLedgerError, readable
@@ -147,10 +148,16 @@ def find_ledger(store: Store, name: str, budget: str | None = None) -> Ledger:
     if found is None:
         wanted = f"study {name} under budget {budget}" if budget else f"study {name}"
         raise ValueError(
-            f"{wanted} has no results in {store.root}; run `python -m fashion_hpo.study {name}` "
+            f"{wanted} has no results in {store.root}; run {command_for(name, spec, budget)} "
             "first, or name another --store."
         )
     return found
+
+
+def command_for(name: str, spec: StudySpec, budget: str | None) -> str:
+    """The command that gives a study results, under any budget if none is named."""
+    bare = budget is None and "standard" in spec.budgets
+    return study_command(name, None if bare else budget or next(iter(spec.budgets)))
 
 
 def look_up_ledger(

@@ -12,6 +12,7 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import Estimate, Interval, seeds_to_decide, t_interval
 from fashion_hpo.analysis.wording import shown
 from fashion_hpo.design.claims import Part
+from fashion_hpo.design.sentences import study_command
 
 DIVERGED = 0.1  # share of all trials
 IMPROVING = 0.01  # of the error that is left, from one tenth of the epochs to the next
@@ -110,8 +111,8 @@ def seed_noise(records: Records) -> Check | None:
     lead = between(records, "value", next_best, best)
     if lead is None or len(lead.effect.values) < 2:
         which = "No seed has both" if lead is None else "Only one seed has both"
-        more = f"Run more seeds: --more-seeds {max(2, len(cells.seeds))}."
-        advice = "Run the study to its end." if records.remaining else more
+        more = f"Run more seeds: {_more_seeds(records, max(2, len(cells.seeds)))}."
+        advice = _to_its_end(records) if records.remaining else more
         return Check("seed_noise", "warning", f"{which} {first} and {second}.", advice)
     mean, low, high = lead.estimate.interval()
     leads = "leads" if mean >= 0 else "has the higher mean, yet on the seeds of both trails"
@@ -123,17 +124,28 @@ def seed_noise(records: Records) -> Check | None:
         "seed_noise",
         f"{first} {leads} {second} by {100 * abs(mean):.2f} points; over {lead.basis}, chance "
         f"moves such a lead by up to {100 * (high - mean):.2f}.",
-        f"Call neither the better one{_or_more_seeds(lead.estimate)}.",
+        f"Call neither the better one{_or_more_seeds(records, lead.estimate)}.",
         warn=low <= 0,
     )
 
 
-def _or_more_seeds(lead: Estimate) -> str:
+def _to_its_end(records: Records) -> str:
+    return f"Run the study to its end with {study_command(records.plan.name, records.plan.budget)}."
+
+
+def _more_seeds(records: Records, more: int) -> str:
+    """The command that adds seeds to those the study has; its option counts from the budget's."""
+    plan = records.plan
+    beyond = plan.seeds - (plan.spec.budgets[plan.budget].seeds or plan.spec.seeds)
+    return study_command(plan.name, plan.budget, f"--more-seeds {beyond + more}")
+
+
+def _or_more_seeds(records: Records, lead: Estimate) -> str:
     """What else would help, if it does: more seeds do not where the noise is the images'."""
     needed = seeds_to_decide(lead, 0.0)
     if needed is None:
         return ""
-    return f", or run more seeds: --more-seeds {needed - len(lead.values)}"
+    return f", or run more seeds: {_more_seeds(records, needed - len(lead.values))}"
 
 
 def unequal_budgets(records: Records) -> Check | None:
@@ -159,7 +171,9 @@ def unequal_budgets(records: Records) -> Check | None:
         "unequal_budgets",
         "warning",
         f"Levels were not trained alike: {'; '.join(told)}.",
-        "Run the study to its end, and look at the trials that failed, diverged or stopped early.",
+        _to_its_end(records)
+        if records.remaining
+        else "Look at the trials that failed, diverged or stopped early.",
     )
 
 

@@ -46,3 +46,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def _similarity(name: str, known: str) -> float:
     return SequenceMatcher(None, known, name).ratio()  # in the order of `get_close_matches`
+
+
+def study_command(study: str, budget: str | None, options: str = "") -> str:
+    """The command that runs a study, in backquotes, for a message that tells to type it."""
+    under = f" --budget {budget}" if budget else ""
+    return f"`python -m fashion_hpo.study {study}{under}{options and f' {options}'}`"

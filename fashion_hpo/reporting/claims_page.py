@@ -1,12 +1,14 @@
 """All claims in one table: for the terminal, as Markdown and as one HTML page."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 from itertools import groupby
 from textwrap import indent
 
 from fashion_hpo.analysis.findings import Finding, tally
 from fashion_hpo.design.reports import REPORTS
+from fashion_hpo.reporting.command_line import with_store
 from fashion_hpo.reporting.document import document, section
 from fashion_hpo.reporting.tables import NONE, Cell, claim_cells, table
 
@@ -20,6 +22,15 @@ MARGIN = "      "  # of the lines about one claim
 OWN = "Other studies' claims"
 DECLARED = "Declared before the studies ran"
 HEADINGS = ["claim", "verdict", "what it says", "measured here", "why"]
+
+
+def on_store(findings: Sequence[Finding], where: str) -> list[Finding]:
+    """The findings, with the commands they tell for a store named by these arguments."""
+    told = [with_store(finding.verdict.sentence, where) for finding in findings]
+    return [
+        replace(finding, verdict=replace(finding.verdict, sentence=sentence))
+        for finding, sentence in zip(findings, told, strict=True)
+    ]
 
 
 def text(findings: Sequence[Finding], unreadable: Sequence[str]) -> str:
@@ -64,8 +75,8 @@ def markdown(findings: Sequence[Finding]) -> str:
     return "\n".join([*lines, "", f"{summary(findings)}."])
 
 
-def page(findings: Sequence[Finding], unreadable: Sequence[str]) -> str:
-    """The whole page, a table for each report."""
+def page(findings: Sequence[Finding], unreadable: Sequence[str], where: str = "") -> str:
+    """The whole page, a table for each report; `where` are the arguments that name the store."""
     head = (
         f'<header><h1>{escape(TITLE)}</h1><p class="budget">{escape(summary(findings))}</p>'
         f'<p class="question">{escape(HOW)}</p>'
@@ -74,7 +85,7 @@ def page(findings: Sequence[Finding], unreadable: Sequence[str]) -> str:
         warnings = "".join(f"<p>{escape(line)}</p>" for line in _unreadable(unreadable))
         head += f'<div class="warning" role="note">{warnings}</div>'
     made = "<p>This page is made from the stores by</p>"
-    command = "<pre><code>python -m fashion_hpo.claims</code></pre>"
+    command = f"<pre><code>python -m fashion_hpo.claims{escape(where)}</code></pre>"
     return document(
         TITLE,
         [

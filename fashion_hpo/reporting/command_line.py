@@ -30,6 +30,7 @@ SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 COLLECT_AFTER = (100_000, 50, 100)
 """Of garbage collection, more than Python's own thresholds, with which a start spends a quarter of
 its time looking for garbage among what torch and MLflow import."""
+STORELESS = ("train", "augment", "bench", "calibration")  # commands that take no --store
 HOST = "127.0.0.1"  # what a server listens on: this machine alone
 
 
@@ -79,10 +80,13 @@ def store_arguments(args: argparse.Namespace) -> str:
 
 def on_store(text: str, args: argparse.Namespace) -> str:
     """A text whose `python -m fashion_hpo.…` are for the store of this call."""
-    if _given(args, "store") is None:
-        return text
-    where = store_arguments(args)
-    command = r"`(python -m fashion_hpo\.(?:(?! --store)[^`])+)`"
+    return text if _given(args, "store") is None else with_store(text, store_arguments(args))
+
+
+def with_store(text: str, where: str) -> str:
+    """The same, of a store given as `store_arguments`."""
+    stores = f"(?!{'|'.join(STORELESS)})"
+    command = rf"`(python -m fashion_hpo\.{stores}(?:(?! --store)[^`])+)`"
     return re.sub(command, lambda match: f"`{match[1]}{where}`", text)
 
 

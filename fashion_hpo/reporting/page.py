@@ -32,13 +32,15 @@ class Extras:
     """What a page shows beside the records.
 
     best: the best trial's predictions; images: uint8 (N, 28, 28), the validation split, for the
-    gallery; absent: sentences that say why one of the two is not there.
+    gallery; absent: sentences that say why one of the two is not there; where: the arguments that
+    name the store, for commands to be pasted.
     """
 
     checks: Sequence[Check] = ()
     best: Predictions | None = None
     images: np.ndarray | None = None
     absent: Sequence[str] = ()
+    where: str = ""
 
 
 NO_EXTRAS = Extras()
@@ -100,7 +102,7 @@ def _page(
     extras: Extras,
 ) -> str:
     confirmed, compared = finalists_table(records), parts.comparisons_table(compare(records))
-    command = parts.command_of(records)
+    command = parts.command_of(records, extras.where)
     found = {heading: parts.figures(figures, command) for heading, figures in drawn.items()}
     model, cost = found.pop(MODEL, ""), found.pop(COST, "")
     shown_parts = [
@@ -114,7 +116,7 @@ def _page(
         _model(records, model, extras),
         section(COST, cost + cost_table(records)) if len(records.trials) else "",
         section("Trials", trials_table(records)) if len(records.trials) else "",
-        section("How it was made", parts.making(records)),
+        section("How it was made", parts.making(records, command)),
         section("Files beside this page", parts.links(exports)) if exports else "",
     ]
     scripts = [get_plotlyjs(), SCRIPT] if drawn else []

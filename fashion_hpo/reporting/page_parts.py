@@ -57,9 +57,10 @@ def warnings_of(records: Records) -> list[str]:
     return found
 
 
-def command_of(records: Records) -> str:
-    """What makes the page and its figures again."""
-    return f"python -m fashion_hpo.report {records.plan.name} --budget {records.plan.budget}"
+def command_of(records: Records, where: str) -> str:
+    """What makes the page and its figures again; `where` are the arguments that name the store."""
+    plan = records.plan
+    return f"python -m fashion_hpo.report {plan.name} --budget {plan.budget}{where}"
 
 
 def comparisons_table(compared: Sequence[Comparison]) -> str:
@@ -128,7 +129,7 @@ def _plain(text: str) -> str:
     return escape(unescape(text))
 
 
-def making(records: Records) -> str:
+def making(records: Records, command: str) -> str:
     """All that is needed to know where the numbers come from, and to make the page again."""
     plan = records.plan
     known = "device_name" in records.trials
@@ -149,7 +150,7 @@ def making(records: Records) -> str:
     }
     return (
         f"{_facts(facts)}<p>This page is rebuilt from the stores by</p>"
-        f"<pre><code>{escape(command_of(records))}</code></pre>"
+        f"<pre><code>{escape(command)}</code></pre>"
         f"<details><summary>Fixed values</summary>{_facts(fixed)}</details>"
     )
 

@@ -1,5 +1,6 @@
 """Write reports into the store and into MLflow."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from fashion_hpo.analysis.checks import Check
 from fashion_hpo.analysis.findings import Finding
 from fashion_hpo.analysis.pareto import places
 from fashion_hpo.reporting import claims_page, page
+from fashion_hpo.reporting.command_line import with_store
 from fashion_hpo.reporting.document import replace
 from fashion_hpo.running.mirror import Mirror, log_page
 from fashion_hpo.stores.layout import Store
@@ -36,19 +38,29 @@ class Published:
         return not self.away
 
 
-def publish(mirror: Mirror, images: np.ndarray | None = None, why: str = "") -> Published:
+def publish(
+    mirror: Mirror, images: np.ndarray | None = None, why: str = "", where: str = ""
+) -> Published:
     """Rebuild a study's page and its figures from the ledger and log them to the study run.
 
     That of a search's confirmation is closed too; its results are part of the search's page.
     images: uint8 (N, 28, 28), the validation split, for the gallery; without them `why` says why.
+    where: the arguments that name the store, for the commands that are told.
     """
     confirming = confirmation_of(mirror.store, mirror.ledger)
     folder = mirror.store.report(mirror.ledger.name)
     with mirror.store.lock("report"):  # workers that end together
         found = records.of_ledger(mirror.ledger, mirror.store, confirming)
-        answer, judged = answers.answer(found), verdicts.judge(found)
-        checked = tuple(checks.check(found))
-        extras = _extras(found, checked, images, why)
+        answer = [with_store(sentence, where) for sentence in answers.answer(found)]
+        judged = [
+            dataclasses.replace(each, sentence=with_store(each.sentence, where))
+            for each in verdicts.judge(found)
+        ]
+        checked = tuple(
+            dataclasses.replace(each, advice=with_store(each.advice, where))
+            for each in checks.check(found)
+        )
+        extras = dataclasses.replace(_extras(found, checked, images, why), where=where)
         path = page.write(found, judged, answer, folder, extras)
         tags = {f"verdict.{verdict.claim_id}": verdict.word for verdict in judged}
         tags |= {f"check.{each.name}": f"{each.level}: {each.sentence}" for each in checked}
@@ -85,14 +97,14 @@ def _extras(
 
 
 def publish_claims(
-    store: Store, findings: Sequence[Finding], unreadable: Sequence[str]
+    store: Store, findings: Sequence[Finding], unreadable: Sequence[str], where: str = ""
 ) -> Published:
     """Write the page of all claims and log it to a run of its own."""
     folder, summary = store.report(ALL_CLAIMS), claims_page.summary(findings)
     with store.lock("report"):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "claims.html"
-        replace(path, claims_page.page(findings, unreadable))
+        replace(path, claims_page.page(findings, unreadable, where))
         tags = {f"verdict.{found.verdict.claim_id}": found.verdict.word for found in findings}
         away = log_page(store, ALL_CLAIMS, folder, {**tags, "answer": summary})
     return Published([summary], path, away)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fashion_hpo.design.confirmation import Confirmation, Values
 from fashion_hpo.design.plan import Plan, confirmation_plan, digest
+from fashion_hpo.design.sentences import study_command
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger
@@ -57,7 +58,7 @@ def deciding(store: Store, ledger: Ledger) -> Ledger:
     if confirming is None or left:
         raise ValueError(
             f"{left} of {plan.trials} trainings that confirm the finalists of {ledger.name} are "
-            f"left; run `python -m fashion_hpo.study {ledger.plan.name}` again first."
+            f"left; run {study_command(ledger.plan.name, ledger.plan.budget)} again first."
         )
     return confirming
 

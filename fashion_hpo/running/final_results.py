@@ -15,7 +15,7 @@ from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
 from fashion_hpo.running.gate import Comparison, paired
-from fashion_hpo.running.registration import Candidate, Score, score
+from fashion_hpo.running.registration import Candidate, Score, register_command, score
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.models import UnsafeModelError
 from fashion_hpo.stores.tracking import TAG, Tracker
@@ -60,17 +60,32 @@ def compare(
     return found
 
 
-def load_champion(tracker: Tracker, present: ModelVersion) -> nn.Module:
+def load_champion(chosen: Candidate, tracker: Tracker, present: ModelVersion) -> nn.Module:
     """The champion's model; raises RefusedError if its files are not what was registered."""
     try:
         folder = registry.download_verified(tracker.uri, registry.address_of(present))
         return models.read_model(folder)
     except (UnsafeModelError, ValueError) as error:
+        back = ", go back with `python -m fashion_hpo.register --rollback`"
         raise RefusedError(
             f"champion version {present.version} cannot be compared with ("
-            f"{str(error).rstrip('.')}); restore it, go back with --rollback, or replace it "
-            "uncompared with --force."
+            f"{str(error).rstrip('.')}); restore it{back if _has_previous(tracker) else ''}, or "
+            f"replace it uncompared with {forced(chosen)}."
         ) from None
+
+
+def forced(chosen: Candidate) -> str:
+    """The command that makes the candidate champion whatever was found."""
+    retrain = "--retrain " if chosen.retrained else ""
+    return register_command(chosen.ledger.plan, f"{retrain}--force")
+
+
+def _has_previous(tracker: Tracker) -> bool:
+    try:
+        registry.to_roll_back(tracker.client)
+    except ValueError:
+        return False
+    return True
 
 
 def tested(chosen: Candidate, tracker: Tracker) -> Tested | None:

@@ -132,7 +132,7 @@ def crowding(count: int, threads: int, device: str) -> str:
         return ""
     return (
         f", which share {cores} core(s) at {threads} threads a trial and will be slow: a study "
-        "keeps the threads it was begun with (--revise begins anew)"
+        "keeps the threads it was begun with (the same command with --revise begins anew)"
     )
 
 

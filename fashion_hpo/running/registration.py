@@ -11,6 +11,8 @@ from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
 from fashion_hpo.design.confirmation import SEARCHED_SEED
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.design.sentences import study_command
 from fashion_hpo.running.outcome import AlteredModelError
 from fashion_hpo.running.winner import Winner, winner
 from fashion_hpo.stores import models, registry
@@ -75,16 +77,16 @@ def candidate(ledger: Ledger, tracker: Tracker, *, retrain: bool = False) -> Can
         entries = [entry for entry in entries if entry.attempt.seed_index > SEARCHED_SEED]
     won = winner(entries, bounds)
     if won is None or won.chosen.result is None:
-        lack, advice = nothing_ranked(entries, bounds, ledger.plan.name)
+        lack, advice = nothing_ranked(entries, ledger.plan, ledger.remaining())
         raise ValueError(f"{ledger.name} has {lack}; {advice}.")
     attempt = won.chosen.attempt
     run_id, model_id = tracker.run_of(attempt.uid), tracker.model_of(attempt.uid)
     if not retrain and (run_id is None or model_id is None):
-        study = f"{ledger.plan.name} --budget {ledger.plan.budget}"
+        plan = ledger.plan
         raise ValueError(
             f"the model of trial {attempt.number} was deleted, and its files are not in the store; "
-            f"train the winner again with `python -m fashion_hpo.register {study} --retrain`, or "
-            f"all points with `python -m fashion_hpo.study {study} --revise`."
+            f"train the winner again with {register_command(plan, '--retrain')}, or all points "
+            f"with {study_command(plan.name, plan.budget, '--revise')}."
         )
     return Candidate(ledger, won, attempt, won.chosen.result, run_id or "", model_id or "")
 
@@ -96,7 +98,7 @@ def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn
     batch of 1, 7 or 512 fails, or if its validation accuracy or loss is not the recorded one.
     """
     folder = registry.download(tracker.uri, f"models:/{chosen.model_id}")
-    _check_files(folder, chosen.result)
+    _check_files(folder, chosen)
     model = models.read_model(folder)
     if found := packaging.differences(model, model, splits.val.images):
         raise AlteredModelError(f"trial {chosen.attempt.number}: {'; '.join(found)}")
@@ -169,10 +171,24 @@ def roll_back(tracking_uri: str) -> tuple[str, str]:
     return restored, withdrawn
 
 
-def _check_files(folder: Path, result: Result) -> None:
-    if found := models.changes(folder, models.hashes_in(result.files)):
+def register_command(plan: Plan, options: str = "") -> str:
+    """The command that registers the winner of a study's budget, for a message."""
+    typed = f"{plan.name} --budget {plan.budget}{options and f' {options}'}"
+    return f"`python -m fashion_hpo.register {typed}`"
+
+
+def can_be_registered(ledger: Ledger) -> bool:
+    """Whether a ledger has a winner with a model."""
+    try:
+        return winner(ledger.entries(), ledger.plan.constraints) is not None
+    except ValueError:  # a classical classifier, which keeps none
+        return False
+
+
+def _check_files(folder: Path, chosen: Candidate) -> None:
+    if found := models.changes(folder, models.hashes_in(chosen.result.files)):
         raise AlteredModelError(
             f"the model's file {found[0]}, so it is not registered; "
             f"{models.remedy(folder, found[0])}, or register the winner trained again with "
-            "--retrain."
+            f"{register_command(chosen.ledger.plan, '--retrain')}."
         )

@@ -17,7 +17,7 @@ from mlflow.artifacts import download_artifacts
 from fashion_hpo.design.config import Epoch, TrainConfig
 from fashion_hpo.running.backbones import kept_backbone
 from fashion_hpo.running.outcome import AlteredModelError
-from fashion_hpo.running.registration import Candidate, score
+from fashion_hpo.running.registration import Candidate, register_command, score
 from fashion_hpo.running.winner import Winner, result_of
 from fashion_hpo.stores import models
 from fashion_hpo.stores.layout import Store
@@ -121,9 +121,10 @@ def _train(
     state = TrainingState(config, network, hardware)
     yield from train(config, network, splits, hardware, start=state, images=images)
     if state.history[-1].diverged:
+        command = register_command(chosen.ledger.plan)
         raise RuntimeError(
             f"a loss was no number in epoch {len(state.history)} of the training on training and "
-            "validation images; register without --retrain."
+            f"validation images; register the trained model itself with {command}."
         )
     model = packaging.served(network, config.pixel_range)
     metadata = {"classes": list(CLASSES), "config": config.to_dict()}

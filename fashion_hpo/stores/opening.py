@@ -305,7 +305,7 @@ def _extended(study: optuna.Study, plan: Plan, data_hash: str) -> Plan:
     if found:
         raise StoreError(
             f"ledger {study.study_name} holds another spec ({'; '.join(found)}); undo the change, "
-            "or start a new revision with --revise."
+            "or run the same command with --revise, which starts a new revision."
         )
     plan = _grown(plan, kept["extent"])
     if plan.extent() != kept["extent"]:

@@ -20,6 +20,7 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from fashion_hpo.design.sentences import study_command
 from fashion_hpo.stores.experiments import find_experiment
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.tracking import is_away
@@ -77,8 +78,8 @@ class PredictionFiles:
         Raises NoPredictionsError as `read` does.
         """
         if uid not in self._hashes:
-            advice = f"train again with `python -m fashion_hpo.study {self._study} --revise`"
-            raise NoPredictionsError("were never written", advice)
+            again = study_command(self._study, self._ledger.split("/")[1], "--revise")
+            raise NoPredictionsError("were never written", f"train again with {again}")
         altered = False
         for content, is_kept in self._copies(uid):
             if hashlib.sha256(content).hexdigest() == self._hashes[uid]:

@@ -1,16 +1,14 @@
 """Which trials are compared, and in which order: one rule for every reader of a ledger."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from fashion_hpo.design.constraints import in_words, is_feasible
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.design.sentences import study_command
 from fashion_hpo.stores.attempts import Entry
-
-MORE_MEMORY = (
-    "train all points again with more memory or smaller batches by `python -m fashion_hpo.study "
-    "NAME --revise`"
-)
 
 
 class Standing(NamedTuple):
@@ -43,10 +41,12 @@ def ranked(entries: Iterable[Entry], constraints: Mapping[str, float]) -> list[E
     return [trials[place] for place in best_first(standings)]
 
 
-def nothing_ranked(
-    entries: Iterable[Entry], constraints: Mapping[str, float], study: str
-) -> tuple[str, str]:
-    """Of entries that `ranked` leaves out: what a ledger lacks, as a noun, and what to do."""
+def nothing_ranked(entries: Iterable[Entry], plan: Plan, remaining: int) -> tuple[str, str]:
+    """Of entries that `ranked` leaves out: what a ledger lacks, as a noun, and what to do.
+
+    remaining: points of the ledger without an outcome.
+    """
+    constraints = plan.constraints
     trials = list(entries)
     standings = [_standing(entry, constraints) for entry in trials]
     reasons = [
@@ -56,22 +56,36 @@ def nothing_ranked(
     ]
     complete = sum(standing.complete for standing in standings)
     if not complete:
-        return "no complete trial", "run the study first"
+        return _nothing_complete(trials, plan, remaining)
     if len(reasons) == complete:
-        return nothing_comparable(complete, reasons[0], study)
+        return nothing_comparable(complete, reasons[0], plan)
     return (
         f"no feasible trial ({in_words(constraints)})",
         "raise the bounds, or search where they are kept",
     )
 
 
-def nothing_comparable(complete: int, reason: str, study: str) -> tuple[str, str]:
+def _nothing_complete(trials: Iterable[Entry], plan: Plan, remaining: int) -> tuple[str, str]:
+    """The same command trains nothing more where every point has its outcome."""
+    if remaining:
+        return "no complete trial", f"run {study_command(plan.name, plan.budget)} first"
+    counts = Counter(each.result.outcome for each in trials if each.result and each.result.final)
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    again = study_command(plan.name, plan.budget, "--revise")
+    return (
+        f"no complete trial ({outcomes})",
+        f"mend the cause, then train all points again with {again}",
+    )
+
+
+def nothing_comparable(complete: int, reason: str, plan: Plan) -> tuple[str, str]:
     """The same where memory ran out in every complete trial."""
     what = (
         f"no comparable trial: for want of memory all {complete} complete ones were trained "
         f"otherwise than their configs say ({reason})"
     )
-    return what, MORE_MEMORY.replace("NAME", study)
+    again = study_command(plan.name, plan.budget, "--revise")
+    return what, f"train all points again with more memory or smaller batches by {again}"
 
 
 def _standing(entry: Entry, constraints: Mapping[str, float]) -> Standing:

@@ -26,7 +26,7 @@ def warm_start(plan: Plan, source: Ledger | None) -> WarmStart:
         raise StoreError(f"{told}, and {source.name} is a design; name a search.")
     ranked = source.ranked()
     if not ranked:
-        lack, advice = nothing_ranked(source.entries(), source.plan.constraints, source.plan.name)
+        lack, advice = nothing_ranked(source.entries(), source.plan, source.remaining())
         raise StoreError(f"{told}, and {source.name} has {lack}; {advice}.")
     found: dict[str, Values] = {}
     for entry in ranked:

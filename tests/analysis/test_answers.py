@@ -80,7 +80,7 @@ def test_levels_may_be_words() -> None:
 def test_without_a_trial_there_is_no_answer() -> None:
     assert answer(records(plan(claim()), [])) == [
         "No trial is complete yet.",
-        "Run the study to get an answer.",
+        "Run `python -m fashion_hpo.study tiny --budget standard` to get an answer.",
     ]
 
 

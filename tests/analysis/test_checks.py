@@ -164,6 +164,9 @@ def test_losses_that_part_at_one_level_warn_and_name_it() -> None:
     assert not found(designed(rows[2:]), "over_fitting").is_warning
 
 
+MORE_SEEDS = "python -m fashion_hpo.study tiny --budget standard --more-seeds"
+
+
 def test_a_lead_within_seed_noise_warns() -> None:
     noisy = found(paired([0.90, 0.92, 0.91], [0.91, 0.90, 0.905]), "seed_noise")
     assert noisy.is_warning
@@ -173,12 +176,12 @@ def test_a_lead_within_seed_noise_warns() -> None:
     one = found(paired([0.8], [0.9]), "seed_noise")
     assert one.is_warning
     assert one.sentence == "Only one seed has both dropout 0.5 and dropout 0."
-    assert one.advice == "Run more seeds: --more-seeds 2."
+    assert one.advice == f"Run more seeds: `{MORE_SEEDS} 2`."
 
 
 def test_the_seeds_that_would_settle_a_lead_are_named_if_there_are_such() -> None:
     soon = found(paired([0.90, 0.92, 0.91], [0.88, 0.87, 0.905]), "seed_noise")
-    assert soon.advice == "Call neither the better one, or run more seeds: --more-seeds 3."
+    assert soon.advice == (f"Call neither the better one, or run more seeds: `{MORE_SEEDS} 3`.")
     never = found(paired([0.90, 0.92, 0.91], [0.92, 0.90, 0.909]), "seed_noise")
     assert never.advice == "Call neither the better one."
 

@@ -72,7 +72,8 @@ def test_a_damaged_mirror_is_all_that_is_told_until_it_is_rebuilt(
     assert doctor.main(["--fix", "--store", str(tmp_path / "store")]) == 1
     told, closing = capsys.readouterr().out.splitlines()
     assert told.startswith("store: database: mlflow.db is damaged (")
-    assert told.endswith("run doctor --rebuild-mlflow")
+    command = f"`python -m fashion_hpo.doctor --rebuild-mlflow --store {tmp_path / 'store'}`"
+    assert told.endswith(f": run {command}")
     assert closing == "1 violation(s), 0 mended, 1 left"
     assert database.read_text() == "damaged"
     assert doctor.main(["--rebuild-mlflow", "--store", str(tmp_path / "store")]) == 0

@@ -80,11 +80,14 @@ def test_frames_without_rows_have_the_columns_of_those_with_rows(store: Store, k
     assert set(filled.epochs) == set(empty.epochs)
 
 
+RUN = "Run `python -m fashion_hpo.study tiny --budget standard` to get an answer."
+
+
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("no trial", ["No trial is complete yet.", "Run the study to get an answer."]),
-        ("one attempt stopped", ["No trial is complete yet.", "Run the study to get an answer."]),
+        ("no trial", ["No trial is complete yet.", RUN]),
+        ("one attempt stopped", ["No trial is complete yet.", RUN]),
         ("all failed", ["No trial is complete: 4 failed."]),
         ("all diverged", ["No trial is complete: 4 diverged."]),
         ("all pruned", ["No trial is complete: 4 pruned."]),

@@ -147,7 +147,7 @@ def assert_nothing_is_best(ledger: Ledger, records: Records) -> None:
     entries, bounds = ledger.entries(), ledger.plan.constraints
     assert (ledger.best(), best_trial(records)) == (None, None)
     assert (finalists(ledger, 9), winner(entries, bounds)) == ((), None)
-    lack, _ = nothing_ranked(entries, bounds, "tiny_search")
+    lack, _ = nothing_ranked(entries, ledger.plan, ledger.remaining())
     first = answer(records)[0]
     if records.not_comparable and records.complete.empty:
         assert first == f"There is {lack}."

@@ -36,10 +36,11 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger, Result
 from fashion_hpo.stores.tracking import NOTE, TAG, Tracker
 
+FIX = "then type `python -m fashion_hpo.doctor --fix`"
 REMEDIES = {
-    "files": "put the file back from a copy of the store, anywhere in lost+found, and use --fix",
-    "one model": "put the model's files back from a copy of the store, anywhere in lost+found, and "
-    "use --fix; or train all points anew with `python -m fashion_hpo.study NAME --revise`",
+    "files": f"put the file back from a copy of the store, anywhere in lost+found, {FIX}",
+    "one model": "put the model's files back from a copy of the store, anywhere in lost+found, "
+    f"{FIX}; or train all points anew with `python -m fashion_hpo.study NAME --revise`",
     "logits": "put the file back from a copy of the store; or train all points anew with "
     "`python -m fashion_hpo.study NAME --revise`",
     "ledger": "use the version that wrote the ledger, or put optuna.db back from a copy of the "
@@ -50,7 +51,7 @@ REMEDIES = {
 }
 REMEDIES |= {"model": REMEDIES["one model"]}
 REMEDIES |= dict.fromkeys(("planned", "told"), REMEDIES["one outcome"])
-"""What is left to do to a person, by invariant."""
+"""What is left to do to a person, by invariant; NAME stands for a study and its budget."""
 STUDY_FILES = {"spec.json", "packages.txt", "git.diff"}
 
 

@@ -48,7 +48,8 @@ def rebuild(store: Store) -> Rebuilt:
     if store.tracking is not None:
         raise StoreError(
             "MLFLOW_TRACKING_URI names a tracking store elsewhere, which is not rebuilt; unset it "
-            "for the mlflow.db of this store, or mend that one with --fix."
+            "for the mlflow.db of this store, or mend that one with `python -m fashion_hpo.doctor "
+            "--fix`."
         )
     ledgers, unread = readable_and_not(store)
     if not ledgers:

@@ -1,0 +1,330 @@
+"""Messages tell what to type: each such command is typed by a test, and leads somewhere.
+
+`ADVICE` lists every place in the package that tells a command, with the test that types it.
+"""
+
+import ast
+import importlib
+import re
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+import fashion_hpo
+from fashion_hpo.analysis.records import Records, of_ledger
+from fashion_hpo.analysis.training_checks import _more_seeds
+from fashion_hpo.design.plan import Plan, make_plan
+from fashion_hpo.reporting import command_line
+from fashion_hpo.reporting.command_line import on_store
+from fashion_hpo.running.registration import candidate
+from fashion_hpo.running.session import Session, open_session
+from fashion_hpo.running.winner import winner
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.predictions import FILE
+from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.training.data import SearchSplits
+from tests import plans
+from tests.commands.test_addresses import arguments
+from tests.images import search_splits
+from tests.states import STATES
+
+PACKAGE = Path(fashion_hpo.__file__).parent
+ROOT = PACKAGE.parent
+COMMAND = re.compile(
+    r"(?:python -m fashion_hpo\.|`(?:mlflow|optuna|apt-get|make)\b|-m (?:pip|mlflow) )[^`\n]*"
+)
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+MAKERS = {"study_command", "register_command", "command_for", "forced"}
+"""Functions that return a command for a message."""
+NO_ADVICE = {
+    "design/sentences.py", "reporting/command_line.py",  # make commands for messages elsewhere
+    "reporting/page_style.py", "reporting/sheet.py",  # CSS
+}  # fmt: skip
+QUOTING = {"register.py": {"--force"}, "design/plan.py": {"--more-seeds"}}
+"""Options that a message repeats, but does not tell to type."""
+HERE = "commands/test_advice.py"
+OTHERS = "faults/test_others.py"
+SOURCES = "training/test_sources.py::test_missing_files_are_named_whichever_part_is_read"
+ADVICE: Mapping[str, tuple[str, ...]] = {
+    "analysis/answers.py": (f"{HERE}::test_a_study_without_a_result_gets_one",),
+    "analysis/findings.py": (f"{HERE}::test_a_claim_whose_study_was_not_run_gets_a_verdict",),
+    "analysis/records.py": (f"{HERE}::test_a_study_without_results_gets_some",),
+    "analysis/training_checks.py": (f"{HERE}::test_a_check_says_how_to_get_more_seeds",),
+    "design/config.py": (f"{HERE}::test_a_list_that_is_too_long_is_printed",),
+    "design/spec.py": (f"{HERE}::test_a_list_that_is_too_long_is_printed",),
+    "design/study_file.py": (f"{HERE}::test_a_list_that_is_too_long_is_printed",),
+    "doctor.py": (f"{OTHERS}::test_what_was_deleted_comes_back",
+                  f"{HERE}::test_a_rebuilt_database_gets_its_reports_again"),
+    "register.py": ("commands/test_register.py::test_the_first_winner_is_champion_and_a_worse_one"
+                    "_is_refused",),
+    "reporting/claims_page.py": (f"{HERE}::test_pages_have_the_command_that_makes_them_again",),
+    "reporting/environment.py": ("test_installation.py::test_what_a_command_without_packages"
+                                 "_says_to_type_works",),
+    "reporting/page_parts.py": (f"{HERE}::test_pages_have_the_command_that_makes_them_again",),
+    "running/confirmation.py": (f"{HERE}::test_a_search_is_confirmed_before_it_is_registered",),
+    "running/doctor/invariants.py": (f"{OTHERS}::test_what_was_deleted_comes_back",),
+    "running/doctor/rebuilding.py": ("running/doctor/test_rebuilding.py::test_tracking_elsewhere"
+                                     "_is_refused",),
+    "running/doctor/store_invariants.py": ("commands/test_doctor.py::test_a_damaged_mirror_is_all"
+                                           "_that_is_told_until_it_is_rebuilt",),
+    "running/final_results.py": ("commands/test_register.py::test_an_altered_champion_is_replaced"
+                                 "_by_force_alone",),
+    "running/parallel.py": (f"{HERE}::test_another_spec_is_refused_until_a_revision_is_asked_for",),
+    "running/registration.py": (f"{OTHERS}::test_a_model_that_is_gone_for_good_can_be_trained"
+                                "_again",),
+    "running/serving.py": ("running/test_serving.py::test_an_image_file_is_answered",),
+    "running/retraining.py": ("commands/test_register.py::test_the_first_winner_is_champion_and_a"
+                              "_worse_one_is_refused",),
+    "stores/addresses.py": ("commands/test_addresses.py::test_printed_commands_name_the_store_for"
+                            "_a_shell",),
+    "stores/copying.py": ("commands/test_doctor.py::test_a_copy_is_a_store_of_its_own",),
+    "stores/layout.py": ("commands/test_doctor.py::test_a_sound_store_takes_one_line",),
+    "stores/opening.py": (f"{HERE}::test_another_spec_is_refused_until_a_revision_is_asked_for",),
+    "stores/predictions.py": (f"{HERE}::test_lost_logits_are_looked_for",),
+    "stores/ranking.py": (f"{HERE}::test_a_study_without_a_result_gets_one",),
+    "stores/registry.py": (f"{OTHERS}::test_what_was_deleted_comes_back",),
+    "stores/relocation.py": (f"{HERE}::test_a_tracking_database_of_another_store_is_left",),
+    "stores/schema.py": ("stores/test_schema.py::test_an_older_schema_is_left_as_it_is_and_the"
+                         "_upgrade_command_works",),
+    "stores/tracking.py": (f"{OTHERS}::test_a_deleted_experiment_is_restored_by_what_is_typed",),
+    "study.py": (f"{HERE}::test_the_end_of_a_study_tells_what_can_be_typed",),
+    "training/architectures/__init__.py": (f"{HERE}::test_a_list_that_is_too_long_is_printed",),
+    "training/originals.py": (SOURCES,),
+    "training/sources.py": (SOURCES,),
+}  # fmt: skip
+PLANS: Mapping[str, Plan] = {
+    "tiny": plans.design(seeds=1),
+    "tiny_search": plans.search(trials=3, pruner="none", finalists=1, fresh_seeds=2),
+}
+STUDY = '''"""Does it run?"""
+from tests.commands.test_advice import PLANS
+STUDY = PLANS[{!r}].spec
+'''
+
+
+def messages(path: Path) -> Iterator[str]:
+    """The texts in a file that are no docstring and no help of an argument, and what makes such."""
+    tree = ast.parse(path.read_text())
+    left_out: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            left_out.add(id(node.value))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("add_argument"):
+            left_out |= {id(inner) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if id(node) in left_out:
+            continue
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in MAKERS:
+            yield "`python -m fashion_hpo."
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(p.value if isinstance(p, ast.Constant) else "X" for p in node.values)  # type: ignore[misc]
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.value
+
+
+def tells_a_command(path: Path) -> bool:
+    name = path.relative_to(PACKAGE).as_posix()
+    texts = list(messages(path))
+    options = {option for text in texts for option in OPTION.findall(text)}
+    return any(map(COMMAND.search, texts)) or bool(options - QUOTING.get(name, set()))
+
+
+def test_every_place_that_tells_a_command_has_a_test_that_types_it() -> None:
+    telling = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")
+               if tells_a_command(path)}  # fmt: skip
+    assert telling - NO_ADVICE == set(ADVICE)
+    for test in (test for tests in ADVICE.values() for test in tests):
+        file, _, name = test.partition("::")
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(), test
+
+
+class Person:
+    """Types commands in a folder with both studies, on a store that is not the default one."""
+
+    def __init__(self, root: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+        self.root, self.store, self._capsys = root, store, capsys
+
+    def type(self, command: str) -> tuple[int, str]:
+        """Run one of our commands as it is; exit code and all that it printed, in one line."""
+        name, *arguments = shlex.split(command.removeprefix("python -m fashion_hpo."))
+        if name in ("study", "register"):
+            arguments += ["--device", "cpu"]
+        self._capsys.readouterr()
+        try:
+            code = int(importlib.import_module(f"fashion_hpo.{name}").main(arguments))
+        except SystemExit as ended:  # argparse
+            code = int(ended.code or 0)
+        return code, " ".join("".join(self._capsys.readouterr()).split())
+
+    def on_store(self, command: str) -> tuple[int, str]:
+        return self.type(f"{command} --store {shlex.quote(str(self.store.root))}")
+
+    def told_by(self, command: str, *words: str) -> str:
+        """The command that a command tells to type; it has all of these words."""
+        _, text = self.on_store(command)
+        told = re.findall(r"`(python -m fashion_hpo\.[^`]+)`", text)
+        fitting = [each for each in told if all(word in each for word in words)]
+        assert fitting, text
+        return str(fitting[0])
+
+    def session(self, name: str, budget: str = "standard") -> Session:
+        spec, question = PLANS[name].spec, PLANS[name].question
+        plan = make_plan(name, question, spec, budget)
+        return open_session(self.store, plan, device="cpu", splits=search_splits())
+
+
+@pytest.fixture
+def person(
+    splits: SearchSplits,
+    fresh_databases: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Person:
+    for name in command_line.ADDRESSES:
+        monkeypatch.delenv(name, raising=False)
+    for module in ("training.data", "running.session"):
+        monkeypatch.setattr(f"fashion_hpo.{module}.load_or_download", lambda *_: splits)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "studies").mkdir()
+    for name in PLANS:
+        (tmp_path / "studies" / f"{name}.py").write_text(STUDY.format(name))
+    store = shutil.copytree(fresh_databases, tmp_path / "my runs")
+    return Person(tmp_path, Store.at(store), capsys)
+
+
+def test_a_study_without_results_gets_some(person: Person) -> None:
+    for command in ("report tiny --budget quick", "register tiny --budget quick"):
+        told = person.told_by(command, "study tiny --budget quick")
+    assert person.type(told)[0] == 0
+    assert person.on_store("report tiny --budget quick")[0] == 0
+
+
+def test_a_study_without_a_result_gets_one(person: Person) -> None:
+    """Where every point failed the same command trains nothing: another revision does."""
+    session = person.session("tiny", "quick")
+    told = person.told_by("report tiny", "study tiny --budget quick")
+    assert "--revise" not in told
+    assert person.told_by("register tiny", "study tiny --budget quick") == told
+    STATES["all failed"](session.ledger)
+    code, text = person.type(told)
+    assert code == 0
+    assert "register " not in text, "there is nothing to register"
+    told = person.told_by("register tiny", "study tiny --budget quick", "--revise")
+    assert person.told_by("report tiny", "--revise") == told
+    assert "python -m fashion_hpo.register tiny --budget quick" in person.type(told)[1]
+    assert "No trial is complete" not in person.on_store("report tiny")[1]
+
+
+def test_the_end_of_a_study_tells_what_can_be_typed(person: Person) -> None:
+    _, text = person.on_store("study tiny --budget quick")
+    place = re.escape(shlex.quote(str(person.store.root)))
+    found = re.search(
+        rf"(python -m fashion_hpo.register tiny --budget quick --store {place})", text
+    )
+    assert found is not None, text
+    ledger = person.session("tiny", "quick").ledger
+    won = winner(ledger.entries())
+    assert won is not None
+    tracker = Tracker(person.store, "tiny")
+    assert candidate(ledger, tracker).attempt.uid == won.chosen.attempt.uid
+
+
+def test_a_claim_whose_study_was_not_run_gets_a_verdict(person: Person) -> None:
+    told = person.told_by("claims --budget quick", "study tiny --budget quick")
+    assert "T.a NOT RUN HERE" in person.on_store("claims --budget quick")[1]
+    assert person.type(told)[0] == 0
+    assert "T.a NOT RUN HERE" not in person.on_store("claims --budget quick")[1]
+    told = person.told_by("claims", "study dropout_ablation")
+    assert person.type(f"{told} --dry-run")[0] == 0
+
+
+def test_a_check_says_how_to_get_more_seeds(person: Person) -> None:
+    """Its option counts from the budget's seeds, also where the study has more by now."""
+    STATES["one level, others failed"](person.session("tiny").ledger)
+    records = of_ledger(person.session("tiny").ledger)
+    assert seeds_of("tiny --budget standard --more-seeds 2", records) == 3
+    more = replace(records, plan=replace(records.plan, seeds=3))
+    assert seeds_of("tiny --budget standard --more-seeds 4", more) == 5
+
+
+def seeds_of(command: str, records: Records) -> int:
+    """How many seeds a study has by the command that adds two."""
+    told = _more_seeds(records, 2)
+    assert told == f"`python -m fashion_hpo.study {command}`"
+    more = int(command.rpartition(" ")[2])
+    return make_plan("tiny", "", PLANS["tiny"].spec, "standard", more_seeds=more).seeds
+
+
+def test_a_search_is_confirmed_before_it_is_registered(person: Person) -> None:
+    STATES["all complete"](person.session("tiny_search", "quick").ledger)
+    told = person.told_by("register tiny_search", "study tiny_search --budget quick")
+    assert person.type(told)[0] == 0
+    assert "are left" not in person.on_store("register tiny_search --budget quick")[1]
+
+
+def test_another_spec_is_refused_until_a_revision_is_asked_for(person: Person) -> None:
+    person.session("tiny", "quick")
+    command = "study tiny --budget quick --set epochs=1"
+    code, text = person.on_store(command)
+    assert (code, "run the same command with --revise" in text) == (2, True), text
+    assert person.on_store(f"{command} --revise")[0] == 0
+
+
+def test_lost_logits_are_looked_for(person: Person) -> None:
+    """Where the doctor has no copy either, training again is what is left."""
+    person.on_store("study tiny --budget quick")
+    shutil.rmtree(person.store.root / "logits")
+    for path in person.store.artifacts.rglob(FILE):
+        path.unlink()
+    told = person.told_by("report tiny", "doctor tiny --fix")
+    assert person.type(told)[0] == 1
+    told = person.told_by("doctor tiny", "study tiny --budget quick --revise")
+    assert person.type(told)[0] == 0
+    assert "doctor tiny" not in person.on_store("report tiny")[1]
+
+
+def test_a_rebuilt_database_gets_its_reports_again(person: Person) -> None:
+    person.on_store("study tiny --budget quick")
+    (person.store.root / "mlflow.db").unlink()
+    told = person.told_by("doctor", "--rebuild-mlflow")
+    code, text = person.type(told)
+    assert code == 0, text
+    (report, *_) = re.findall(r"`(python -m fashion_hpo\.report [^`]+)`", text)
+    assert person.type(report.replace("NAME", "tiny"))[0] == 0
+
+
+def test_pages_have_the_command_that_makes_them_again(person: Person) -> None:
+    person.on_store("study tiny --budget quick")
+    person.on_store("claims")
+    for page in person.store.root.rglob("*.html"):
+        told = [unescape(each) for each in re.findall(r"<pre><code>(.*?)</code>", page.read_text())]
+        if page.name in ("report.html", "claims.html"):
+            before = page.stat().st_mtime_ns
+            assert person.type(told[-1])[0] == 0, told
+            assert page.stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize("command", ["train --list", "study --list"])
+def test_a_list_that_is_too_long_is_printed(person: Person, command: str) -> None:
+    """Also from a command that names a store, which `train` does not take."""
+    text = on_store(f"type `python -m fashion_hpo.{command}`", arguments("--store=runs"))
+    (told,) = re.findall(r"`([^`]+)`", text)
+    assert person.type(told)[0] == 0
+
+
+def test_a_tracking_database_of_another_store_is_left(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person.on_store("study tiny --budget quick")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", person.store.tracking_uri)
+    code, text = person.type("study tiny --budget quick --store other")
+    assert code != 0
+    assert "unset it to track in" in text
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert person.type("study tiny --budget quick --store other")[0] == 0
