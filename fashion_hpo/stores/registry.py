@@ -124,7 +124,7 @@ def describe(tracker: Tracker, version: ModelVersion, tags: Mapping[str, str], c
 
 def champion(tracker: Tracker) -> ModelVersion | None:
     """The version behind the alias; None if there is none."""
-    number = _aliases(tracker.client).get(CHAMPION)
+    number = aliases(tracker.client).get(CHAMPION)
     if number is None:
         return None
     return tracker.client.get_model_version(REGISTERED_NAME, number)
@@ -147,12 +147,12 @@ def make_champion(tracker: Tracker, version: ModelVersion) -> None:
     A roll-back that was killed is finished first, if what it was to restore is still there.
     """
     client, number = tracker.client, str(version.version)
-    if WITHDRAWN in _aliases(client):
+    if WITHDRAWN in aliases(client):
         try:
             roll_back(client)
         except ValueError:
             client.delete_registered_model_alias(REGISTERED_NAME, WITHDRAWN)
-    present = _aliases(client).get(CHAMPION)
+    present = aliases(client).get(CHAMPION)
     if present == number:
         return
     if present is not None:
@@ -165,9 +165,9 @@ def to_roll_back(client: MlflowClient) -> tuple[str, str]:
 
     Raises ValueError if there is none to go back to.
     """
-    aliases = _aliases(client)
-    withdrawn = aliases.get(WITHDRAWN, aliases.get(CHAMPION, ""))
-    places = (aliases.get(PREVIOUS), aliases.get(CHAMPION))
+    present = aliases(client)
+    withdrawn = present.get(WITHDRAWN, present.get(CHAMPION, ""))
+    places = (present.get(PREVIOUS), present.get(CHAMPION))
     restored = next((number for number in places if number not in (None, withdrawn)), None)
     if restored is None:
         raise ValueError(
@@ -196,8 +196,8 @@ def _point(client: MlflowClient, alias: str, number: str) -> None:
     sys.audit("fashion_hpo.write", "alias moved" if alias == CHAMPION else f"{alias} set")
 
 
-def _aliases(client: MlflowClient) -> dict[str, str]:
-    """Alias to version; none before the first registration."""
+def aliases(client: MlflowClient) -> dict[str, str]:
+    """Version by alias; none before the first registration."""
     try:
         model = client.get_registered_model(REGISTERED_NAME)
     except MlflowException as error:

@@ -20,14 +20,20 @@ import torch
 from click.testing import CliRunner
 from mlflow.artifacts import download_artifacts
 from mlflow.cli import cli
-from mlflow.entities import Run
+from mlflow.entities import Run, ViewType
 from PIL import Image
 
-from fashion_hpo.stores.experiments import find_experiment
+from fashion_hpo.stores.experiments import STUDY, find_experiment
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger
 from fashion_hpo.stores.opening import all_ledgers, connect
-from fashion_hpo.stores.registry import CHAMPION, CHAMPION_URI, REGISTERED_NAME
+from fashion_hpo.stores.registry import (
+    CHAMPION,
+    CHAMPION_URI,
+    MANIFEST,
+    PREVIOUS,
+    REGISTERED_NAME,
+)
 from tests.commands.test_register import Home, folder, home  # noqa: F401
 from tests.faults.lab import Lab
 
@@ -57,7 +63,9 @@ class Person:
         """Type the first command that a text tells to type; what that printed."""
         (command, *_) = re.findall(r"`([^`]+)`", text)
         if "fashion_hpo." in command:
-            return self.type(command.replace("STUDY", "learns"))[1]
+            code, printed = self.type(command.replace("STUDY", "learns"))
+            assert code == 0, printed
+            return printed
         place = self.home.root / "elsewhere"
         place.mkdir(exist_ok=True)
         done = subprocess.run(command, shell=True, cwd=place, capture_output=True, text=True)
@@ -65,11 +73,27 @@ class Person:
         assert list(place.iterdir()) == [], "it leaves nothing where it was typed"
         return done.stdout
 
+    def follow(self, command: str, steps: int = 4) -> None:
+        """Type a command, then what it tells to type, until a command ends with 0."""
+        for _ in range(steps):
+            code, text = self.type(command)
+            if code == 0:
+                return
+            (command, *_) = re.findall(r"`(python -m fashion_hpo[^`]+)`", text)
+        raise AssertionError(text)
+
     def all_works(self) -> None:
         """Each command does what it says, and nothing is wrong in the end."""
         for command in ("study learns", "register learns", "predict picture.png", "doctor learns"):
             code, text = self.type(command)
             assert code == 0, text
+
+    def all_is_mended(self) -> None:
+        """The same, by what each command tells to type where it cannot do what it says."""
+        for command in ("study learns", "report learns", "register learns", "predict picture.png"):
+            self.follow(command)
+        self.follow("doctor learns")
+        assert self.type("doctor learns")[0] == 0
 
     @property
     def ledger(self) -> Ledger:
@@ -121,6 +145,43 @@ def load_with_mlflow(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
 
 
+def add_runs_and_versions(person: Person, study_run: str) -> None:
+    """Of a person's own: an experiment, runs in ours and below ours, a copy of the champion."""
+    client = person.client
+    mine = client.create_experiment("mine")
+    for place, tags in ((mine, {}), (person.experiment, {"mlflow.parentRunId": study_run})):
+        run = client.create_run(place, tags=tags)
+        client.log_param(run.info.run_id, "dropout", 0.9)
+        client.log_metric(run.info.run_id, "val_accuracy", 0.99)
+        client.set_terminated(run.info.run_id)
+    client.copy_model_version(f"models:/{REGISTERED_NAME}/1", "for the shop")
+    client.set_logged_model_tags(person.champions_model, {"reviewed": "yes"})
+    client.set_registered_model_tag(REGISTERED_NAME, "team", "shop")
+    client.set_model_version_tag(REGISTERED_NAME, "1", "reviewed", "yes")
+
+
+def write_with_optunas_dashboard(person: Person) -> None:
+    study, storage = person.study, connect(person.store)
+    study.enqueue_trial({})
+    study.enqueue_trial({"learning_rate": 0.5})
+    study.add_trial(optuna.trial.create_trial(value=0.99))
+    study.set_user_attr("dashboard:note", "mine")
+    storage.set_study_system_attr(study._study_id, "note:1:1", "mine")
+    storage.set_trial_user_attr(study.ask()._trial_id, "artifacts:mine", "a picture")
+    optuna.create_study(study_name="mine", storage=storage).add_trial(
+        optuna.trial.create_trial(value=1.0)
+    )
+
+
+def delete_and_restore(person: Person) -> None:
+    client = person.client
+    client.delete_run(person.champions_run)
+    (deleted,) = client.search_runs([person.experiment], run_view_type=ViewType.DELETED_ONLY)
+    client.restore_run(deleted.info.run_id)
+    client.delete_experiment(person.experiment)
+    client.restore_experiment(person.experiment)
+
+
 def test_what_others_add_changes_nothing(
     lab: Lab, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,12 +210,12 @@ def test_what_others_add_changes_nothing(
     client.update_registered_model(REGISTERED_NAME, "for the shop")
     client.update_model_version(REGISTERED_NAME, "1", "mine")
     client.set_registered_model_alias(REGISTERED_NAME, "shop", "1")
-    study = person.study
-    study.enqueue_trial({})
-    study.add_trial(optuna.trial.create_trial(value=0.99))
-    study.set_user_attr("dashboard:note", "mine")
-    connect(person.store).set_study_system_attr(study._study_id, "note:1:1", "mine")
-    lab.inject("another program's additions", 20)
+    add_runs_and_versions(person, study_run)
+    write_with_optunas_dashboard(person)
+    delete_and_restore(person)
+    lab.inject("another program's additions", 26)
+    lab.inject("a trial written by Optuna's tools", 6)
+    lab.inject("deleted and restored in MLflow", 2)
     assert person.type("study learns")[0] == 0
     before = person.run(person.ledger.uid).info.end_time
     assert person.type("report learns")[0] == 0
@@ -169,7 +230,9 @@ HARMS: dict[str, Harm] = {
     "the champion's run": lambda p: p.client.delete_run(p.champions_run),
     "the study run": lambda p: p.client.delete_run(p.run(p.ledger.uid).info.run_id),
     "the champion's model": lambda p: p.client.delete_logged_model(p.champions_model),
-    "the champion's version": lambda p: p.client.delete_model_version(REGISTERED_NAME, "1"),
+    "the champion's version": lambda p: p.client.delete_model_version(
+        REGISTERED_NAME, p.client.get_model_version_by_alias(REGISTERED_NAME, CHAMPION).version
+    ),
     "the registered model": lambda p: p.client.delete_registered_model(REGISTERED_NAME),
     "the champion's alias": lambda p: p.client.delete_registered_model_alias(
         REGISTERED_NAME, CHAMPION
@@ -180,21 +243,79 @@ HARMS: dict[str, Harm] = {
 }
 
 
-@pytest.mark.parametrize("what", HARMS)
-def test_what_was_deleted_comes_back(lab: Lab, person: Person, what: str) -> None:
-    HARMS[what](person)
-    lab.inject(f"{what} deleted in MLflow")
-    code, text = person.type("predict picture.png")
-    assert code in (0, 2), text
-    if code:
-        person.type_advice(text)
-    person.all_works()
-    assert person.home.openings() == ["test"], "the test set is not opened again for it"
+def test_what_was_deleted_comes_back(lab: Lab, person: Person) -> None:
+    for what, harm in HARMS.items():
+        harm(person)
+        lab.inject(f"{what} deleted in MLflow")
+        code, text = person.type("predict picture.png")
+        assert code in (0, 2), text
+        if code:
+            person.type_advice(text)
+        person.all_works()
+        assert person.home.openings() == ["test"], f"{what}: the test set is not opened again"
+
+
+def crown_by_hand(person: Person) -> None:
+    """Register another trial's model in MLflow's UI, and make it champion there."""
+    models = person.client.search_logged_models([person.experiment])
+    other = next(each for each in models if each.model_id != person.champions_model)
+    monkey = pytest.MonkeyPatch()
+    monkey.setenv("MLFLOW_TRACKING_URI", person.store.tracking_uri)
+    made = person.client.create_model_version(REGISTERED_NAME, other.artifact_location)
+    monkey.undo()
+    person.client.set_registered_model_alias(REGISTERED_NAME, CHAMPION, made.version)
+
+
+def forget(person: Person, *tags: str) -> None:
+    """Delete tags of ours in MLflow's UI, wherever they are."""
+    client, version = person.client, person.client.get_model_version(REGISTERED_NAME, "1")
+    run = person.run(person.champion.attempt.uid)
+    study_run = person.run(person.ledger.uid)
+    for tag in tags:
+        for each in (run, study_run):
+            if tag in each.data.tags:
+                client.delete_tag(each.info.run_id, tag)
+        if tag in version.tags:
+            client.delete_model_version_tag(REGISTERED_NAME, "1", tag)
+    client.delete_experiment_tag(person.experiment, STUDY)
+
+
+BY_HAND: dict[str, Harm] = {
+    "another champion": crown_by_hand,
+    "an alias of ours": lambda p: p.client.set_registered_model_alias(
+        REGISTERED_NAME, PREVIOUS, "1"
+    ),
+    "a run's status": lambda p: p.client.set_terminated(p.champions_run, "FAILED"),
+    "tags": lambda p: forget(p, "mlflow.note.content", "fashion_hpo.kind", MANIFEST),
+    "a run's uid": lambda p: p.client.delete_tag(p.champions_run, "fashion_hpo.uid"),
+}
+
+
+def test_what_was_changed_by_hand_is_mended_by_what_is_typed(lab: Lab, person: Person) -> None:
+    for what, change in BY_HAND.items():
+        change(person)
+        lab.inject(f"{what} changed in MLflow")
+        person.all_is_mended()
+    assert person.home.openings()[0] == "test"
+    assert person.home.openings().count("test") == 1, "the test set is not opened again for it"
+
+
+def test_a_ledger_deleted_by_optunas_tools_is_trained_again(lab: Lab, person: Person) -> None:
+    optuna.delete_study(study_name=person.ledger.name, storage=connect(person.store))
+    lab.inject("a ledger deleted by Optuna's tools")
+    code, text = person.type("register learns")
+    assert code == 2
+    person.type_advice(text)
+    person.all_is_mended()
+    person.follow("doctor")
 
 
 def gc(person: Person) -> None:
     uri = person.store.tracking_uri
-    done = CliRunner().invoke(cli, ["gc", "--backend-store-uri", uri, "--tracking-uri", uri])
+    with pytest.MonkeyPatch.context() as patch:  # MLflow's command sets it for good
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        done = CliRunner().invoke(cli, ["gc", "--backend-store-uri", uri, "--tracking-uri", uri])
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # unsets it
     assert done.exit_code == 0, done.output
 
 
@@ -222,6 +343,16 @@ def test_a_model_that_is_gone_for_good_can_be_trained_again(lab: Lab, person: Pe
     assert person.type("predict picture.png")[0] == 0
 
 
+def test_an_experiment_that_is_gone_for_good_is_made_again(lab: Lab, person: Person) -> None:
+    person.client.delete_experiment(person.experiment)
+    gc(person)
+    lab.inject("an experiment removed by mlflow gc")
+    assert person.type("study learns")[0] == 0
+    for command in ("report learns", "register learns", "predict picture.png"):
+        person.follow(command)
+    assert "files" in person.type("doctor learns --fix")[1], "what went with it is named"
+
+
 @pytest.mark.parametrize("typed", ["mlflow", "doctor"])
 def test_a_deleted_experiment_is_restored_by_what_is_typed(
     lab: Lab, person: Person, typed: str
@@ -242,11 +373,23 @@ def test_a_deleted_experiment_is_restored_by_what_is_typed(
 
 def test_doctor_only_tells_of_a_moved_store_until_it_is_to_fix_it(lab: Lab, person: Person) -> None:
     moved = Store.at(person.store.root.rename(person.home.root / "moved there"))
-    before = (moved.root / "mlflow.db").read_bytes()
+    stray = moved.root / "checkpoints" / "0123456789ab" / "stray.pt"
+    stray.parent.mkdir(parents=True)
+    stray.write_text("of no ledger")
+    before = content(moved.root)
     code, text = person.type("doctor --store 'moved there'")
     lab.inject("a moved store")
     assert code == 1
     assert "addresses outside" in text
-    assert (moved.root / "mlflow.db").read_bytes() == before
+    assert "checkpoints/0123456789ab is of no ledger" in text
+    assert content(moved.root) == before
     person.type_advice(text)
+    assert not stray.exists()
     assert person.type("doctor --store 'moved there'")[0] == 0
+
+
+def content(root: Path) -> dict[Path, bytes]:
+    """Every file of a store, but for locks and what sqlite has beside an open database."""
+    files = (path for path in root.rglob("*") if path.is_file())
+    passing = ("-wal", "-shm", "lock")
+    return {path: path.read_bytes() for path in files if not path.name.endswith(passing)}

@@ -16,7 +16,7 @@ from fashion_hpo.stores.experiments import find_experiment, is_deleted
 from fashion_hpo.stores.layout import ID, Store
 from fashion_hpo.stores.models import changes
 from fashion_hpo.stores.opening import readable_and_not
-from fashion_hpo.stores.registry import REGISTERED_NAME, manifest_of
+from fashion_hpo.stores.registry import CHAMPION, REGISTERED_NAME, aliases, manifest_of
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, prepare_tracking
 from fashion_hpo.stores.tracking import TAG
 
@@ -50,7 +50,7 @@ def _databases(store: Store) -> Iterator[Violation]:
     """The store's own are there, and sqlite finds them whole."""
     embedded = (
         ("optuna.db", store.storage, "restore it from a copy of the store"),
-        ("mlflow.db", store.tracking, "run doctor --rebuild-mlflow"),
+        ("mlflow.db", store.tracking, "run `python -m fashion_hpo.doctor --rebuild-mlflow`"),
     )
     for name, elsewhere, remedy in embedded:
         path = store.databases / name
@@ -119,8 +119,10 @@ def versions(
 ) -> Iterator[Violation]:
     """One registered version a trial, with the files it was registered with."""
     found = pages(client.search_model_versions, f"name = '{REGISTERED_NAME}'")
-    own = [version for version in found if belongs(str(version.tags.get(f"{TAG}.uid", "")))]
-    for uid, count in Counter(str(version.tags.get(f"{TAG}.uid")) for version in own).items():
+    # People make versions too, which have no uid.
+    ours = [version for version in found if f"{TAG}.uid" in version.tags]
+    own = [version for version in ours if belongs(str(version.tags[f"{TAG}.uid"]))]
+    for uid, count in Counter(str(version.tags[f"{TAG}.uid"]) for version in own).items():
         if count > 1:
             yield Violation("one version", uid, f"is registered as {count} versions")
     for version in own:
@@ -129,18 +131,23 @@ def versions(
             yield Violation("version", where, "has no manifest of its files", mendable=False)
             continue
         address = _address(client, str(version.source))
+        if address is None:  # nobody misses the model of another version
+            if str(version.version) == aliases(client).get(CHAMPION):
+                what = "is champion, and its model was deleted in MLflow"
+                yield Violation("version", where, what, mendable=False)
+            continue
         for change in changes_at(tracking_uri, address, manifest):
             yield Violation("version", where, f"has a model whose {change}", mendable=False)
 
 
-def _address(client: MlflowClient, source: str) -> str:
-    """Where a version's model is; nowhere, if it was deleted in MLflow."""
+def _address(client: MlflowClient, source: str) -> str | None:
+    """Where a version's model is; None if the model was deleted in MLflow."""
     try:
         return str(client.get_logged_model(source.removeprefix("models:/")).artifact_location)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        return "/dev/null/deleted"
+        return None
 
 
 def changes_at(tracking_uri: str, address: str, expected: Mapping[str, str]) -> list[str]:
