@@ -106,13 +106,15 @@ def mend_store(store: Store, violations: Iterable[Violation]) -> list[str]:
 
 
 def _restore_experiments(store: Store, violations: Iterable[Violation]) -> Iterator[str]:
+    studies = [each.where for each in violations if each.invariant == "experiment"]
+    if not studies:  # a damaged database makes no client
+        return
     client = MlflowClient(store.tracking_uri, store.tracking_uri)
-    for violation in violations:
-        if violation.invariant == "experiment":
-            experiment = find_experiment(client, violation.where)
-            if experiment is not None and is_deleted(experiment):
-                client.restore_experiment(experiment.experiment_id)
-                yield f"the experiment of {violation.where} was restored"
+    for study in studies:
+        experiment = find_experiment(client, study)
+        if experiment is not None and is_deleted(experiment):
+            client.restore_experiment(experiment.experiment_id)
+            yield f"the experiment of {study} was restored"
 
 
 def _restore_runs(mirror: Mirror) -> Iterator[str]:
