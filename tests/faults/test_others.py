@@ -4,9 +4,15 @@ What they add changes nothing.  What they delete is named, and comes back by wha
 """
 
 import importlib
+import json
+import os
 import re
 import shlex
+import signal
+import socket
 import subprocess
+import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,7 +41,7 @@ from fashion_hpo.stores.registry import (
     REGISTERED_NAME,
 )
 from tests.commands.test_register import Home, folder, home  # noqa: F401
-from tests.faults.lab import Lab
+from tests.faults.lab import Lab, wait_until
 
 IMAGES = torch.zeros(2, 28, 28, dtype=torch.uint8)
 LITTER = (".DS_Store", "Thumbs.db", "desktop.ini", "notes.txt~", "._notes", "notes.txt")
@@ -308,6 +314,43 @@ def test_a_ledger_deleted_by_optunas_tools_is_trained_again(lab: Lab, person: Pe
     person.type_advice(text)
     person.all_is_mended()
     person.follow("doctor")
+
+
+def test_the_champion_is_served_by_mlflow(lab: Lab, person: Person) -> None:
+    """`mlflow models serve`, as another program asks it; the store is as it was."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", CHAMPION_URI,
+               "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]  # fmt: skip
+    programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))  # uvicorn
+    own = {"MLFLOW_TRACKING_URI": person.store.tracking_uri, "PATH": programs}
+    server = subprocess.Popen(command, env={**os.environ, **own}, start_new_session=True)
+    try:
+        wait_until(lambda: answers(port), 120)
+        body = json.dumps({"instances": IMAGES.tolist()}).encode()
+        found = json.loads(ask(port, "invocations", body))
+        assert np.shape(found["predictions"]) == (2, 10)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+    lab.inject("served by mlflow models serve")
+    person.all_works()
+
+
+def ask(port: int, page: str, body: bytes | None = None) -> bytes:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/{page}", body, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        return bytes(reply.read())
+
+
+def answers(port: int) -> bool:
+    try:
+        return ask(port, "ping") is not None
+    except OSError:
+        return False
 
 
 def gc(person: Person) -> None:
