@@ -126,11 +126,13 @@ def _searching(args: argparse.Namespace) -> dict[str, int | str]:
 
 
 def _dry_run(plan: "Plan") -> int:
+    from fashion_hpo.design.plan import check_drawable
     from fashion_hpo.reporting.terminal import plan_lines
     from fashion_hpo.running import estimate
     from fashion_hpo.running.session import check_architectures
 
     check_architectures(plan)
+    check_drawable(plan)
     say(*plan_lines(plan))
     print(f"models: about {estimate.model_bytes(plan) / 1e6:,.0f} MB; nothing was trained")
     return 0

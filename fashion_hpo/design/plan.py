@@ -8,7 +8,8 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -17,6 +18,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import Confirmation
+from fashion_hpo.design.narrowing import narrowed
 from fashion_hpo.design.objectives import VALUE
 from fashion_hpo.design.search import STARTUP_TRIALS, Search, check_search
 from fashion_hpo.design.sequences import random_values, sobol_values
@@ -26,6 +28,8 @@ from fashion_hpo.design.warm_start import WarmStart
 OBJECTIVE = VALUE
 SEARCH_SIZES = ("trials", "finalists", "fresh_seeds", "resume_pruned")  # that budgets may set
 REDRAWN = 4  # times as many points as asked for are drawn where some may be the same
+MOST_REDRAWN = 64  # where that does not give enough
+TRIED = 256  # draws before a search begins, one of which must make a config
 
 
 @dataclass(frozen=True)
@@ -259,19 +263,53 @@ def _searched_points(plan: Plan, search: Search) -> list[Point]:
     """The base config's own and an earlier search's best, if asked for, and those of a
     quasi-random or random search, none twice; other samplers propose theirs.
 
-    Fewer than asked for if choices alone are searched and there are not as many.
+    Values that make no config are left out.  Fewer points than asked for if there are not as many:
+    choices alone are searched, or hardly any values make a config.
     """
-    drawn = []
+    known = []
     if search.defaults:
-        drawn.append({name: getattr(plan.base, name) for name in search.space})
+        known.append({name: getattr(plan.base, name) for name in search.space})
     if plan.warm_start is not None:
-        drawn += [dict(values) for values in plan.warm_start.points]
-    if search.is_drawn:
-        draw = sobol_values if search.sampler == "quasi_random" else random_values
-        count = REDRAWN * search.trials
-        drawn += draw(search.space, count, sampler_seed(plan.spec.seed, 0, 0))
-    found = {point.id: point for point in (make_point(plan, values, values) for values in drawn)}
-    return list(found.values())[: search.trials]
+        known += [dict(values) for values in plan.warm_start.points]
+    if not search.is_drawn:
+        return _points_of(plan, known)[: search.trials]
+    draw = sobol_values if search.sampler == "quasi_random" else random_values
+    seed = sampler_seed(plan.spec.seed, 0, 0)
+    for times in (REDRAWN, MOST_REDRAWN):
+        drawn = [*known, *draw(search.space, times * search.trials, seed)]
+        found = _points_of(plan, drawn)
+        if len(found) >= search.trials:
+            break
+    return found[: search.trials]
+
+
+def _points_of(plan: Plan, drawn: Sequence[Mapping[str, Any]]) -> list[Point]:
+    """Each point once, in their order; values that make no config are left out."""
+    found: dict[str, Point] = {}
+    for values in drawn:
+        with suppress(ValueError):
+            point = make_point(plan, values, values)
+            found.setdefault(point.id, point)
+    return list(found.values())
+
+
+def check_drawable(plan: Plan) -> None:
+    """Raise ValueError, before anything is trained, for a search whose draws make no config."""
+    search = plan.search
+    if search is None:
+        return
+    space = narrowed(search.space, plan.base)
+    if search.is_drawn and points(plan):
+        return
+    drawn = sobol_values(space, TRIED, sampler_seed(plan.spec.seed, 0, 0))
+    if not search.is_drawn and _points_of(plan, drawn):
+        return
+    try:
+        make_point(plan, drawn[0], drawn[0])
+        reason = "hardly any values fit together; narrow the ranges."
+    except ValueError as error:
+        reason = str(error)
+    raise ValueError(f"search.space gives no config that could be trained: {reason}")
 
 
 def make_point(

@@ -175,18 +175,18 @@ def _begin(team: Team, start: Start) -> None:
 
 def _run(connection: Connection, start: Start) -> None:
     """A worker's process."""
-    session = open_session(
-        start.store, start.plan, data=start.data, device=start.device, worker=start.number
-    )
-    session.signals.install()
-    session.signals.leaves_at_second = False  # one may come from the system, and one from us
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
+        session = open_session(
+            start.store, start.plan, data=start.data, device=start.device, worker=start.number
+        )
+        session.signals.install()
+        session.signals.leaves_at_second = False  # one may come from the system, and one from us
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         limits = {"max_trials": start.max_trials, "timeout": start.timeout}
         for event in workers.work(session, **limits):  # type: ignore[arg-type]
             connection.send(event)
-    except StudyHaltedError as halted:
-        connection.send(_Failed(str(halted)))
+    except (StudyHaltedError, ValueError) as error:  # which another worker would meet as well
+        connection.send(_Failed(str(error)))
     except Stopped as stopped:
         raise SystemExit(stopped.exit_code) from None
     except BrokenPipeError:

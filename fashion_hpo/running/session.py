@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fashion_hpo.design.constraints import OF_NETWORKS
-from fashion_hpo.design.plan import Plan, points
+from fashion_hpo.design.plan import Plan, check_drawable, points
 from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.running.signals import StopSignals
 from fashion_hpo.stores.layout import Store
@@ -53,6 +53,7 @@ def open_session(
     spec.
     """
     check_architectures(plan)
+    check_drawable(plan)
     hardware = devices.choose(device, precision or plan.base.precision, threads)
     splits = splits or load_or_download(data)
     ledger = open_ledger(

@@ -11,7 +11,7 @@ from fashion_hpo.running.mirror import run_name
 from fashion_hpo.running.session import Session
 from fashion_hpo.running.signals import Stopped
 from fashion_hpo.running.trial import close_unfinished, run_trial
-from fashion_hpo.stores.ledger import Attempt, LostClaimError, Result
+from fashion_hpo.stores.ledger import Attempt, LostClaimError, NoConfigError, Result
 
 FAILURES_IN_A_ROW = 3
 
@@ -54,7 +54,8 @@ def work(
     """Run points until none is left, `max_trials` are done or `timeout` seconds are over.
 
     The trial under way at the time-out is closed, and goes on from its checkpoint next time.
-    Raises Stopped after a signal, StudyHaltedError after three failures in a row.
+    Raises Stopped after a signal, StudyHaltedError after three failures in a row, or
+    where a search's draws make no config.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     failures = done = 0
@@ -86,7 +87,10 @@ def promote(session: Session) -> int:
 
 def _claim(session: Session) -> tuple[Attempt, AbstractContextManager[object]] | None:
     with session.store.lock("claim"):  # a running trial whose lock is free counts as dead
-        attempt = session.ledger.claim()
+        try:
+            attempt = session.ledger.claim()
+        except NoConfigError as error:
+            raise StudyHaltedError(str(error)) from None
         if attempt is None:
             return None
         held = session.store.trial_lock(attempt.uid).acquire()

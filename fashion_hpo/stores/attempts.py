@@ -8,7 +8,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fashion_hpo.design.config import TrainConfig
 
-CLOSED_WITHOUT_OUTCOME = ("died", "stopped", "duplicate")  # whose points are not done by them
+REFUSED = "refused"  # a draw whose values make no config, after which another is drawn
+CLOSED_WITHOUT_OUTCOME = ("died", "stopped", "duplicate", REFUSED)  # no point is done by them
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Attempt:
 @dataclass(frozen=True)
 class Result:
     """What an attempt came to: complete, pruned, diverged or failed; or died or stopped, after
-    which its point is tried again; or duplicate, where two hosts enqueued one point."""
+    which its point is tried again; or duplicate, where two hosts enqueued one point; or refused,
+    where a draw made no point."""
 
     outcome: str
     value: float | None = None
@@ -82,6 +84,11 @@ def is_foreign(trial: FrozenTrial) -> bool:
     """Whether another program, such as Optuna's dashboard, enqueued a trial or added a finished
     one."""
     return not has_point(trial) and trial.state not in (TrialState.RUNNING, TrialState.FAIL)
+
+
+def is_refused(trial: FrozenTrial) -> bool:
+    """Whether a draw made no config: it has no point, and counts in the seed of the next draw."""
+    return bool((trial.user_attrs.get("result") or {}).get("outcome") == REFUSED)
 
 
 def is_promoted(trial: FrozenTrial) -> bool:

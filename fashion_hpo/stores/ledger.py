@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.constraints import excesses, of_network
+from fashion_hpo.design.narrowing import narrowed
 from fashion_hpo.design.plan import (
     Plan,
     Point,
@@ -27,17 +28,20 @@ from fashion_hpo.design.plan import (
     points,
     sampler_seed,
 )
-from fashion_hpo.stores.attempts import Attempt as Attempt
-from fashion_hpo.stores.attempts import Entry as Entry
-from fashion_hpo.stores.attempts import Result as Result
+from fashion_hpo.design.search import Sampler
 from fashion_hpo.stores.attempts import (
+    REFUSED,
     attributes,
     closed_without_outcome,
     goal_of,
     has_point,
     is_foreign,
     is_promoted,
+    is_refused,
 )
+from fashion_hpo.stores.attempts import Attempt as Attempt
+from fashion_hpo.stores.attempts import Entry as Entry
+from fashion_hpo.stores.attempts import Result as Result
 from fashion_hpo.stores.kept import readable
 from fashion_hpo.stores.leases import Leases
 from fashion_hpo.stores.promotion import outstanding
@@ -45,6 +49,13 @@ from fashion_hpo.stores.ranking import ranked
 from fashion_hpo.stores.samplers import make_sampler
 
 SLICE = 50  # points that wait at a time
+MOST_REFUSED = 100  # draws in a row that make no config, before a search halts
+MOST_LEARNED = 5  # of them by the search's own sampler; the others are random
+NARROWED = "narrowed"  # the attribute of a search whose samplers draw from narrowed ranges
+
+
+class NoConfigError(RuntimeError):
+    """A search's draws made no config, too often for the next to be worth trying."""
 
 
 class LostClaimError(RuntimeError):
@@ -156,7 +167,7 @@ class Ledger:
         }
         for pruned in (entry.attempt for entry in due if entry.attempt.point not in under_way):
             promoted = replace(pruned, promoted=True)
-            self._add(promoted, pruned.params, self.plan.ranges, tries[pruned.point] + 1)
+            self._add(promoted, pruned.params, self._ranges, tries[pruned.point] + 1)
             sys.audit("fashion_hpo.write", "point promoted")
         return len(due)
 
@@ -337,7 +348,7 @@ class Ledger:
         known = self._known
         missing = [point for point in self._points if point.id not in known]
         for point in missing[: max(0, min(SLICE, self.plan.trials - len(known)))]:
-            self._add(point, point.params, self.plan.ranges, 1)
+            self._add(point, point.params, self._ranges, 1)
             sys.audit("fashion_hpo.write", "point enqueued")
 
     def _add(
@@ -368,17 +379,45 @@ class Ledger:
         # Counted without attempts at known points: a worker that was killed proposes as if it
         # had not been.
         before = sum(has_point(trial) and trial.user_attrs["attempt"] == 1 for trial in trials)
-        seed = sampler_seed(self.plan.spec.seed, self._worker, before)
-        self._study.sampler = make_sampler(search.sampler, seed)
-        asked = self._study.ask(dict(search.space))
-        sys.audit("fashion_hpo.write", "trial asked")
-        point = make_point(self.plan, asked.params, asked.params)
+        before += sum(map(is_refused, trials))
+        asked, point = self._draw(search.sampler, before)
         for name, value in attributes(point.id, point.config, 0, 1).items():
             asked.set_user_attr(name, value)
             sys.audit("fashion_hpo.write", "proposal described")
         attempt = self._attempt(self._storage.get_trial(self._id(asked.number)))
         self._lease(attempt)
         return attempt
+
+    def _draw(self, sampler: Sampler, before: int) -> tuple[optuna.Trial, Point]:
+        """A proposal that makes a config, by the number of draws before it.
+
+        Others are closed as refused: each counts in the seed of the next, which would be the same.
+        A sampler that learns sees no refused ones, and may return to them for ever: the last draws
+        are random.
+        """
+        for number in range(before, before + MOST_REFUSED):
+            seed = sampler_seed(self.plan.spec.seed, self._worker, number)
+            learns = number < before + MOST_LEARNED
+            self._study.sampler = make_sampler(sampler if learns else "random", seed)
+            asked = self._study.ask(dict(self._ranges))
+            sys.audit("fashion_hpo.write", "trial asked")
+            try:
+                return asked, make_point(self.plan, asked.params, asked.params)
+            except ValueError as error:
+                reason = str(error)
+            draw = self._attempt(self._storage.get_trial(self._id(asked.number)))
+            self.close(draw, Result(REFUSED, reason=reason))
+        raise NoConfigError(
+            f"{MOST_REFUSED} draws in a row from search.space made no config, the last because "
+            f"{reason}"
+        )
+
+    @property
+    def _ranges(self) -> Mapping[str, BaseDistribution]:
+        """What is drawn from: narrowed, unless an earlier version began without that."""
+        if NARROWED not in self.attributes:
+            return self.plan.ranges
+        return narrowed(self.plan.ranges, self.plan.base)
 
     def _attempt(self, trial: FrozenTrial) -> Attempt:
         kept = trial.user_attrs

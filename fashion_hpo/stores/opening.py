@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.confirmation import Confirmation
+from fashion_hpo.design.narrowing import narrowed
 from fashion_hpo.design.objectives import directions
 from fashion_hpo.design.plan import (
     Plan,
@@ -30,7 +31,7 @@ from fashion_hpo.stores.failures import is_disk_full, reason_of
 from fashion_hpo.stores.kept import UnreadableLedgerError, kept_base, kept_plan, readable
 from fashion_hpo.stores.layout import Store, StoreError, without_password
 from fashion_hpo.stores.leases import Leases
-from fashion_hpo.stores.ledger import Ledger
+from fashion_hpo.stores.ledger import NARROWED, Ledger
 from fashion_hpo.stores.samplers import make_pruner
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, alone, check_ledger, make_empty
 from fashion_hpo.stores.warm_start import warm_start
@@ -273,6 +274,7 @@ def _describe(
         "threads": threads,
         "precision": precision,
         "logits": "in the store",
+        **_narrowing(plan),
         LAST_DESCRIBED: plan.extent(),
     }
     there = study.user_attrs  # some, if its maker died here
@@ -280,6 +282,15 @@ def _describe(
         if key not in there:
             study.set_user_attr(key, value)
             sys.audit("fashion_hpo.write", "ledger described")
+
+
+def _narrowing(plan: Plan) -> dict[str, str]:
+    """That a search's ranges are narrowed, where they are; ledgers of before draw as they did."""
+    if plan.search is None or plan.search.is_drawn:
+        return {}
+    ranges = narrowed(plan.search.space, plan.base)
+    names = [name for name, each in ranges.items() if each != plan.search.space[name]]
+    return {NARROWED: ", ".join(names)} if names else {}
 
 
 def _load(storage: RDBStorage, name: str, plan: Plan) -> optuna.Study:

@@ -7,7 +7,7 @@ from optuna.pruners import (
     NopPruner,
     SuccessiveHalvingPruner,
 )
-from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
@@ -32,7 +32,9 @@ def make_sampler(name: Sampler, seed: int) -> BaseSampler:
     proposal, because one that is made again with the same seed repeats its suggestions."""
     if name == "gp":
         return GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
-    assert name == "tpe"  # the points of others wait in the ledger
+    if name == "random":  # where another sampler's draws make no config
+        return RandomSampler(seed=seed)
+    assert name == "tpe"  # the points of a drawn search wait in the ledger
     return TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
 
 

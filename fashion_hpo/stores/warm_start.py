@@ -1,6 +1,8 @@
 """The points that a search begins with: the best of an earlier one, as far as they fit."""
 
-from fashion_hpo.design.plan import Plan, canonical_json
+from contextlib import suppress
+
+from fashion_hpo.design.plan import Plan, canonical_json, make_point
 from fashion_hpo.design.search import Search
 from fashion_hpo.design.warm_start import Values, WarmStart, contains
 from fashion_hpo.stores.layout import StoreError
@@ -30,7 +32,7 @@ def warm_start(plan: Plan, source: Ledger | None) -> WarmStart:
         raise StoreError(f"{told}, and {source.name} has {lack}; {advice}.")
     found: dict[str, Values] = {}
     for entry in ranked:
-        if (values := _inside(search, entry)) is not None:
+        if (values := _inside(plan, search, entry)) is not None:
             found.setdefault(canonical_json(values), values)
     if not found:
         raise StoreError(
@@ -40,7 +42,11 @@ def warm_start(plan: Plan, source: Ledger | None) -> WarmStart:
     return WarmStart(source.name, tuple(found.values())[: search.warm_points])
 
 
-def _inside(search: Search, entry: Entry) -> Values | None:
+def _inside(plan: Plan, search: Search, entry: Entry) -> Values | None:
     values = {name: getattr(entry.attempt.config, name) for name in search.space}
-    inside = all(contains(search.space[name], value) for name, value in values.items())
-    return values if inside else None
+    if not all(contains(search.space[name], value) for name, value in values.items()):
+        return None
+    with suppress(ValueError):  # with this base config they may make none
+        make_point(plan, values, values)
+        return values
+    return None

@@ -4,10 +4,12 @@ from functools import partial
 
 import pytest
 
+from fashion_hpo.stores.attempts import REFUSED
 from tests.faults import child
 from tests.faults.child import Moment
 from tests.faults.lab import Lab, seeded
 from tests.plans import TINY, design, search
+from tests.stores.test_samplers import conditional
 
 ONE = {"seeds": 1, "scientific": {"dropout": (0.0,)}, "claims": []}
 PLANS = {
@@ -153,3 +155,16 @@ def dies_at(write: str) -> partial[None]:
 def part_of(moments: list[Moment], name: str) -> list[Moment]:
     """Four of them, spread over the whole."""
     return moments[len(name) % 3 :: max(1, len(moments) // 4)]
+
+
+def test_killed_between_draws_that_make_no_config(lab: Lab) -> None:
+    """A refused draw counts once: the search goes on to the points of an undisturbed one."""
+    plan = conditional(trials=2)
+    writes = ("trial asked", "result committed", "trial told", "proposal described")
+    undisturbed = lab.undisturbed(plan)
+    for moment in (*map(Moment, writes), Moment("trial asked", 2), Moment("trial asked", 3)):
+        store = lab.store()
+        lab.killed(store, plan, moment, "kill -9 between draws that make no config")
+        ledger = lab.check(store, plan)
+        assert len(undisturbed) == 2
+        assert any(entry.result and entry.result.outcome == REFUSED for entry in ledger.entries())

@@ -1,19 +1,33 @@
 """Every sampler hands out its trials, also to several workers and after a start anew."""
 
 import json
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import create_trial
 
-from fashion_hpo.design.search import STARTUP_TRIALS, Sampler
+from fashion_hpo.design.plan import Plan, check_drawable, make_plan, sampler_seed
+from fashion_hpo.design.search import STARTUP_TRIALS, Sampler, Search
+from fashion_hpo.design.spec import StudySpec
+from fashion_hpo.stores.attempts import REFUSED
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.ledger import Attempt, Ledger, Result
+from fashion_hpo.stores.ledger import (
+    MOST_REFUSED,
+    NARROWED,
+    Attempt,
+    Ledger,
+    NoConfigError,
+    Result,
+)
 from fashion_hpo.stores.opening import all_ledgers, connect
 from fashion_hpo.stores.samplers import make_sampler
 from tests.design.test_sequences import of_choices
-from tests.plans import TINY, search
+from tests.plans import BUDGETS, TINY, search
 from tests.stores.test_ledger import claim_all, finish, opened
 
 SAMPLERS = ("tpe", "gp", "quasi_random", "random")
@@ -188,3 +202,99 @@ def test_a_sampler_uses_results_only_once_it_has_enough(name: Sampler, ended: in
             )
         proposed.append(study.ask(space).params["dropout"])
     assert (proposed[0] == proposed[1]) == (ended < STARTUP_TRIALS)
+
+
+def conditional(sampler: str = "tpe", trials: int = 6, **changes: Any) -> Plan:
+    """A search half of whose draws make no config: a cosine schedule falls to 1e-5."""
+    space = {
+        "schedule": CategoricalDistribution(("constant", "cosine")),
+        "learning_rate": FloatDistribution(1e-7, 1e-5, log=True),
+        **changes,
+    }
+    values: Any = {"space": space, "trials": trials, "sampler": sampler, "pruner": "none"}
+    spec = StudySpec(
+        base=TINY.replace(schedule="constant"), search=Search(**values), budgets=BUDGETS
+    )
+    return make_plan("conditional", "Which go together?", spec, "standard")
+
+
+def refused(ledger: Ledger) -> list[str]:
+    return [e.result.reason for e in ledger.entries() if e.result and e.result.outcome == REFUSED]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_draws_that_make_no_config_are_drawn_again(store: Store, sampler: str) -> None:
+    plan = conditional(sampler, trials=12)  # beyond the random start
+    ledger = opened(store, plan)
+    done = run(ledger, 12)
+    assert ledger.claim() is None
+    assert ledger.remaining() == 0
+    assert {entry.state for entry in ledger.entries()} <= {"COMPLETE", "FAIL"}
+    assert len(set(params(done))) == 12
+    reasons = refused(ledger)
+    assert bool(reasons) == (sampler in ("tpe", "gp"))
+    assert all("above learning_rate" in reason for reason in reasons)
+    (kept,) = all_ledgers(store)
+    assert kept.remaining() == 0
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_two_workers_draw_again_each_for_itself(store: Store, sampler: str) -> None:
+    plan = conditional(sampler)
+    first, second = opened(store, plan), opened(store, plan, worker=1)
+    done = run(first, 3) + run(second, 3)
+    assert first.claim() is second.claim() is None
+    assert len(set(params(done))) == 6
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_a_draw_depends_on_the_seed_and_the_draws_before_alone(store: Store, sampler: str) -> None:
+    """As it always did: ledgers of earlier versions go on as they would have gone on then."""
+    plan = search(trials=4, sampler=sampler)
+    ledger = opened(store, plan)
+    assert plan.search is not None
+    by_hand = optuna.create_study(direction="maximize")
+    for number, attempt in enumerate(run(ledger, 4)):
+        by_hand.sampler = make_sampler(plan.search.sampler, sampler_seed(plan.spec.seed, 0, number))
+        trial = by_hand.ask(dict(plan.search.space))
+        assert trial.params == attempt.params
+        by_hand.tell(trial, 1 - attempt.config.dropout)
+
+
+def test_a_search_whose_draws_make_no_config_halts_with_the_reason(store: Store) -> None:
+    plan = conditional(schedule=CategoricalDistribution(("cosine", "cyclical")))
+    ledger = opened(store, conditional())
+    ledger.plan = plan  # which no command begins
+    with pytest.raises(NoConfigError, match=r"100 draws in a row .* above learning_rate"):
+        ledger.claim()
+    assert {entry.state for entry in ledger.entries()} == {"FAIL"}
+    assert len(refused(ledger)) == MOST_REFUSED
+    base = plan.base.replace(final_learning_rate=0.001)
+    with pytest.raises(ValueError, match=r"final_learning_rate is 0.001 or more, .* 1e-05 or less"):
+        check_drawable(replace(plan, base=base))
+
+
+def narrow() -> Plan:
+    wide = conditional(
+        schedule=CategoricalDistribution(("constant",)),
+        batch_size=CategoricalDistribution((25, 50, 75, 100)),
+    )
+    return replace(wide, base=wide.base.replace(train_images=60))  # a budget's own
+
+
+def test_ranges_are_narrowed_for_new_ledgers(store: Store) -> None:
+    ledger = opened(store, narrow())
+    assert ledger.attributes[NARROWED] == "batch_size"
+    run(ledger, 6)
+    assert refused(ledger) == []
+
+
+def test_a_ledger_that_was_begun_without_narrowing_goes_on_without(store: Store) -> None:
+    name = opened(store, narrow()).name
+    with closing(sqlite3.connect(store.root / "optuna.db")) as database, database:
+        database.execute("DELETE FROM study_user_attributes WHERE key = ?", (NARROWED,))
+    ledger = opened(store, narrow())
+    run(ledger, 6)
+    assert refused(ledger)
+    trials = optuna.load_study(study_name=name, storage=connect(store)).trials
+    assert trials[0].distributions["batch_size"] == narrow().ranges["batch_size"]
