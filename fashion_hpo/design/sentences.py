@@ -1,11 +1,13 @@
 """Text that is too long for a message, cut at words; and names near one that was mistyped."""
 
+import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
 NEAREST = 3  # names that a message suggests
 AS_NEAR = 0.15  # less similar than the nearest name by more, a name is not suggested
 MOST_LISTED = 8  # names that a message lists
+STORELESS = ("train", "augment", "bench", "calibration")  # commands that take no --store
 
 
 def shortened(text: object, longest: int) -> str:
@@ -52,3 +54,10 @@ def study_command(study: str, budget: str | None, options: str = "") -> str:
     """The command that runs a study, in backquotes, for a message that tells to type it."""
     under = f" --budget {budget}" if budget else ""
     return f"`python -m fashion_hpo.study {study}{under}{options and f' {options}'}`"
+
+
+def with_store(text: str, where: str) -> str:
+    """A text whose `python -m fashion_hpo.…` name a store: `where` is ` --store DIR`, say."""
+    stores = f"(?!{'|'.join(STORELESS)})"
+    command = rf"`(python -m fashion_hpo\.{stores}(?:(?! --store)[^`])+)`"
+    return re.sub(command, lambda match: f"`{match[1]}{where}`", text)

@@ -8,7 +8,7 @@ from textwrap import indent
 
 from fashion_hpo.analysis.findings import Finding, tally
 from fashion_hpo.design.reports import REPORTS
-from fashion_hpo.reporting.command_line import with_store
+from fashion_hpo.design.sentences import with_store
 from fashion_hpo.reporting.document import document, section
 from fashion_hpo.reporting.tables import NONE, Cell, claim_cells, table
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fashion_hpo.design.budgets import BUDGETS
+from fashion_hpo.design.sentences import with_store
 from fashion_hpo.reporting import environment, output
 from fashion_hpo.reporting.folding import HelpFormatter, say
 from fashion_hpo.running.signals import Stopped
@@ -30,7 +31,6 @@ SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 COLLECT_AFTER = (100_000, 50, 100)
 """Of garbage collection, more than Python's own thresholds, with which a start spends a quarter of
 its time looking for garbage among what torch and MLflow import."""
-STORELESS = ("train", "augment", "bench", "calibration")  # commands that take no --store
 HOST = "127.0.0.1"  # what a server listens on: this machine alone
 
 
@@ -81,13 +81,6 @@ def store_arguments(args: argparse.Namespace) -> str:
 def on_store(text: str, args: argparse.Namespace) -> str:
     """A text whose `python -m fashion_hpo.…` are for the store of this call."""
     return text if _given(args, "store") is None else with_store(text, store_arguments(args))
-
-
-def with_store(text: str, where: str) -> str:
-    """The same, of a store given as `store_arguments`."""
-    stores = f"(?!{'|'.join(STORELESS)})"
-    command = rf"`(python -m fashion_hpo\.{stores}(?:(?! --store)[^`])+)`"
-    return re.sub(command, lambda match: f"`{match[1]}{where}`", text)
 
 
 def _given(args: argparse.Namespace, name: str) -> Any:

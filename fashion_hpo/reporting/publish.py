@@ -11,8 +11,8 @@ from fashion_hpo.analysis import answers, checks, predictions, records, selectio
 from fashion_hpo.analysis.checks import Check
 from fashion_hpo.analysis.findings import Finding
 from fashion_hpo.analysis.pareto import places
+from fashion_hpo.design.sentences import with_store
 from fashion_hpo.reporting import claims_page, page
-from fashion_hpo.reporting.command_line import with_store
 from fashion_hpo.reporting.document import replace
 from fashion_hpo.running.mirror import Mirror, log_page
 from fashion_hpo.stores.layout import Store
