@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from fashion_hpo.design.sentences import did_you_mean, quoted
-from fashion_hpo.reporting.folding import say, say_table
+from fashion_hpo.terminal.folding import say, say_table
 
 COMMANDS = {
     "study": "run a study, or go on with it",

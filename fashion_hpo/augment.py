@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_hpo.reporting import command_line
+from fashion_hpo.terminal import command_line
 
 SHOWN = ("T-shirt/top", "Dress", "Sneaker", "Bag")
 
@@ -37,7 +37,7 @@ def _run(args: argparse.Namespace) -> int:
     changes = {name: parse_field(name, text) for name, text in given.items()}
     TrainConfig(**changes)  # what is wrong is told before the slow imports
 
-    from fashion_hpo.reporting import sheet
+    from fashion_hpo.reporting.page import sheet
     from fashion_hpo.training.augment.examples import AMOUNTS, EPOCHS, examples
     from fashion_hpo.training.data import CLASSES, Split, load_or_download
 

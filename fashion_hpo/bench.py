@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_hpo.reporting import command_line
+from fashion_hpo.terminal import command_line
 
 MEASUREMENTS = ("trainer", "workers", "ledger")
 
@@ -59,7 +59,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _ledger(args: argparse.Namespace) -> int:
-    from fashion_hpo.running import benchmarks
+    from fashion_hpo.measuring import benchmarks
 
     print("trials   opening   reconcile   claim of a trial   bookkeeping of a trial   (seconds)")
     for trials in args.trials:
@@ -75,7 +75,7 @@ def _ledger(args: argparse.Namespace) -> int:
 
 def _workers(args: argparse.Namespace) -> int:
     from fashion_hpo.design.config import TrainConfig
-    from fashion_hpo.running import scaling
+    from fashion_hpo.measuring import scaling
     from fashion_hpo.training.cores import usable_cores
 
     cores = usable_cores()
@@ -90,7 +90,7 @@ def _workers(args: argparse.Namespace) -> int:
 
 
 def _trainer(args: argparse.Namespace) -> int:
-    from fashion_hpo.running import benchmarks
+    from fashion_hpo.measuring import benchmarks
     from fashion_hpo.training import devices
 
     hardware = devices.choose(args.device)

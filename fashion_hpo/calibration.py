@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fashion_hpo.reporting import command_line
+from fashion_hpo.terminal import command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.analysis.calibration import HEADER, check
+    from fashion_hpo.analysis.calibration.table import HEADER, check
 
     print(HEADER, flush=True)
     missed = 0

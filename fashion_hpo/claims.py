@@ -4,8 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fashion_hpo.reporting import command_line
-from fashion_hpo.reporting.folding import say
+from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.folding import say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,9 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.analysis.findings import gather
-    from fashion_hpo.reporting import claims_page
-    from fashion_hpo.reporting.document import replace
-    from fashion_hpo.reporting.publish import publish_claims
+    from fashion_hpo.reporting.page import claims_page
+    from fashion_hpo.reporting.page.document import replace
+    from fashion_hpo.running.publish import publish_claims
     from fashion_hpo.stores.reading import store_to_read
 
     store = store_to_read(args.store, args.storage)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_hpo.reporting import command_line
+from fashion_hpo.terminal import command_line
 
 if TYPE_CHECKING:
-    from fashion_hpo.running.doctor.evidence import Violation
+    from fashion_hpo.integrity.evidence import Violation
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.ledger import Ledger
 
@@ -74,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _remedies(left: "Iterable[Violation]", study: str = "NAME") -> list[str]:
     """What a person can do about what is left; `study` as it is typed, with its budget."""
-    from fashion_hpo.running.doctor.invariants import REMEDIES
+    from fashion_hpo.integrity.invariants import REMEDIES
 
     remedies = (REMEDIES.get(each.invariant) for each in left)
     return [remedy.replace("NAME", study) for remedy in remedies if remedy is not None]
@@ -88,7 +88,7 @@ def _copy(store: "Store", target: Path) -> int:
 
 
 def _rebuild(store: "Store", args: argparse.Namespace) -> None:
-    from fashion_hpo.running.doctor.rebuilding import rebuild
+    from fashion_hpo.integrity.rebuilding import rebuild
 
     made = rebuild(store)
     models = len(made.found) + len(made.lost)
@@ -124,8 +124,8 @@ def _ledgers(store: "Store", name: str | None, budget: str | None) -> "list[Ledg
 
 
 def _check_store(store: "Store", args: argparse.Namespace) -> "Checked":
-    from fashion_hpo.running.doctor.mending import mend_store
-    from fashion_hpo.running.doctor.store_invariants import examine_store
+    from fashion_hpo.integrity.mending import mend_store
+    from fashion_hpo.integrity.store_invariants import examine_store
 
     found = examine_store(store)
     _print("store", map(str, found), args)
@@ -136,8 +136,8 @@ def _check_store(store: "Store", args: argparse.Namespace) -> "Checked":
 
 
 def _check_ledger(store: "Store", ledger: "Ledger", args: argparse.Namespace) -> "Checked":
-    from fashion_hpo.running.doctor.invariants import examine
-    from fashion_hpo.running.doctor.mending import mend
+    from fashion_hpo.integrity.invariants import examine
+    from fashion_hpo.integrity.mending import mend
     from fashion_hpo.stores.tracking import DeletedExperimentError, Tracker
 
     try:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_hpo.reporting import command_line
+from fashion_hpo.terminal import command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.running.images import border_warning, read_grey
+    from fashion_hpo.serving.images import border_warning, read_grey
 
     grey = read_grey(args.image, f"image {args.image}")
 

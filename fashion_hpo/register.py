@@ -5,15 +5,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fashion_hpo.reporting import command_line
-from fashion_hpo.reporting.folding import say
+from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.folding import say
 
 if TYPE_CHECKING:  # imported where they are used: --help waits for nothing slow
     from mlflow.entities.model_registry import ModelVersion
     from torch import nn
 
-    from fashion_hpo.running.final_results import Tested
-    from fashion_hpo.running.registration import Candidate
+    from fashion_hpo.registering.final_results import Tested
+    from fashion_hpo.registering.registration import Candidate
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.tracking import Tracker
     from fashion_hpo.training.data import SearchSplits
@@ -57,8 +57,9 @@ def _run(args: argparse.Namespace) -> int:
             "no study was named; name one, or type `python -m fashion_hpo.register --rollback`."
         )
     from fashion_hpo.analysis import records
-    from fashion_hpo.running import confirmation, registration
-    from fashion_hpo.running.doctor.mending import bring_back
+    from fashion_hpo.integrity.mending import bring_back
+    from fashion_hpo.registering import registration
+    from fashion_hpo.running import confirmation
     from fashion_hpo.running.mirror import Mirror
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.tracking import Tracker
@@ -89,8 +90,8 @@ def _register(
     One that the gate refuses is neither tested nor registered: it costs no look at the test set,
     and its run, its model and what the gate said stay.
     """
-    from fashion_hpo.reporting.model_card import model_card, registered
-    from fashion_hpo.running import registration
+    from fashion_hpo.registering import registration
+    from fashion_hpo.registering.model_card import model_card, registered
     from fashion_hpo.stores import registry
     from fashion_hpo.stores.layout import without_password
 
@@ -132,7 +133,7 @@ def _gate(
     present: "ModelVersion | None",
 ) -> tuple[str, bool]:
     """What the comparison with the champion says, and whether --force was needed to go on."""
-    from fashion_hpo.running import final_results
+    from fashion_hpo.registering import final_results
     from fashion_hpo.stores import registry
     from fashion_hpo.stores.tracking import TAG
     from fashion_hpo.training import final_images
@@ -174,7 +175,7 @@ def _test(
     model: "nn.Module",
 ) -> "Tested":
     """The test result, measured now unless an earlier process measured this model's."""
-    from fashion_hpo.running import final_results
+    from fashion_hpo.registering import final_results
     from fashion_hpo.training import final_images
 
     tested = final_results.tested(chosen, tracker)
@@ -198,7 +199,7 @@ def _retrained(
     tracker: "Tracker",
     splits: "SearchSplits",
 ) -> "Candidate":
-    from fashion_hpo.running.retraining import retrain
+    from fashion_hpo.registering.retraining import retrain
     from fashion_hpo.training import devices
 
     ledger, config = chosen.ledger, chosen.attempt.config
@@ -214,7 +215,7 @@ def _retrained(
 
 
 def _roll_back(args: argparse.Namespace) -> int:
-    from fashion_hpo.running import registration
+    from fashion_hpo.registering import registration
     from fashion_hpo.stores.layout import Store
 
     store = Store.at(args.store, args.storage)

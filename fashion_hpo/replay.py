@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fashion_hpo.reporting import command_line
+from fashion_hpo.terminal import command_line
 
 SAME, DIFFERENT = 0, 1
 
@@ -30,8 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.running import replay
-    from fashion_hpo.running.changes import changed
+    from fashion_hpo.replaying import replay
+    from fashion_hpo.replaying.changes import changed
     from fashion_hpo.stores.reading import store_to_load_from
     from fashion_hpo.training.data import load_or_download
 

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fashion_hpo.reporting import command_line
-from fashion_hpo.reporting.folding import say
+from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.folding import say
 
 if TYPE_CHECKING:
     from fashion_hpo.stores.layout import Store
@@ -26,9 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.analysis import records
-    from fashion_hpo.reporting.publish import publish
     from fashion_hpo.running.mirror import Mirror
     from fashion_hpo.running.pictures import validation_images
+    from fashion_hpo.running.publish import publish
     from fashion_hpo.stores.reading import store_to_read
     from fashion_hpo.stores.tracking import Tracker
 

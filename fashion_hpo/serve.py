@@ -4,8 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fashion_hpo.reporting import command_line
-from fashion_hpo.reporting.command_line import HOST
+from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.command_line import HOST
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     command_line.check_port(args.port)
 
-    from fashion_hpo.running import serving
+    from fashion_hpo.serving import server
     from fashion_hpo.stores import models, registry
     from fashion_hpo.stores.reading import store_to_load_from
 
@@ -28,7 +28,7 @@ def _run(args: argparse.Namespace) -> int:
     folder = registry.download_verified(store.tracking_uri, registry.CHAMPION_URI)
     model = models.read_model(folder)
     print(f"{registry.CHAMPION_URI} on http://{HOST}:{args.port}  (Ctrl-C stops it)", flush=True)
-    serving.serve(model, HOST, args.port)
+    server.serve(model, HOST, args.port)
     return 0
 
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from fashion_hpo.reporting import command_line
-from fashion_hpo.reporting.folding import say
+from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.folding import say
 
 if TYPE_CHECKING:
     from fashion_hpo.stores.layout import Store
@@ -45,7 +45,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _lines(store: "Store", ledger: "Ledger") -> Iterator[str]:
     """How far one budget's ledger is, and its confirmation's, if it has one."""
-    from fashion_hpo.running.winner import mean_of, rivals
+    from fashion_hpo.registering.winner import mean_of, rivals
     from fashion_hpo.stores.opening import confirmation_of
     from fashion_hpo.stores.promotion import superseded
     from fashion_hpo.stores.ranking import nothing_ranked

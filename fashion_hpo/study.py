@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_hpo.reporting import command_line
-from fashion_hpo.reporting.folding import say, say_table
+from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.folding import say, say_table
 
 if TYPE_CHECKING:
     from fashion_hpo.design.plan import Plan
-    from fashion_hpo.reporting.publish import Published
+    from fashion_hpo.running.publish import Published
     from fashion_hpo.running.session import Session
 
 
@@ -127,9 +127,9 @@ def _searching(args: argparse.Namespace) -> dict[str, int | str]:
 
 def _dry_run(plan: "Plan") -> int:
     from fashion_hpo.design.plan import check_drawable
-    from fashion_hpo.reporting.terminal import plan_lines
-    from fashion_hpo.running import estimate
+    from fashion_hpo.measuring import estimate
     from fashion_hpo.running.session import check_architectures
+    from fashion_hpo.terminal.progress import plan_lines
 
     check_architectures(plan)
     check_drawable(plan)
@@ -139,10 +139,11 @@ def _dry_run(plan: "Plan") -> int:
 
 
 def _train(plan: "Plan", args: argparse.Namespace) -> int:
-    from fashion_hpo.reporting.terminal import plan_lines
-    from fashion_hpo.running import confirmation, parallel, scaling, session, workers
+    from fashion_hpo.measuring import scaling
+    from fashion_hpo.running import confirmation, parallel, session, workers
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.relocation import relocate
+    from fashion_hpo.terminal.progress import plan_lines
 
     store = Store.at(args.store, args.storage)
     session.check_architectures(plan)
@@ -184,9 +185,10 @@ def _work(
     here: "Session", args: argparse.Namespace, count: int, why: str, limits: Limits
 ) -> Limits:
     """Mend and run one ledger; what is left of the limits."""
-    from fashion_hpo.reporting.output import ClosedOutputError
-    from fashion_hpo.reporting.terminal import Progress, clock
-    from fashion_hpo.running import estimate, parallel, reconcile, workers
+    from fashion_hpo.measuring import estimate
+    from fashion_hpo.running import parallel, reconcile, workers
+    from fashion_hpo.terminal.output import ClosedOutputError
+    from fashion_hpo.terminal.progress import Progress, clock
 
     plan = here.ledger.plan
     for mended in reconcile.reconcile(here.mirror):
@@ -228,10 +230,10 @@ def _work(
 
 def _close(here: "Session", confirming: "Session | None", args: argparse.Namespace) -> int:
     """Report, and say what is left to whom."""
-    from fashion_hpo.reporting.terminal import check_lines
+    from fashion_hpo.integrity.mending import bring_back
+    from fashion_hpo.registering.registration import can_be_registered
     from fashion_hpo.running import reconcile
-    from fashion_hpo.running.doctor.mending import bring_back
-    from fashion_hpo.running.registration import can_be_registered
+    from fashion_hpo.terminal.progress import check_lines
 
     sessions = [each for each in (here, confirming) if each is not None]
     for each in sessions:
@@ -261,7 +263,7 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
 
 
 def _publish(here: "Session", args: argparse.Namespace) -> "Published":
-    from fashion_hpo.reporting.publish import publish
+    from fashion_hpo.running.publish import publish
 
     images = here.splits.val.images.cpu().numpy()
     return publish(here.mirror, images, where=command_line.store_arguments(args))

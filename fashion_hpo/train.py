@@ -4,8 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fashion_hpo.reporting import command_line
-from fashion_hpo.reporting.folding import say, say_table
+from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.folding import say, say_table
 
 
 def main(argv: Sequence[str] | None = None) -> int:

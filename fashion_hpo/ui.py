@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fashion_hpo.reporting import command_line
-from fashion_hpo.reporting.command_line import HOST
+from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.command_line import HOST
 
 if TYPE_CHECKING:
     from fashion_hpo.stores.layout import Store

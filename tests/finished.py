@@ -8,9 +8,10 @@ from pathlib import Path
 from mlflow.entities import Run
 from mlflow.tracking._tracking_service import utils
 
-from fashion_hpo.running import registration, workers
-from fashion_hpo.running.doctor.evidence import Violation
-from fashion_hpo.running.doctor.invariants import examine
+from fashion_hpo.integrity.evidence import Violation
+from fashion_hpo.integrity.invariants import examine
+from fashion_hpo.registering import registration
+from fashion_hpo.running import workers
 from fashion_hpo.running.session import open_session
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger

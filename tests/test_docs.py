@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from fashion_hpo.analysis.findings import gather
-from fashion_hpo.analysis.statistics import Interval, t_interval
+from fashion_hpo.analysis.statistics.intervals import Interval, t_interval
 from fashion_hpo.design.reports import CLAIMS
 from fashion_hpo.design.study_file import PACKAGED, list_studies, load_study
-from fashion_hpo.reporting.claims_page import summary
+from fashion_hpo.reporting.page.claims_page import summary
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training.architectures import CATALOGUE
 

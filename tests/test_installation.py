@@ -19,7 +19,7 @@ import pytest
 
 from fashion_hpo import __main__ as dispatcher
 from fashion_hpo import __version__
-from fashion_hpo.reporting import environment
+from fashion_hpo.terminal import environment
 
 PROJECT = Path(__file__).parents[1]
 STUDIES = sorted(path.stem for path in (PROJECT / "studies").glob("[a-z]*.py"))

@@ -4,14 +4,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from fashion_hpo.analysis import budget_bootstrap
-from fashion_hpo.analysis.cells import cells_of
-from fashion_hpo.analysis.comparisons import compare, in_one_line, references_of
-from fashion_hpo.analysis.estimates import at_level
-from fashion_hpo.analysis.pareto import answer_of_front
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.selection import Finalist, audit, finalists, mean_bias, winner
-from fashion_hpo.analysis.verdicts import NO_VERDICT, Verdict, judge
+from fashion_hpo.analysis.statistics import budget_bootstrap
+from fashion_hpo.analysis.statistics.cells import cells_of
+from fashion_hpo.analysis.statistics.comparisons import compare, in_one_line, references_of
+from fashion_hpo.analysis.statistics.estimates import at_level
+from fashion_hpo.analysis.statistics.pareto import answer_of_front
+from fashion_hpo.analysis.statistics.selection import Finalist, audit, finalists, mean_bias, winner
+from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, Verdict, judge
 from fashion_hpo.analysis.wording import shown, startup
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.constraints import in_words

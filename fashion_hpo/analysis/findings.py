@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fashion_hpo.analysis.records import command_for, look_up_ledger, of_ledger
-from fashion_hpo.analysis.verdicts import (
+from fashion_hpo.analysis.statistics.verdicts import (
     NO_VERDICT,
     REFUTED,
     REPRODUCED,

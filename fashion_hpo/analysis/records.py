@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import pandas as pd
 
-from fashion_hpo.analysis.tuning import tuned
+from fashion_hpo.analysis.statistics.tuning import tuned
 from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.constraints import is_feasible

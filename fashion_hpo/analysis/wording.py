@@ -2,7 +2,7 @@
 
 import math
 
-from fashion_hpo.analysis.statistics import LARGEST_SEED_COUNT, Interval
+from fashion_hpo.analysis.statistics.intervals import LARGEST_SEED_COUNT, Interval
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.plan import Plan, startup_trials
 from fashion_hpo.design.search import STARTUP_TRIALS

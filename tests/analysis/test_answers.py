@@ -5,7 +5,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from fashion_hpo.analysis.answers import answer
-from fashion_hpo.analysis.verdicts import judge
+from fashion_hpo.analysis.statistics.verdicts import judge
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import make_plan
 from fashion_hpo.design.spec import Budget, Search, StudySpec

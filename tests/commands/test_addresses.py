@@ -12,9 +12,9 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 
-from fashion_hpo.reporting import command_line
-from fashion_hpo.reporting.command_line import on_store, store_arguments
 from fashion_hpo.stores.addresses import AddressError, checked_storage, checked_tracking
+from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.command_line import on_store, store_arguments
 
 SECRET = "Zq7{0}xK9w{0}vJ5nM"  # its pieces are in no other text
 SIGNS = "@:/#?%& '\"{"

@@ -16,17 +16,17 @@ from pathlib import Path
 import pytest
 
 import fashion_hpo
+from fashion_hpo.analysis.checks.training import _more_seeds
 from fashion_hpo.analysis.records import Records, of_ledger
-from fashion_hpo.analysis.training_checks import _more_seeds
 from fashion_hpo.design.plan import Plan, make_plan
-from fashion_hpo.reporting import command_line
-from fashion_hpo.reporting.command_line import on_store
-from fashion_hpo.running.registration import candidate
+from fashion_hpo.registering.registration import candidate
+from fashion_hpo.registering.winner import winner
 from fashion_hpo.running.session import Session, open_session
-from fashion_hpo.running.winner import winner
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.predictions import FILE
 from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.command_line import on_store
 from fashion_hpo.training.data import SearchSplits
 from tests import plans
 from tests.commands.test_addresses import arguments

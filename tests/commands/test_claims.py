@@ -11,10 +11,10 @@ from fashion_hpo import claims
 from fashion_hpo.design.plan import make_plan
 from fashion_hpo.design.reports import CLAIMS
 from fashion_hpo.design.study_file import load_study
-from fashion_hpo.reporting import command_line
 from fashion_hpo.running import workers
 from fashion_hpo.running.session import open_session
 from fashion_hpo.stores.layout import Store
+from fashion_hpo.terminal import command_line
 from tests.images import search_splits
 
 STUDY = '''"""Does it?"""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fashion_hpo import doctor
-from fashion_hpo.running.doctor.store_invariants import examine_store
+from fashion_hpo.integrity.store_invariants import examine_store
 from fashion_hpo.stores.layout import Store
 from tests.finished import Finished, copied, finished
 

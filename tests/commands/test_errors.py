@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from fashion_hpo.design.study_file import list_studies, load_study
-from fashion_hpo.reporting import command_line
 from fashion_hpo.stores.layout import Store
+from fashion_hpo.terminal import command_line
 
 NOBODY = 65534
 

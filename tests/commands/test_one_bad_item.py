@@ -16,7 +16,7 @@ from fashion_hpo import doctor, status
 from fashion_hpo.analysis import records
 from fashion_hpo.analysis.findings import NOT_RUN, gather
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.running import replay
+from fashion_hpo.replaying import replay
 from fashion_hpo.stores.kept import UnreadableLedgerError
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fashion_hpo.reporting.output import CLOSED_PIPE
+from fashion_hpo.terminal.output import CLOSED_PIPE
 
 STATUS = "{python} -m fashion_hpo.status dropout_ablation --store {store}"
 COMMANDS = (

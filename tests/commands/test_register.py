@@ -17,12 +17,12 @@ from mlflow.tracking._tracking_service import utils
 from fashion_hpo import register
 from fashion_hpo.design.plan import make_plan
 from fashion_hpo.design.study_file import load_study
-from fashion_hpo.reporting import command_line
 from fashion_hpo.running import workers
 from fashion_hpo.running.session import open_session
 from fashion_hpo.stores import registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.registry import REGISTERED_NAME
+from fashion_hpo.terminal import command_line
 from fashion_hpo.training import data, sources
 from fashion_hpo.training.sources import Arrays
 from tests.images import noisy_patterns

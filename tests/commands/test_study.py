@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from fashion_hpo import status, study
-from fashion_hpo.reporting import command_line
 from fashion_hpo.running.signals import HANDLED
 from fashion_hpo.stores.layout import Store
+from fashion_hpo.terminal import command_line
 
 SEARCH = '''"""Which dropout is best?"""
 

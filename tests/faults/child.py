@@ -18,8 +18,11 @@ from torch import Tensor
 
 from fashion_hpo import study as study_command
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.reporting import publish, terminal  # noqa: F401  (imported for the forks)
-from fashion_hpo.running import registration, workers
+from fashion_hpo.registering import registration
+from fashion_hpo.running import (
+    publish,  # noqa: F401  (imported for the forks)
+    workers,
+)
 from fashion_hpo.running import session as running_session
 from fashion_hpo.running.confirmation import open_confirmation
 from fashion_hpo.running.reconcile import reconcile
@@ -29,6 +32,7 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.models import read_model, write_model
 from fashion_hpo.stores.opening import read_ledger
 from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.terminal import progress
 from fashion_hpo.training import packaging, train
 from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.evaluate import Score
@@ -84,7 +88,7 @@ def command(store: Store, plan: Plan, folder: Path, place: Path | None, encoding
         os.open(place, os.O_WRONLY)  # takes the number 1
         sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
     sys.__stdout__ = sys.stdout  # type: ignore[misc]
-    terminal.PLAIN_EVERY_SECONDS = 0  # a line an epoch
+    progress.PLAIN_EVERY_SECONDS = 0  # a line an epoch
     running_session.load_or_download = lambda *_: SPLITS  # type: ignore[assignment]
     arguments = [plan.name, "--store", str(store.root), "--device", "cpu"]
     sys.exit(study_command.main(arguments))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.running.doctor.invariants import examine
+from fashion_hpo.integrity.invariants import examine
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import read_ledger

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.reporting import command_line
 from fashion_hpo.running.confirmation import open_confirmation
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.stores.layout import Store
+from fashion_hpo.terminal import command_line
 from fashion_hpo.training.data import SearchSplits
 from tests import plans
 from tests.faults.lab import Lab

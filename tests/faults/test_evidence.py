@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from fashion_hpo.analysis.records import of_ledger
-from fashion_hpo.analysis.verdicts import NO_VERDICT, Verdict, verdict_of
+from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, Verdict, verdict_of
 from fashion_hpo.design.claims import Claim
-from fashion_hpo.running.doctor.mending import mend
+from fashion_hpo.integrity.mending import mend
 from fashion_hpo.stores.copying import copy_store
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.predictions import FILE

@@ -19,8 +19,8 @@ import yaml  # type: ignore[import-untyped]
 
 from fashion_hpo import study
 from fashion_hpo.design.study_file import load_study
-from fashion_hpo.running import registration
-from fashion_hpo.running.doctor.invariants import examine
+from fashion_hpo.integrity.invariants import examine
+from fashion_hpo.registering import registration
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.tracking import Tracker
@@ -29,16 +29,8 @@ from tests.faults import child
 from tests.faults.child import Moment
 from tests.faults.lab import Lab, ended, ledger_of
 from tests.plans import TINY, design
-from tests.running.test_serving import (  # noqa: F401  (fixtures)
-    JSON,
-    model,
-    picture,
-    png_header,
-    port,
-    predict,
-    still_answers,
-)
-from tests.running.test_serving import ask as request
+from tests.serving.test_server import JSON, model, picture, png_header, port, predict, still_answers  # noqa: F401  (fixtures)
+from tests.serving.test_server import ask as request
 
 PLAN = design(seeds=1)
 ARCHIVE = Path("data") / "model.pt2"

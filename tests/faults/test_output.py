@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_hpo.reporting.output import CLOSED_PIPE
+from fashion_hpo.terminal.output import CLOSED_PIPE
 from tests.faults import child
 from tests.faults.lab import Lab, ended, ledger_of
 from tests.plans import design

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from fashion_hpo.running.doctor import rebuilding
+from fashion_hpo.integrity import rebuilding
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.relocation import relocate
 from tests.faults import child
 from tests.faults.child import Fault, Moment
 from tests.faults.lab import Lab, ended
 from tests.finished import copied
-from tests.running.doctor.test_rebuilding import RUNS, examined, runs
+from tests.integrity.test_rebuilding import RUNS, examined, runs
 
 MOMENTS = [
     Moment("study run described", 1), Moment("study run described", 2), Moment("params logged", 1),

@@ -11,22 +11,22 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from fashion_hpo.analysis.answers import answer
-from fashion_hpo.analysis.comparisons import compare
+from fashion_hpo.analysis.checks.training import seed_noise
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics import Interval, t_interval
-from fashion_hpo.analysis.training_checks import seed_noise
-from fashion_hpo.analysis.verdicts import judge
+from fashion_hpo.analysis.statistics.comparisons import compare
+from fashion_hpo.analysis.statistics.intervals import Interval, t_interval
+from fashion_hpo.analysis.statistics.verdicts import judge
 from fashion_hpo.analysis.wording import Units
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import make_plan
 from fashion_hpo.design.spec import Budget, StudySpec, levels
-from fashion_hpo.reporting import cost
-from fashion_hpo.reporting.comparison_figures import interactions, paired_differences
-from fashion_hpo.reporting.final_figures import isolation
-from fashion_hpo.reporting.tables import levels_table
+from fashion_hpo.reporting.figures.comparisons import interactions, paired_differences
+from fashion_hpo.reporting.figures.final_values import isolation
+from fashion_hpo.reporting.page import cost
+from fashion_hpo.reporting.page.tables import levels_table
 from fashion_hpo.stores.layout import Store
 from tests.analysis.made import factorial
-from tests.analysis.test_images import tuned_on_images
+from tests.analysis.statistics.test_image_noise import tuned_on_images
 from tests.reporting import studies
 
 

@@ -6,15 +6,15 @@ import math
 import pandas as pd
 import pytest
 
-from fashion_hpo.reporting.curve_figures import (
+from fashion_hpo.reporting.figures.curves import (
     accuracy_curves,
     captioned_levels,
     curve,
     loss_curves,
 )
-from fashion_hpo.reporting.final_figures import final_loss, isolation
+from fashion_hpo.reporting.figures.final_values import final_loss, isolation
+from fashion_hpo.reporting.figures.theme import COLOURS, SYMBOLS, level_look
 from fashion_hpo.reporting.levels import by_level
-from fashion_hpo.reporting.theme import COLOURS, SYMBOLS, level_look
 from tests.analysis.made import factorial
 from tests.reporting import studies
 

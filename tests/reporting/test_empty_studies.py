@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import pytest
 from optuna.distributions import FloatDistribution
 
-from fashion_hpo.analysis import answers, checks, records, verdicts
+from fashion_hpo.analysis import answers, records
+from fashion_hpo.analysis.checks import every
+from fashion_hpo.analysis.statistics import verdicts
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.reporting import page
+from fashion_hpo.reporting.page import page
 from fashion_hpo.running.confirmation import plan_of
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
@@ -43,7 +45,7 @@ def opened(store: Store, plan: Plan) -> Ledger:
 def written(store: Store, ledger: Ledger) -> str:
     """Everything that a report says of the ledger."""
     of_all = records.of_ledger(ledger, store, confirmation_of(store, ledger))
-    answer, judged, checked = answers.answer(of_all), verdicts.judge(of_all), checks.check(of_all)
+    answer, judged, checked = answers.answer(of_all), verdicts.judge(of_all), every.check(of_all)
     whole = page.render(of_all, judged, answer, (), page.Extras(checked))
     said = [*answer, *(verdict.sentence for verdict in judged), *(c.sentence for c in checked)]
     assert all(said)

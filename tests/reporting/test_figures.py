@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.reporting import curve_figures, final_figures, search_figures
-from fashion_hpo.reporting.sections import sections
+from fashion_hpo.reporting.figures import curves, final_values, search
+from fashion_hpo.reporting.page.sections import sections
 from tests.reporting import studies
 
 MIXED = ("complete", "pruned", "diverged", "failed", "complete", "complete", "complete")
@@ -55,17 +55,17 @@ def test_each_figure_can_be_drawn_from_any_records(case: str) -> None:
     records = CASES[case]()
     if records.plan.search is None:
         drawn = [
-            curve_figures.loss_curves(records),
-            curve_figures.accuracy_curves(records),
-            final_figures.isolation(records),
-            final_figures.final_loss(records),
+            curves.loss_curves(records),
+            curves.accuracy_curves(records),
+            final_values.isolation(records),
+            final_values.final_loss(records),
         ]
     else:
         drawn = [
-            search_figures.optimisation_history(records),
-            search_figures.parallel_coordinates(records),
-            search_figures.importance_bars({}),
-            *search_figures.slices(records).values(),
+            search.optimisation_history(records),
+            search.parallel_coordinates(records),
+            search.importance_bars({}),
+            *search.slices(records).values(),
         ]
     for figure in drawn:
         assert figure.data or figure.layout.annotations[0].text == "nothing to show yet"

@@ -5,8 +5,8 @@ import math
 import optuna
 import pytest
 
-from fashion_hpo.analysis.importance import good_share, importances
 from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics.importance import good_share, importances
 from tests.reporting import studies
 
 

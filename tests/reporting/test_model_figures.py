@@ -6,11 +6,11 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from fashion_hpo.analysis.predictions import Predictions
+from fashion_hpo.analysis.statistics.predictions import Predictions
 from fashion_hpo.design.classes import CLASSES
-from fashion_hpo.reporting import model_figures
-from fashion_hpo.reporting.gallery import MOST, gallery
-from fashion_hpo.reporting.sections import of_model
+from fashion_hpo.reporting.figures import predictions
+from fashion_hpo.reporting.page.gallery import MOST, gallery
+from fashion_hpo.reporting.page.sections import of_model
 
 
 def predicted(share_right: float = 0.8, images: int = 200, classes: int = 10) -> Predictions:
@@ -37,21 +37,21 @@ def test_every_figure_has_axis_titles_and_valid_json(share: float, classes: int)
 
 
 def test_the_confusion_matrix_has_every_image_once() -> None:
-    hits, mistakes = model_figures.confusion_matrix(predicted()).data
+    hits, mistakes = predictions.confusion_matrix(predicted()).data
     assert _total(hits) == 160
     assert _total(mistakes) == 40
     assert all(hits.z[row][row] is not None for row in range(10))
 
 
 def test_confused_pairs_are_shares_of_the_true_class() -> None:
-    (bars,) = model_figures.most_confused(predicted()).data
+    (bars,) = predictions.most_confused(predicted()).data
     assert f"{CLASSES[0]} → {CLASSES[1]}" in bars.y
     assert max(bars.x) == pytest.approx(20)  # 4 of 20
     assert set(bars.text) == {"4"}
 
 
 def test_confidence_is_apart_for_right_and_wrong() -> None:
-    right, wrong = model_figures.confidence_boxes(predicted()).data
+    right, wrong = predictions.confidence_boxes(predicted()).data
     assert (right.name, wrong.name) == ("right", "wrong")
     assert list(right.y) == list(CLASSES)
     for each in (right, wrong):
@@ -60,8 +60,8 @@ def test_confidence_is_apart_for_right_and_wrong() -> None:
 
 
 def test_curves_stay_small_and_end_at_full_recall() -> None:
-    for curve in model_figures.precision_recall_curves(predicted(images=5000)).data:
-        assert len(curve.x) <= model_figures.CURVE_POINTS
+    for curve in predictions.precision_recall_curves(predicted(images=5000)).data:
+        assert len(curve.x) <= predictions.CURVE_POINTS
         assert curve.x[-1] == 1
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_hpo.analysis.checks import check
+from fashion_hpo.analysis.checks.every import check
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.verdicts import Verdict
-from fashion_hpo.reporting.gallery import MOST
-from fashion_hpo.reporting.page import Extras, render, write
-from fashion_hpo.reporting.page_parts import QUICK, warnings_of
-from fashion_hpo.reporting.tables import levels_table, trials_table
+from fashion_hpo.analysis.statistics.verdicts import Verdict
+from fashion_hpo.reporting.page.gallery import MOST
+from fashion_hpo.reporting.page.page import Extras, render, write
+from fashion_hpo.reporting.page.parts import QUICK, warnings_of
+from fashion_hpo.reporting.page.tables import levels_table, trials_table
 from tests.reporting import studies
 from tests.reporting.test_model_figures import predicted
 

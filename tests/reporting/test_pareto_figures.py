@@ -1,8 +1,8 @@
 """Every trial with both objectives is a dot, and the front a line of steps through its own."""
 
-from fashion_hpo.reporting.pareto_figures import pareto_fronts
-from fashion_hpo.reporting.sections import sections
-from tests.analysis.test_pareto import COSTS, records
+from fashion_hpo.reporting.figures.pareto import pareto_fronts
+from fashion_hpo.reporting.page.sections import sections
+from tests.analysis.statistics.test_pareto import COSTS, records
 from tests.reporting import studies
 
 

@@ -10,8 +10,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from fashion_hpo.reporting.axes import field_axis
-from fashion_hpo.reporting.search_figures import (
+from fashion_hpo.reporting.figures.axes import field_axis
+from fashion_hpo.reporting.figures.search import (
     importance_bars,
     optimisation_history,
     parallel_coordinates,

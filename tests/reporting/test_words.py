@@ -12,15 +12,15 @@ import pytest
 from scipy.stats import t
 
 from fashion_hpo.analysis.answers import answer
-from fashion_hpo.analysis.checks import check
-from fashion_hpo.analysis.comparisons import compare
+from fashion_hpo.analysis.checks.every import check
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.verdicts import QUICK, judge
+from fashion_hpo.analysis.statistics.comparisons import compare
+from fashion_hpo.analysis.statistics.verdicts import QUICK, judge
 from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.plan import Plan, confirmation_plan
-from fashion_hpo.reporting import page
-from fashion_hpo.reporting.selection_figures import finalists_table
-from fashion_hpo.reporting.terminal import plan_lines
+from fashion_hpo.reporting.page import page
+from fashion_hpo.reporting.page.finalists import finalists_table
+from fashion_hpo.terminal.progress import plan_lines
 from tests import plans
 from tests.analysis.made import Table, claim, measured, records
 from tests.reporting import studies

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.running import registration, workers
+from fashion_hpo.registering import registration
+from fashion_hpo.running import workers
 from fashion_hpo.running.backbones import backbone_file
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores import models, registry

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from fashion_hpo.integrity.invariants import examine
 from fashion_hpo.running import workers
 from fashion_hpo.running.classical import CLASSIFIERS, pixels, probabilities_of
-from fashion_hpo.running.doctor.invariants import examine
 from fashion_hpo.training.architectures import CLASSICAL, build
 from fashion_hpo.training.data import SearchSplits
 from tests.plans import TINY, design

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.reporting.publish import publish
+from fashion_hpo.integrity.invariants import examine
+from fashion_hpo.registering.registration import candidate
 from fashion_hpo.running.confirmation import (
     audited,
     deciding,
@@ -12,9 +13,8 @@ from fashion_hpo.running.confirmation import (
     open_confirmation,
     plan_of,
 )
-from fashion_hpo.running.doctor.invariants import examine
+from fashion_hpo.running.publish import publish
 from fashion_hpo.running.reconcile import reconcile
-from fashion_hpo.running.registration import candidate
 from fashion_hpo.running.session import Session
 from fashion_hpo.running.workers import EpochDone, TrialEnded, work
 from fashion_hpo.stores.layout import Store

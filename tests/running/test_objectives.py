@@ -2,10 +2,10 @@
 
 import pytest
 
-from fashion_hpo.reporting.publish import publish
+from fashion_hpo.integrity.invariants import examine
+from fashion_hpo.registering.registration import candidate
 from fashion_hpo.running.confirmation import open_confirmation
-from fashion_hpo.running.doctor.invariants import examine
-from fashion_hpo.running.registration import candidate
+from fashion_hpo.running.publish import publish
 from fashion_hpo.running.session import check_architectures
 from fashion_hpo.running.workers import work
 from fashion_hpo.stores.layout import Store

@@ -1,8 +1,8 @@
 """Pruned trials of a search that are brought to their end, from the first epoch to the report."""
 
-from fashion_hpo.reporting.publish import publish
+from fashion_hpo.integrity.invariants import examine
 from fashion_hpo.running.confirmation import is_due
-from fashion_hpo.running.doctor.invariants import examine
+from fashion_hpo.running.publish import publish
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.workers import EpochDone, TrialEnded, promote, work
 from fashion_hpo.stores.layout import Store

@@ -10,11 +10,12 @@ from mlflow.entities import Run
 from fashion_hpo.design.claims import MEASURES
 from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.running import registration, workers
-from fashion_hpo.running.doctor.invariants import examine
+from fashion_hpo.integrity.invariants import examine
+from fashion_hpo.registering import registration
+from fashion_hpo.registering.winner import value_of
+from fashion_hpo.running import workers
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.running.trial import close_unfinished, run_trial
-from fashion_hpo.running.winner import value_of
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training import energy, packaging

@@ -4,11 +4,11 @@ import optuna
 import pytest
 
 from fashion_hpo.analysis.answers import answer
-from fashion_hpo.analysis.pareto import places
-from fashion_hpo.analysis.predictions import best_trial
 from fashion_hpo.analysis.records import of_ledger
+from fashion_hpo.analysis.statistics.pareto import places
+from fashion_hpo.analysis.statistics.predictions import best_trial
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.reporting.tables import trials_table
+from fashion_hpo.reporting.page.tables import trials_table
 from fashion_hpo.running.confirmation import finalists
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result

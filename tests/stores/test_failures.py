@@ -14,10 +14,10 @@ from optuna.exceptions import OptunaError
 from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, event
 
-from fashion_hpo.reporting import command_line
 from fashion_hpo.stores import failures
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import connect
+from fashion_hpo.terminal import command_line
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 

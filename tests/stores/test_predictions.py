@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from fashion_hpo.analysis.answers import answer
-from fashion_hpo.analysis.comparisons import compare
 from fashion_hpo.analysis.records import of_ledger
-from fashion_hpo.analysis.verdicts import NO_VERDICT, Verdict, verdict_of
+from fashion_hpo.analysis.statistics.comparisons import compare
+from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, Verdict, verdict_of
 from fashion_hpo.design.claims import Claim
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.predictions import FILE, NoPredictionsError, PredictionFiles

@@ -8,17 +8,17 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from fashion_hpo.analysis.answers import answer
-from fashion_hpo.analysis.predictions import best_trial
 from fashion_hpo.analysis.records import Records, of_ledger
-from fashion_hpo.analysis.selection import finalists as judged_finalists
-from fashion_hpo.analysis.selection import winner as judged_winner
+from fashion_hpo.analysis.statistics.predictions import best_trial
+from fashion_hpo.analysis.statistics.selection import finalists as judged_finalists
+from fashion_hpo.analysis.statistics.selection import winner as judged_winner
 from fashion_hpo.analysis.wording import shown
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.plan import Plan, confirmation_plan
-from fashion_hpo.reporting.tables import trials_table
+from fashion_hpo.registering.winner import winner, without_seed
+from fashion_hpo.reporting.page.tables import trials_table
 from fashion_hpo.running.confirmation import finalists
-from fashion_hpo.running.winner import winner, without_seed
 from fashion_hpo.stores.attempts import attributes
 from fashion_hpo.stores.layout import StoreError
 from fashion_hpo.stores.ledger import Ledger, Result

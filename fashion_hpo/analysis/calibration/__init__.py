@@ -1,0 +1,1 @@
+"""Intervals and verdicts held against simulated studies."""

@@ -1,0 +1,1 @@
+"""The tuning playbook's checks of a study."""

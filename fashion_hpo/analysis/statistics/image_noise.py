@@ -1,0 +1,156 @@
+"""What the finite validation images add to the noise of a statistic, from the trials' logits."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics.cells import Cells, compared_trials, weights_of
+from fashion_hpo.analysis.statistics.effects import Effect
+from fashion_hpo.analysis.statistics.intervals import ImageNoise, image_noise
+from fashion_hpo.analysis.statistics.predictions import softmax
+from fashion_hpo.design.claims import Part
+from fashion_hpo.design.spec import Level
+from fashion_hpo.stores.predictions import NoPredictionsError, Predictions
+
+
+def correct(found: Predictions) -> np.ndarray:
+    """1 for an image whose class has the highest logit, 0 for another; (images,)."""
+    return np.asarray(found.logits.argmax(axis=1) == found.labels, dtype=float)
+
+
+def loss(found: Predictions) -> np.ndarray:
+    """Cross entropy in nats, (images,)."""
+    logits = found.logits.astype(float)
+    logits -= logits.max(axis=1, keepdims=True)
+    picked = logits[np.arange(len(logits)), found.labels]
+    return np.asarray(np.log(np.exp(logits).sum(axis=1)) - picked)
+
+
+def brier(found: Predictions) -> np.ndarray:
+    """Squared distance of the probabilities from the truth, summed over classes; (images,)."""
+    distance = softmax(found.logits)
+    distance[np.arange(len(distance)), found.labels] -= 1
+    return np.asarray((distance**2).sum(axis=1))
+
+
+PER_IMAGE: dict[str, Callable[[Predictions], np.ndarray]] = {
+    "value": correct,
+    "val_accuracy": correct,
+    "model_val_accuracy": correct,
+    "val_loss": loss,
+    "generalization_gap": loss,
+    "model_val_loss": loss,
+    "brier_score": brier,
+}
+"""The measures that are means over the validation images.
+
+The gap is such a mean less one over a sample of training images, whose losses are not kept: its
+noise here is that of the validation images alone, and its `basis` says so.
+"""
+LAST_EPOCH = ("val_accuracy", "val_loss", "generalization_gap")
+"""What is taken after the last epoch.  The logits are of the weights that were kept."""
+
+
+def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> ImageNoise | None:
+    """The images' part of the variance of a statistic; None for one that is no mean over images.
+
+    That is a sum of means over images at the last epoch.  All trials of a study see the same
+    images, so differences are taken image by image.  Raises NoPredictionsError if the logits of a
+    trial behind it cannot be had, or are of another epoch.
+    """
+    if records.predictions is None or not is_of_images(part, effect):
+        return None
+    assert effect.shares is not None
+    behind, foreign = _behind(records, part), _foreign(records, part)
+    used = [(cells.levels[place], effect.shares[place]) for place in np.flatnonzero(effect.shares)]
+    by_seed: list[np.ndarray] = []
+    for seed in effect.seeds:
+        trials = []
+        for cell, share in used:
+            there = behind.get((*cell, seed), [])
+            whole = sum(weight for _, weight in there)
+            trials += [(uid, share * weight / whole) for uid, weight in there]
+        if others := [uid for uid, _ in trials if uid in foreign]:
+            raise _of_another_epoch(records, others[0], part)
+        by_seed.append(_weighted(records, PER_IMAGE[part.measure], trials))
+    return image_noise(np.stack(by_seed))
+
+
+def noise_of_trials(records: Records, uids: Sequence[str]) -> ImageNoise | None:
+    """That of the mean accuracy of some trials, one a seed; None where no store is known.
+
+    Raises NoPredictionsError if the logits of one cannot be had.
+    """
+    if records.predictions is None:
+        return None
+    return image_noise(np.stack([_weighted(records, correct, [(uid, 1.0)]) for uid in uids]))
+
+
+def basis(part: Part, noise: ImageNoise) -> str:
+    """Which images an interval has the noise of: `5,000 images`."""
+    if part.measure == "generalization_gap":
+        return f"{noise.images:,} images (of validation alone)"
+    return f"{noise.images:,} images"
+
+
+def is_of_images(part: Part, effect: Effect) -> bool:
+    """Whether a statistic is a sum of means over the validation images, as they were at the end."""
+    at_the_end = part.measure in PER_IMAGE and part.epoch is None
+    return at_the_end and effect.shares is not None and len(effect.seeds) > 1
+
+
+def _behind(records: Records, part: Part) -> dict[tuple[Level, ...], list[tuple[str, float]]]:
+    """The trials' uids and weights by cell and seed."""
+    trials = compared_trials(records, part)
+    if "uid" not in trials:
+        return {}
+    names = [*records.plan.scientific, "seed_index"]
+    behind: dict[tuple[Level, ...], list[tuple[str, float]]] = {}
+    weights = weights_of(trials).to_numpy()
+    for row, weight in zip(trials[[*names, "uid"]].itertuples(index=False), weights, strict=True):
+        *key, uid = row
+        behind.setdefault(tuple(key), []).append((uid, float(weight)))
+    return behind
+
+
+def _foreign(records: Records, part: Part) -> set[str]:
+    """The uids of trials whose logits are of another epoch than the measure."""
+    trials = compared_trials(records, part)
+    if part.measure not in LAST_EPOCH or "uid" not in trials:
+        return set()
+    if "kept_epoch" not in trials:
+        return set(trials["uid"])
+    return set(trials["uid"][trials["kept_epoch"] != trials["epochs_done"]])
+
+
+def _of_another_epoch(records: Records, uid: str, part: Part) -> NoPredictionsError:
+    return NoPredictionsError(
+        f"the validation logits of trial {_number(records, uid)} are those of its best epoch, and "
+        f"{part.measure} is of its last",
+        "ask for a measure of the kept model (model_val_accuracy, model_val_loss), or train "
+        "without early stopping",
+    )
+
+
+def _weighted(
+    records: Records,
+    measured: Callable[[Predictions], np.ndarray],
+    trials: Sequence[tuple[str, float]],
+) -> np.ndarray:
+    """The trials' values of each image, weighted and summed."""
+    values = [weight * measured(_read(records, uid)) for uid, weight in trials]
+    return np.asarray(np.sum(values, axis=0))
+
+
+def _read(records: Records, uid: str) -> Predictions:
+    assert records.predictions is not None
+    try:
+        return records.predictions.read(uid)
+    except NoPredictionsError as error:
+        what = f"the validation logits of trial {_number(records, uid)} {error}"
+        raise NoPredictionsError(what, error.advice) from None
+
+
+def _number(records: Records, uid: str) -> int:
+    return int(records.trials.loc[records.trials["uid"] == uid, "trial"].iloc[0])

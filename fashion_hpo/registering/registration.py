@@ -1,0 +1,194 @@
+"""From a study's winner to a proven, registered model; gate and test images are the caller's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from torch import nn
+
+from fashion_hpo.design.confirmation import SEARCHED_SEED
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.design.sentences import study_command
+from fashion_hpo.registering.winner import Winner, winner
+from fashion_hpo.running.outcome import AlteredModelError
+from fashion_hpo.stores import models, registry
+from fashion_hpo.stores.ledger import Attempt, Ledger, Result
+from fashion_hpo.stores.ranking import nothing_ranked
+from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.training import packaging
+from fashion_hpo.training.data import CLASSES, SearchSplits, Split
+from fashion_hpo.training.evaluate import class_scores, confusion_matrix
+
+LOSS_TOLERANCE = 1e-3  # nats; another machine rounds otherwise
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A complete trial of a ledger's winner, with its run and its model in MLflow.
+
+    Or that config trained again, with a run of its own: `retrained` then says on what.
+    """
+
+    ledger: Ledger
+    winner: Winner
+    attempt: Attempt
+    result: Result
+    run_id: str
+    model_id: str
+    retrained: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A model on one set of images; confusion: counts (10, 10), rows are true classes."""
+
+    loss: float  # nats
+    confusion: np.ndarray
+
+    @property
+    def images(self) -> int:
+        """How many there were."""
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """A share, 0 to 1."""
+        return float(np.trace(self.confusion) / self.images)
+
+    @property
+    def classes(self) -> list[tuple[str, float, float, float, int]]:
+        """Name, precision, recall, F1 and images of each class."""
+        found = class_scores(self.confusion)
+        columns = (found.precision, found.recall, found.f1, found.support)
+        return list(zip(CLASSES, *(column.tolist() for column in columns), strict=True))
+
+
+def candidate(ledger: Ledger, tracker: Tracker, *, retrain: bool = False) -> Candidate:
+    """The winner's trial; raises ValueError if there is none or its model is missing.
+
+    To be trained again it needs no model.
+    """
+    entries, bounds = ledger.entries(), ledger.plan.constraints
+    if ledger.plan.confirmation is not None:  # without the pruned trials that were run to the end
+        entries = [entry for entry in entries if entry.attempt.seed_index > SEARCHED_SEED]
+    won = winner(entries, bounds)
+    if won is None or won.chosen.result is None:
+        lack, advice = nothing_ranked(entries, ledger.plan, ledger.remaining())
+        raise ValueError(f"{ledger.name} has {lack}; {advice}.")
+    attempt = won.chosen.attempt
+    run_id, model_id = tracker.run_of(attempt.uid), tracker.model_of(attempt.uid)
+    if not retrain and (run_id is None or model_id is None):
+        plan = ledger.plan
+        raise ValueError(
+            f"the model of trial {attempt.number} was deleted, and its files are not in the store; "
+            f"train the winner again with {register_command(plan, '--retrain')}, or all points "
+            f"with {study_command(plan.name, plan.budget, '--revise')}."
+        )
+    return Candidate(ledger, won, attempt, won.chosen.result, run_id or "", model_id or "")
+
+
+def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn.Module:
+    """The candidate's model, proven to be the one that was measured.
+
+    Raises AlteredModelError if a file's hash differs from the ledger's, if dropout is on, if a
+    batch of 1, 7 or 512 fails, or if its validation accuracy or loss is not the recorded one.
+    """
+    folder = registry.download(tracker.uri, f"models:/{chosen.model_id}")
+    _check_files(folder, chosen)
+    model = models.read_model(folder)
+    if found := packaging.differences(model, model, splits.val.images):
+        raise AlteredModelError(f"trial {chosen.attempt.number}: {'; '.join(found)}")
+    measured, recorded = score(model, splits.val), chosen.result.summaries
+    same_accuracy = abs(measured.accuracy - recorded["model_val_accuracy"]) < 0.5 / len(splits.val)
+    if not same_accuracy or abs(measured.loss - recorded["model_val_loss"]) > LOSS_TOLERANCE:
+        raise AlteredModelError(
+            f"trial {chosen.attempt.number}: on the validation images its model has accuracy "
+            f"{measured.accuracy:.2%} and loss {measured.loss:.4f}, where the ledger has "
+            f"{recorded['model_val_accuracy']:.2%} and {recorded['model_val_loss']:.4f}"
+        )
+    return model
+
+
+def score(model: nn.Module, images: Split) -> Score:
+    """Mean loss and confusion matrix of a served model."""
+    probabilities = packaging.probabilities_of(model, images.images)
+    labels = images.labels.numpy()
+    picked = probabilities[np.arange(len(labels)), labels]
+    loss = float(-np.log(np.maximum(picked, np.finfo(np.float32).tiny)).mean())
+    return Score(loss, confusion_matrix(probabilities.argmax(1), labels))
+
+
+def register(
+    chosen: Candidate, tracker: Tracker, model: nn.Module, tags: Mapping[str, str], card: str
+) -> str:
+    """Register the proven model, if that was not done yet, and make it champion; its version.
+
+    A version that is there gets these tags and this card.
+    """
+    version = registry.find_version(tracker, chosen.attempt.uid, chosen.model_id)
+    if version is None:
+        hashes = models.hashes_in(chosen.result.files)
+        version = registry.create_version(
+            tracker, chosen.model_id, chosen.run_id, chosen.attempt.uid, tags, card, hashes
+        )
+    elif version.description != card:
+        registry.describe(tracker, version, tags, card)
+    crown(chosen, tracker, version, model)
+    return str(version.version)
+
+
+def crown(chosen: Candidate, tracker: Tracker, version: ModelVersion, model: nn.Module) -> None:
+    """Make a version of the proven model champion, once it was read back and compared.
+
+    For a version of an earlier process as well, which may have ended before this.  Raises
+    UnsafeModelError or AlteredModelError, leaving the alias where it was, if what comes back
+    differs.
+    """
+    registry.set_manifest(tracker, version, models.hashes_in(chosen.result.files))
+    folder = registry.download_verified(tracker.uri, registry.address_of(version))
+    images = torch.randint(0, 256, (512, 28, 28), dtype=torch.uint8)
+    if found := packaging.differences(models.read_model(folder), model, images):
+        raise AlteredModelError(f"version {version.version} is not the tested model: {found[0]}")
+    registry.make_champion(tracker, version)
+    registry.retire_others(tracker, chosen.attempt.uid, version)
+
+
+def roll_back(tracking_uri: str) -> tuple[str, str]:
+    """Make the previous champion champion again; the versions restored and withdrawn.
+
+    Raises ValueError if there is none, and UnsafeModelError, with nothing changed, if its files
+    are not what was registered.
+    """
+    client = MlflowClient(tracking_uri, tracking_uri)
+    restored, withdrawn = registry.to_roll_back(client)
+    address = f"models:/{registry.REGISTERED_NAME}/{restored}"
+    models.read_model(registry.download_verified(tracking_uri, address))
+    registry.roll_back(client)
+    return restored, withdrawn
+
+
+def register_command(plan: Plan, options: str = "") -> str:
+    """The command that registers the winner of a study's budget, for a message."""
+    typed = f"{plan.name} --budget {plan.budget}{options and f' {options}'}"
+    return f"`python -m fashion_hpo.register {typed}`"
+
+
+def can_be_registered(ledger: Ledger) -> bool:
+    """Whether a ledger has a winner with a model."""
+    try:
+        return winner(ledger.entries(), ledger.plan.constraints) is not None
+    except ValueError:  # a classical classifier, which keeps none
+        return False
+
+
+def _check_files(folder: Path, chosen: Candidate) -> None:
+    if found := models.changes(folder, models.hashes_in(chosen.result.files)):
+        raise AlteredModelError(
+            f"the model's file {found[0]}, so it is not registered; "
+            f"{models.remedy(folder, found[0])}, or register the winner trained again with "
+            f"{register_command(chosen.ledger.plan, '--retrain')}."
+        )

@@ -1,0 +1,134 @@
+"""Figures of a design: what every trial came to at each level.  Records in, plotly figures out."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics.cells import column_of
+from fashion_hpo.analysis.statistics.estimates import Found, at_level, interval_note
+from fashion_hpo.reporting.figures.axes import title_of
+from fashion_hpo.reporting.figures.theme import (
+    ACCURACY,
+    BLUE,
+    GREY,
+    LOSS,
+    VERMILLION,
+    new_figure,
+    say_empty,
+)
+from fashion_hpo.reporting.levels import (
+    LEVEL_LABEL,
+    LevelRows,
+    by_level,
+    left_out,
+    numbers,
+    plot_text,
+    shown,
+)
+
+LEVEL_HEIGHT = 52  # pixels
+
+
+def isolation(records: Records) -> go.Figure:
+    """Validation accuracy after the last epoch at every level, each at its best nuisance values.
+
+    The tuning playbook's isolation plot, with every trial to be seen: those at other nuisance
+    values are hollow.
+    """
+    tuned = ", each level at its best" if records.plan.spec.nuisance else ""
+    title = f"Final validation accuracy{tuned}"
+    return _final(records, "val_accuracy", title, ACCURACY, scale=100)
+
+
+def final_loss(records: Records) -> go.Figure:
+    """Validation loss after the last epoch, every trial a dot."""
+    return _final(records, "val_loss", "Final validation loss", f"validation {LOSS}")
+
+
+def _final(records: Records, measure: str, title: str, axis: str, *, scale: float = 1) -> go.Figure:
+    """Levels from top to bottom, so that long names can be read on a narrow screen."""
+    groups, column = by_level(records), column_of(measure)
+    means = [at_level(records, measure, rows.levels) for rows in groups]
+    told = interval_note(records, [found for found in means if found is not None])
+    note = f"dots: trials; diamond: mean over seeds, with its {told}"
+    if len(records.complete) > len(records.tuned):
+        note = f"hollow: trials at other nuisance values; {note}"
+    note += left_out(records)
+    fields = ", ".join(map(title_of, records.plan.scientific))
+    height = 180 + LEVEL_HEIGHT * max(len(groups), 2)
+    figure = new_figure(title, note, x=axis, y=fields or "level", height=height)
+    if groups:
+        _add_others(figure, records, groups, column, scale)
+        _add_dots(figure, groups, column, scale)
+        _add_means(figure, means, scale)
+    labels = [plot_text(", ".join(map(shown, rows.values)), LEVEL_LABEL) for rows in groups]
+    figure.update_yaxes(
+        tickvals=list(range(len(groups))),
+        ticktext=labels,
+        showgrid=False,
+        range=[max(len(groups), 1) - 0.5, -0.5],
+    )
+    return say_empty(figure)
+
+
+def _add_dots(figure: go.Figure, groups: Sequence[LevelRows], column: str, scale: float) -> None:
+    """Every trial, the seeds of a level one under another."""
+    places: list[float] = []
+    values: list[float] = []
+    names: list[str] = []
+    for index, rows in enumerate(groups):
+        seeds = rows.trials["seed_index"].astype(int)
+        places += (index - 0.12 + 0.05 * (seeds % 5 - 2)).tolist()
+        values += (scale * numbers(rows.trials, column)).tolist()
+        names += [f"{plot_text(rows.label)}, seed {seed}" for seed in seeds]
+    figure.add_scatter(
+        x=values,
+        y=places,
+        text=names,
+        mode="markers",
+        name="trial",
+        marker={"color": BLUE, "size": 9, "opacity": 0.8},
+        hovertemplate="%{text}: %{x:.4g}<extra></extra>",
+    )
+
+
+def _add_others(
+    figure: go.Figure, records: Records, groups: Sequence[LevelRows], column: str, scale: float
+) -> None:
+    """The complete trials at nuisance values that are not their level's best."""
+    others = records.complete.drop(index=records.tuned.index)
+    if others.empty:
+        return
+    places = {rows.values: float(index) - 0.3 for index, rows in enumerate(groups)}
+    levels = others[list(records.plan.scientific)].itertuples(index=False, name=None)
+    figure.add_scatter(
+        x=(scale * numbers(others, column)).tolist(),
+        y=[places.get(level) for level in levels],
+        mode="markers",
+        name="other nuisance values",
+        marker={"color": GREY, "size": 7, "symbol": "circle-open"},
+        hovertemplate="%{x:.4g}<extra></extra>",
+    )
+
+
+def _add_means(figure: go.Figure, found: Sequence[Found | None], scale: float) -> None:
+    means = [
+        (index + 0.2, each.estimate.interval())
+        for index, each in enumerate(found)
+        if each is not None
+    ]
+    figure.add_scatter(
+        x=[scale * interval.mean for _, interval in means],
+        y=[place for place, _ in means],
+        mode="markers",
+        name="mean, 95 % interval",
+        marker={"color": VERMILLION, "size": 11, "symbol": "diamond"},
+        error_x={
+            "type": "data",
+            "array": [scale * (interval.high - interval.mean) for _, interval in means],
+            "color": VERMILLION,
+            "thickness": 2,
+        },
+        hovertemplate="mean %{x:.4g}<extra></extra>",
+    )

@@ -1,0 +1,196 @@
+"""Figures of one model's predictions on the validation images: where it errs, and how surely."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from fashion_hpo.analysis.statistics.predictions import (
+    Predictions,
+    calibration_error,
+    confused_pairs,
+    confusion,
+    precision_recall,
+    reliability,
+)
+from fashion_hpo.design.classes import CLASSES
+from fashion_hpo.reporting.figures.theme import (
+    BLUE,
+    COLOURS,
+    GREY,
+    VERMILLION,
+    faint,
+    new_figure,
+    say_empty,
+)
+
+ROW_HEIGHT = 34  # pixels
+CURVE_POINTS = 100  # of each precision-recall curve
+WHISKERS = (5, 95)  # percentiles
+DASHES = ("solid", "dash")  # ten classes, eight colours
+SEE_THROUGH = [[0.0, faint(BLUE, 0.0)], [1.0, faint(BLUE, 0.6)]]
+MISTAKES = [[0.0, faint(VERMILLION, 0.0)], [1.0, faint(VERMILLION, 0.7)]]
+
+
+def confusion_matrix(of: Predictions) -> go.Figure:
+    """Counts of true against predicted classes; hits and mistakes have a colour each."""
+    matrix = confusion(of)
+    figure = new_figure(
+        "Confusion matrix",
+        "number of validation images; blue: right, red: mistakes, each darker the more there are",
+        x="predicted class",
+        y="true class",
+        height=520,
+    )
+    hits = np.eye(10, dtype=bool)
+    for chosen, colours in ((hits, SEE_THROUGH), (~hits, MISTAKES)):
+        figure.add_heatmap(
+            x=list(CLASSES),
+            y=list(CLASSES),
+            z=[[int(n) if own else None for n, own in zip(*row, strict=True)]
+               for row in zip(matrix, chosen, strict=True)],
+            zmin=0,
+            zmax=max(1, int(matrix[chosen].max())),
+            colorscale=colours,
+            showscale=False,
+            xgap=1,
+            ygap=1,
+            texttemplate="%{z}",
+            textfont={"size": 11},
+            hovertemplate="%{y} taken for %{x}: %{z} images<extra></extra>",
+            hoverongaps=False,
+        )  # fmt: skip
+    figure.update_xaxes(tickangle=-60, showgrid=False)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure
+
+
+def most_confused(of: Predictions) -> go.Figure:
+    """The most frequent mistakes, the worst on top."""
+    pairs = confused_pairs(confusion(of))[::-1]
+    figure = new_figure(
+        "Most-confused pairs",
+        "share of the images of a class that were taken for another",
+        x="share of the true class (%)",
+        y="true class → predicted class",
+        height=140 + ROW_HEIGHT * max(len(pairs), 2),
+    )
+    if pairs:
+        shares = [100 * pair.mistakes / pair.images for pair in pairs]
+        figure.add_bar(
+            x=shares,
+            y=[f"{CLASSES[pair.true]} → {CLASSES[pair.predicted]}" for pair in pairs],
+            orientation="h",
+            marker={"color": VERMILLION, "line": {"width": 0}},
+            text=[str(pair.mistakes) for pair in pairs],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{text} images, %{x:.1f} %<extra></extra>",
+        )
+        figure.update_xaxes(range=[0, 1.15 * max(shares)])
+    return say_empty(figure)
+
+
+def reliability_diagram(of: Predictions) -> go.Figure:
+    """Accuracy against confidence: on the diagonal a model is right as often as it says."""
+    bins = reliability(of)
+    error = f"{100 * calibration_error(bins):.2f} %"
+    figure = new_figure(
+        "Reliability",
+        f"{len(bins)} bins of equal mass, with 95 % Wilson intervals; calibration error {error}",
+        x="confidence, mean of the bin (%)",
+        y="accuracy in the bin (%)",
+    )
+    low = 100 * min(min(each.low, each.confidence) for each in bins)
+    figure.add_scatter(
+        x=[low, 100],
+        y=[low, 100],
+        mode="lines",
+        name="as sure as right",
+        line={"color": GREY, "dash": "dash"},
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=[100 * each.confidence for each in bins],
+        y=[100 * each.accuracy for each in bins],
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * (each.high - each.accuracy) for each in bins],
+            "arrayminus": [100 * (each.accuracy - each.low) for each in bins],
+            "thickness": 1.5,
+        },
+        mode="markers",
+        name="bin",
+        marker={"color": BLUE, "size": 9},
+        hovertemplate="confidence %{x:.1f} %: right %{y:.1f} %<extra></extra>",
+    )
+    return figure
+
+
+def confidence_boxes(of: Predictions) -> go.Figure:
+    """How sure the model is of each class that it names, where it is right and where wrong."""
+    figure = new_figure(
+        "Confidence by predicted class",
+        "box: quartiles; whiskers: 5th to 95th percentile; apart for right and wrong predictions",
+        x="confidence (%)",
+        y="predicted class",
+        height=140 + 44 * len(CLASSES),
+    )
+    for name, chosen, colour in (
+        ("right", of.correct, BLUE),
+        ("wrong", ~of.correct, VERMILLION),
+    ):
+        parts = [100 * of.confidence[chosen & (of.predicted == i)] for i in range(len(CLASSES))]
+        there = [(CLASSES[i], part) for i, part in enumerate(parts) if len(part)]
+        if not there:
+            continue
+        low, first, middle, third, high = (
+            [float(np.percentile(part, at)) for _, part in there]
+            for at in (WHISKERS[0], 25, 50, 75, WHISKERS[1])
+        )
+        figure.add_box(
+            y=[label for label, _ in there],
+            lowerfence=low,
+            q1=first,
+            median=middle,
+            q3=third,
+            upperfence=high,
+            orientation="h",
+            name=name,
+            line={"color": colour, "width": 1.5},
+            fillcolor=faint(colour, 0.3),
+        )
+    figure.update_layout(boxmode="group", boxgap=0.25)
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=list(CLASSES), autorange="reversed", showgrid=False
+    )
+    return figure
+
+
+def precision_recall_curves(of: Predictions) -> go.Figure:
+    """Precision against recall of each class against all others."""
+    figure = new_figure(
+        "Precision and recall by class",
+        "each class against all others, at every threshold; AP: average precision",
+        x="recall (share, 0 to 1)",
+        y="precision (share, 0 to 1)",
+        height=540,
+    )
+    for label, name in enumerate(CLASSES):
+        found = precision_recall(of, label)
+        if found is None:
+            continue
+        at = np.unique(np.linspace(0, len(found.recall) - 1, CURVE_POINTS).round().astype(int))
+        figure.add_scatter(
+            x=found.recall[at].round(4).tolist(),
+            y=found.precision[at].round(4).tolist(),
+            mode="lines",
+            name=f"{name} (AP {found.average:.3f})",
+            line={
+                "color": COLOURS[label % len(COLOURS)],
+                "dash": DASHES[label // len(COLOURS)],
+                "width": 1.75,
+            },
+            hovertemplate="%{fullData.name}<br>recall %{x:.3f}: precision %{y:.3f}<extra></extra>",
+        )
+    figure.update_xaxes(range=[0, 1.01])
+    return say_empty(figure)

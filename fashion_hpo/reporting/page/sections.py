@@ -1,0 +1,89 @@
+"""Which figures a report shows, under which heading, in which order."""
+
+from collections.abc import Mapping
+
+import plotly.graph_objects as go
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics.importance import importances
+from fashion_hpo.analysis.statistics.predictions import Predictions
+from fashion_hpo.reporting.figures import (
+    comparisons,
+    curves,
+    final_values,
+    pareto,
+    predictions,
+    search,
+)
+from fashion_hpo.reporting.page import cost, finalists
+
+Section = Mapping[str, go.Figure]
+"""Figures shown side by side where there is room, by the name of their file."""
+
+
+def sections(records: Records) -> dict[str, Section]:
+    """Every figure that the records can fill, by heading; empty before a trial is complete."""
+    if records.plan.search is not None:
+        return _of_search(records) if len(records.trials) else {}
+    return _of_design(records) if len(records.complete) else {}
+
+
+def _of_design(records: Records) -> dict[str, Section]:
+    paired = comparisons.paired_differences(records)
+    captioned = curves.captioned_levels(records)
+    found: dict[str, Section] = {
+        "Final values": {
+            "isolation": final_values.isolation(records),
+            "final_loss": final_values.final_loss(records),
+        },
+        "Differences between levels": {} if paired is None else {"differences": paired},
+        "Two fields at once": {
+            f"interaction_{name}": figure
+            for name, figure in comparisons.interactions(records).items()
+        },
+        "Curves, level by level": {
+            f"level_{number}": figure for number, figure in enumerate(captioned, 1)
+        },
+        "Curves, all levels": {
+            "loss_curves": curves.loss_curves(records),
+            "accuracy_curves": curves.accuracy_curves(records),
+        },
+    }
+    return {heading: section for heading, section in found.items() if section}
+
+
+def _of_search(records: Records) -> dict[str, Section]:
+    found: dict[str, Section] = {
+        "The course of the search": {"history": search.optimisation_history(records)}
+    }
+    if records.complete.empty:
+        return found
+    if fronts := pareto.pareto_fronts(records):
+        drawn = {f"pareto_{name}": figure for name, figure in fronts.items()}
+        found = {"The Pareto front": drawn, **found}
+    if shares := importances(records):
+        found["What mattered"] = {"importance": search.importance_bars(shares)}
+    if (curve := finalists.budget_curve(records)) is not None:
+        found["Would fewer trials have been enough?"] = {"budget": curve}
+    found["Each searched field against the objective"] = {
+        f"slice_{name}": figure for name, figure in search.slices(records).items()
+    }
+    found["All fields at once"] = {"parallel": search.parallel_coordinates(records)}
+    return found
+
+
+def of_model(best: Predictions) -> Section:
+    """The figures of one trial's predictions."""
+    return {
+        "confusion": predictions.confusion_matrix(best),
+        "confused_pairs": predictions.most_confused(best),
+        "reliability": predictions.reliability_diagram(best),
+        "confidence": predictions.confidence_boxes(best),
+        "precision_recall": predictions.precision_recall_curves(best),
+    }
+
+
+def of_cost(records: Records) -> Section:
+    """What the trials cost; empty before one has a value."""
+    figure = cost.accuracy_against_time(records)
+    return {"cost": figure} if figure.data else {}

@@ -1,1 +1,0 @@
-"""What must hold across the stores of a study, finding where it does not, and mending that."""

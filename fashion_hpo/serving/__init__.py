@@ -1,0 +1,1 @@
+"""Classify pictures with a registered model, from files and over HTTP."""

@@ -1,0 +1,45 @@
+"""A report of a real small store: its model section, its tags, and what is said to be absent."""
+
+from pathlib import Path
+
+import pytest
+
+from fashion_hpo.running.mirror import Mirror
+from fashion_hpo.running.publish import publish
+from tests.finished import Finished, finished
+from tests.images import search_splits
+
+
+@pytest.fixture
+def done(
+    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> Finished:
+    return finished(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
+
+
+def test_the_page_shows_the_best_model_and_the_study_run_has_the_checks(done: Finished) -> None:
+    mirror = Mirror(done.store, done.ledger, done.tracker)
+    published = publish(mirror, search_splits().val.images.numpy())
+    page = published.page.read_text(encoding="utf-8")
+    assert 'id="confusion"' in page
+    assert "data:image/png;base64," in page
+    tags = done.tracker.client.get_run(mirror.study_run()).data.tags
+    told = {each.name: f"{each.level}: {each.sentence}" for each in published.checks}
+    found = {name: tags[f"fashion_hpo.check.{name}"] for name in told}
+    assert found == told
+    assert {"diverged", "seed_noise", "unequal_budgets"} <= set(told)
+
+
+def test_without_images_or_logits_the_page_says_so_and_has_the_rest(done: Finished) -> None:
+    mirror = Mirror(done.store, done.ledger, done.tracker)
+    page = publish(mirror, None, "the data are not here").page.read_text(encoding="utf-8")
+    assert "No gallery of mistakes: the data are not here." in page
+    assert 'id="confusion"' in page
+    for number in range(4):
+        run = Path(done.tracker.client.get_run(done.run_id(number)).info.artifact_uri)
+        (run / "validation_logits.npz").unlink()
+        done.store.logits(done.uid(number)).unlink()
+    page = publish(mirror).page.read_text(encoding="utf-8")
+    assert "are missing; its figures are left out." in page
+    assert 'id="confusion"' not in page
+    assert 'id="isolation"' in page

@@ -1,0 +1,399 @@
+"""A real server on loopback, and what one may send to it by mistake or on purpose."""
+
+import http.client
+import io
+import json
+import socket
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from fashion_hpo.serving import server as serving
+from fashion_hpo.training.architectures import build
+from fashion_hpo.training.data import CLASSES
+from fashion_hpo.training.packaging import served
+
+HOST = "127.0.0.1"
+JSON = "application/json"
+BLACK = [[0] * 28] * 28
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    return served(build("simple_cnn"), "unit")
+
+
+@pytest.fixture(scope="module")
+def port(model: nn.Module) -> Iterator[int]:
+    """Of a server that runs as long as this module's tests."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        number: int = probe.getsockname()[1]
+    server = serving.server(model, HOST, number)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield number
+    server.should_exit = True
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+
+
+class Answer:
+    """A reply: always of JSON, but for the usage."""
+
+    def __init__(self, reply: http.client.HTTPResponse) -> None:
+        self.status = reply.status
+        self.headers = {name.lower(): value for name, value in reply.getheaders()}
+        self.text = reply.read().decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+def ask(
+    port: int, method: str, path: str, body: bytes | None = None, **headers: str | None
+) -> Answer:
+    """One request; headers by their names in lower case with _, those that are None left out."""
+    given: dict[str, str | None] = {"host": f"{HOST}:{port}", **headers}
+    connection = http.client.HTTPConnection(HOST, port, timeout=30)
+    try:
+        connection.putrequest(method, path, skip_host=True)
+        if body is not None and "content_length" not in given:
+            given["content_length"] = str(len(body))
+        for name, value in given.items():
+            if value is not None:
+                connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders(body)
+        return Answer(connection.getresponse())
+    finally:
+        connection.close()
+
+
+def predict(port: int, body: bytes, kind: str = JSON, **headers: str | None) -> Answer:
+    return ask(port, "POST", "/predict", body, content_type=kind, **headers)
+
+
+def refusal(answer: Answer, status: int) -> str:
+    """The one sentence of a refusal, with nothing else in it."""
+    assert answer.status == status
+    assert answer.json.keys() == {"error"}
+    sentence: str = answer.json["error"]
+    assert "\n" not in sentence
+    assert "Traceback" not in sentence
+    assert "access-control-allow-origin" not in answer.headers
+    return sentence
+
+
+def still_answers(port: int) -> bool:
+    return ask(port, "GET", "/health").json == {"status": "ok"}
+
+
+def picture(kind: str = "PNG", size: tuple[int, int] = (28, 28), mode: str = "L") -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, size, 200 if mode == "L" else None).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def probabilities(model: nn.Module, images: torch.Tensor) -> list[list[float]]:
+    with torch.no_grad():
+        found: list[list[float]] = model(images).tolist()
+    return found
+
+
+def test_images_are_answered_with_classes_and_probabilities(port: int, model: nn.Module) -> None:
+    images = torch.randint(0, 256, (7, 28, 28), dtype=torch.uint8)
+    answer = predict(port, json.dumps({"images": images.tolist()}).encode())
+    assert answer.status == 200
+    assert answer.json.keys() == {"predictions"}
+    found = answer.json["predictions"]
+    for prediction, expected in zip(found, probabilities(model, images), strict=True):
+        assert list(prediction["probabilities"]) == list(CLASSES)
+        assert list(prediction["probabilities"].values()) == pytest.approx(expected, abs=1e-6)
+        assert prediction["class"] == CLASSES[expected.index(max(expected))]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
+@pytest.mark.parametrize(("size", "mode"), [((28, 28), "L"), ((300, 200), "RGB")])
+def test_an_image_file_is_answered(port: int, kind: str, size: tuple[int, int], mode: str) -> None:
+    answer = predict(port, picture(kind, size, mode), f"image/{kind.lower()}")
+    assert answer.status == 200
+    (found,) = answer.json["predictions"]
+    assert sum(found["probabilities"].values()) == pytest.approx(1)
+
+
+def test_a_file_and_its_pixels_are_answered_alike(port: int) -> None:
+    pixels = json.dumps({"images": [[[200] * 28] * 28]}).encode()
+    by_file = predict(port, picture(), "image/png; name=a").json
+    by_json = predict(port, pixels, "Application/JSON; charset=utf-8").json
+    assert by_file == by_json
+
+
+def test_only_a_prediction_of_an_image_with_a_bright_border_has_a_warning(port: int) -> None:
+    bright = [[255] * 28] * 28
+    dark, warned = predict(port, body_of([BLACK, bright])).json["predictions"]
+    assert dark.keys() == {"class", "probabilities"}
+    assert warned.keys() == {"class", "probabilities", "warning"}
+    assert warned["warning"].startswith("the border is bright; ")
+
+
+def test_as_many_images_as_are_allowed_are_answered(port: int) -> None:
+    answer = predict(port, json.dumps({"images": [[[255] * 28] * 28] * 512}).encode())
+    assert len(answer.json["predictions"]) == 512
+
+
+def test_there_are_a_usage_and_a_health_page(port: int) -> None:
+    usage = ask(port, "GET", "/")
+    assert (usage.status, usage.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert f"http://{HOST}:{port}/predict" in usage.text
+    assert still_answers(port)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/predict", 405), ("PUT", "/predict", 405), ("POST", "/", 405),
+        ("DELETE", "/health", 405), ("OPTIONS", "/predict", 405), ("GET", "/docs", 404),
+        ("GET", "/../etc/passwd", 404), ("GET", "/%2e%2e/etc", 404), ("GET", "/openapi.json", 404),
+        ("BREW", "/", 405),
+    ],
+)  # fmt: skip
+def test_another_page_or_method_is_refused(port: int, method: str, path: str, status: int) -> None:
+    refusal(ask(port, method, path), status)
+
+
+def test_a_host_or_origin_of_this_machine_is_allowed(port: int) -> None:
+    for host in (f"{HOST}:{port}", f"localhost:{port}"):
+        assert ask(port, "GET", "/health", host=host).status == 200
+        origin = f"http://{host}"
+        assert predict(port, picture(), "image/png", host=host, origin=origin).status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:{}", "127.0.0.1", "localhost", "127.0.0.1:1", "0.0.0.0:{}",
+     "127.0.0.1:{}.evil.example", "LOCALHOST.evil:{}", "user@127.0.0.1:{}", ""],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/", "/health", "/predict"])
+def test_another_host_is_refused(port: int, host: str, path: str) -> None:
+    method = "POST" if path == "/predict" else "GET"
+    sentence = refusal(ask(port, method, path, host=host.format(port)), 403)
+    assert sentence.startswith(f"Host is not allowed; allowed are {HOST}:{port}, localhost:{port}")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "null", "https://127.0.0.1:{}", "http://localhost", "http://localhost:1",
+     "http://127.0.0.1:{}.evil.example", ""],
+)  # fmt: skip
+def test_another_origin_is_refused(port: int, origin: str) -> None:
+    answer = predict(port, picture(), "image/png", origin=origin.format(port))
+    assert refusal(answer, 403).startswith("Origin is not allowed; ")
+    refusal(ask(port, "OPTIONS", "/predict", origin="http://evil.example"), 403)
+
+
+@pytest.mark.parametrize("kind", [
+    None, "", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded",
+    "image/svg+xml", "image/x-eps", "application/octet-stream", "image/", "application/jsonx",
+])  # fmt: skip
+def test_another_content_type_is_refused(port: int, kind: str | None) -> None:
+    answer = ask(port, "POST", "/predict", picture(), content_type=kind)
+    assert "allowed are application/json, image/bmp" in refusal(answer, 415)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"\xff\xfe", b'{"images": [[[0', b"NaN,", b"[" * 100_000, b'{"a":' * 100_000,
+     b"9" * 5000, picture()],
+)  # fmt: skip
+def test_malformed_json_is_refused(port: int, body: bytes) -> None:
+    assert refusal(predict(port, body), 400) == "The body is no JSON."
+    assert still_answers(port)
+
+
+def body_of(images: Any) -> bytes:
+    return json.dumps({"images": images}).encode()
+
+
+@pytest.mark.parametrize("body", [
+    b"[]", b"null", b"1", b'"images"', b"{}", body_of(None), body_of({}), body_of("x" * 28),
+    body_of([]), body_of([BLACK] * 513), body_of([0] * 100_000),
+])  # fmt: skip
+def test_a_body_of_other_things_than_images_is_refused(port: int, body: bytes) -> None:
+    assert refusal(predict(port, body), 422).startswith('The body is not {"images": [...]} with 1')
+
+
+@pytest.mark.parametrize("image", [
+    0, [], BLACK[:27], [*BLACK, [0] * 28], [[0] * 27] * 28, [[0] * 29] * 28, [0] * 28,
+    ["0" * 28] * 28, [[[0] * 28] * 28], {"0": 0}, [[]] * 28, [[0] * 784], None,
+    *[[*BLACK[:27], [0] * 27 + [wrong]] for wrong in (
+        -1, 256, 0.0, 0.5, True, None, "0", "x" * 1000, [], {}, 10**30, float("nan"), float("inf"),
+    )],
+])  # fmt: skip
+def test_an_image_of_another_shape_or_value_is_refused(port: int, image: Any) -> None:
+    answer = predict(port, body_of([BLACK, image]))
+    words = "images[1] is not 28 rows of 28 whole numbers from 0 to 255."
+    assert refusal(answer, 422) == words
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims this size and has no pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c))
+              for c in (header, b"IDAT")]  # fmt: skip
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "is no image of a format that is read"),
+        (b"a boot, in words", "is no image of a format that is read"),
+        (EPS, "is no image of a format that is read"),
+        (b"\x89PNG\r\n\x1a\n", "is no image of a format that is read"),
+        (picture()[:-30], "cannot be read ("),
+        (picture("JPEG")[:200], ""),
+        (png_header(28, 28), "cannot be read ("),
+        (png_header(0, 28), ""),
+        (png_header(4097, 2), "is 4097 x 2 pixels; allowed are 4096 pixels a side."),
+        (png_header(10_000, 10_000), "allowed are 4096 pixels a side."),
+        (png_header(60_000, 60_000), "allowed are 4096 pixels a side."),
+        (b"GIF89a" + b"\xff" * 100, ""),
+        (b"II*\x00" + b"\xff" * 100, ""),
+        (b"BM" + b"\xff" * 100, ""),
+        (b"RIFF\xff\xff\xff\xffWEBPVP8 " + b"\xff" * 100, ""),
+        (b'{"images": []}', "is no image of a format that is read"),
+    ],
+)
+def test_what_is_no_image_is_refused(port: int, body: bytes, words: str) -> None:
+    sentence = refusal(predict(port, body, "image/png"), 422)
+    assert sentence.startswith("the body ")
+    assert words in sentence
+    assert still_answers(port)
+
+
+def test_every_truncation_of_a_picture_is_answered(port: int) -> None:
+    for kind in ("PNG", "GIF", "TIFF"):
+        whole = picture(kind)
+        for length in range(0, len(whole), max(1, len(whole) // 15)):
+            assert predict(port, whole[:length], "image/png").status in (200, 422)
+
+
+@pytest.mark.parametrize("kind", [JSON, "image/png"])
+def test_a_body_that_is_too_large_is_refused(port: int, kind: str) -> None:
+    answer = predict(port, bytes(serving.LARGEST_BODY + 1), kind)
+    assert f"allowed are {serving.LARGEST_BODY} bytes" in refusal(answer, 413)
+    whole = picture() + bytes(serving.LARGEST_BODY - len(picture()))
+    assert predict(port, whole, "image/png").status == 200
+    assert still_answers(port)
+
+
+def exchange(port: int, request: bytes) -> bytes:
+    """All that comes back for these bytes, until the server closes the connection."""
+    with socket.create_connection((HOST, port), timeout=30) as connection:
+        connection.sendall(request)
+        found = b""
+        while part := connection.recv(65536):
+            found += part
+        return found
+
+
+def head(port: int, *lines: str) -> bytes:
+    common = ["POST /predict HTTP/1.1", f"Host: {HOST}:{port}", "Content-Type: image/png"]
+    return "".join(f"{line}\r\n" for line in (*common, *lines, "")).encode()
+
+
+def chunked(body: bytes, size: int = 2**16) -> bytes:
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+def test_a_chunked_body_is_answered(port: int) -> None:
+    request = head(port, "Transfer-Encoding: chunked", "Connection: close")
+    assert exchange(port, request + chunked(picture(), 7)).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_chunked_body_that_is_too_large_is_refused(port: int) -> None:
+    request = head(port, "Transfer-Encoding: chunked")
+    answer = exchange(port, request + chunked(bytes(serving.LARGEST_BODY + 1)))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert still_answers(port)
+
+
+def test_an_endless_body_is_cut_off(port: int) -> None:
+    """Beyond what is drained the connection is closed, however much is still to come."""
+    part = chunked(bytes(2**20))[: -len(b"0\r\n\r\n")]
+    with socket.create_connection((HOST, port), timeout=30) as connection:
+        connection.sendall(head(port, "Transfer-Encoding: chunked"))
+        with pytest.raises(ConnectionError):
+            connection.sendall(part * 100)
+    assert still_answers(port)
+
+
+@pytest.mark.parametrize("length", ["99999999999", "9" * 19])
+def test_a_content_length_of_too_much_is_refused_at_once(port: int, length: str) -> None:
+    answer = exchange(port, head(port, f"Content-Length: {length}") + b"abc")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [["Content-Length: -1"], ["Content-Length: abc"], ["Content-Length: 1", "Content-Length: 2"],
+     ["Content-Length: " + "9" * 5000], ["Transfer-Encoding: gzip"], ["Host: evil.example"],
+     ["Bad header"]],
+)  # fmt: skip
+def test_a_malformed_request_is_refused(port: int, lines: list[str]) -> None:
+    answer = exchange(port, head(port, *lines) + b"abc")
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 413 ", b"HTTP/1.1 501 "))
+    assert still_answers(port)
+
+
+def test_endless_headers_are_cut_off(port: int) -> None:
+    endless = head(port)[:-2] + b"X: " + b"a" * 100_000_000
+    with socket.create_connection((HOST, port)) as connection, pytest.raises(ConnectionError):
+        connection.sendall(endless)
+    assert still_answers(port)
+
+
+@pytest.mark.parametrize("request_", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n"])
+def test_bytes_that_are_no_request_are_refused(port: int, request_: bytes) -> None:
+    assert exchange(port, request_).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_shorter_than_its_content_length_harms_nobody(port: int) -> None:
+    with socket.create_connection((HOST, port)) as connection:
+        connection.sendall(head(port, "Content-Length: 1000") + b"abc")
+    assert still_answers(port)
+
+
+def test_what_follows_a_body_is_no_part_of_it(port: int) -> None:
+    """A Content-Length that is too small: the rest is another, malformed request."""
+    body = picture()
+    request = head(port, f"Content-Length: {len(body)}") + body + b"\x00\x00more\r\n\r\n"
+    answer = exchange(port, request)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 400 " in answer
+
+
+def test_a_body_that_does_not_come_is_given_up(
+    model: nn.Module, monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    monkeypatch.setattr(serving, "BODY_SECONDS", 0.2)
+    answer = exchange(port, head(port, "Content-Length: 1000") + b"abc")
+    assert answer.startswith(b"HTTP/1.1 408 ")
