@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.analysis.findings import gather
+    from fashion_hpo.files.atomic import write_atomically
     from fashion_hpo.reporting.page import claims_page
-    from fashion_hpo.reporting.page.document import replace
     from fashion_hpo.running.publish import publish_claims
     from fashion_hpo.stores.reading import store_to_read
 
@@ -32,7 +32,7 @@ def _run(args: argparse.Namespace) -> int:
     where = command_line.store_arguments(args)
     findings = claims_page.on_store(gathered, where)
     if args.html is not None:
-        replace(args.html, claims_page.page(findings, unreadable, where))
+        write_atomically(args.html, claims_page.page(findings, unreadable, where).encode())
     if args.markdown:
         print(claims_page.markdown(findings))
         return 0

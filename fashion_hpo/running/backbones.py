@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
@@ -21,7 +22,6 @@ from fashion_hpo.stores.opening import ledger_of_trial
 from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training.architectures.imagenet_vit import IMAGENET, imagenet_vit
 from fashion_hpo.training.architectures.prompted_vit import TRIAL
-from fashion_hpo.training.state import write_atomically
 
 
 def backbone_file(session: Session, config: TrainConfig) -> Path | None:

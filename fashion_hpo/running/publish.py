@@ -14,8 +14,8 @@ from fashion_hpo.analysis.findings import Finding
 from fashion_hpo.analysis.statistics import predictions, selection, verdicts
 from fashion_hpo.analysis.statistics.pareto import places
 from fashion_hpo.design.sentences import with_store
+from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.reporting.page import claims_page, page
-from fashion_hpo.reporting.page.document import replace
 from fashion_hpo.running.mirror import Mirror, log_page
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import confirmation_of
@@ -104,9 +104,8 @@ def publish_claims(
     """Write the page of all claims and log it to a run of its own."""
     folder, summary = store.report(ALL_CLAIMS), claims_page.summary(findings)
     with store.lock("report"):
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / "claims.html"
-        replace(path, claims_page.page(findings, unreadable, where))
+        write_atomically(path, claims_page.page(findings, unreadable, where).encode())
         tags = {f"verdict.{found.verdict.claim_id}": found.verdict.word for found in findings}
         away = log_page(store, ALL_CLAIMS, folder, {**tags, "answer": summary})
     return Published([summary], path, away)

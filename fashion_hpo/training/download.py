@@ -8,9 +8,9 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.request import urlopen
 
+from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.training import originals, sources
 from fashion_hpo.training.originals import BrokenDataError, IdxFile, MissingDataError
-from fashion_hpo.training.state import write_atomically
 
 MIRRORS = (
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",

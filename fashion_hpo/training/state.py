@@ -3,8 +3,6 @@
 import hashlib
 import io
 import json
-import os
-import sys
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +13,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from fashion_hpo.design.config import Epoch, TrainConfig
+from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.training.devices import Hardware
 
 
@@ -143,21 +142,6 @@ def _learned(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def _put(learned: dict[str, torch.Tensor], model: nn.Module) -> None:
     model.load_state_dict({**model.state_dict(), **learned})
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Temporary file, fsync, rename: the file is whole or absent, whenever the process dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(content[: len(content) // 2])
-        sys.audit("fashion_hpo.write", f"half of {path.suffix} file written")
-        file.write(content[len(content) // 2 :])
-        file.flush()
-        os.fsync(file.fileno())
-    sys.audit("fashion_hpo.write", f"{path.suffix} file not yet renamed")
-    temporary.replace(path)
-    sys.audit("fashion_hpo.write", f"{path.suffix} file written")
 
 
 def _canonical(config: TrainConfig) -> str:

@@ -13,10 +13,11 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
 from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
-from fashion_hpo.training.state import TrainingState, make_optimizer, write_atomically
+from fashion_hpo.training.state import TrainingState, make_optimizer
 from tests.training.test_summaries import EPOCH
 from tests.training.tiny import curve, tiny_config, trained, weights
 
@@ -114,7 +115,7 @@ SAVE_WITH_FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from typing import Any
-from fashion_hpo.training.state import write_atomically
+from fashion_hpo.files.atomic import write_atomically
 
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))

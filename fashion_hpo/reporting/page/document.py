@@ -1,9 +1,7 @@
 """One HTML file that needs no network: what every page is made of."""
 
-import os
 from collections.abc import Iterable
 from html import escape
-from pathlib import Path
 from string import Template
 
 from fashion_hpo.reporting.page.style import POLICY, STYLE
@@ -41,10 +39,3 @@ def document(title: str, parts: Iterable[str], scripts: Iterable[str] = (), styl
 def section(heading: str, content: str) -> str:
     """A heading and the HTML under it."""
     return f"<section>\n<h2>{escape(heading)}</h2>\n{content}\n</section>"
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file as a whole: a reader never meets half a page."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)

@@ -13,11 +13,12 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.comparisons import compare
 from fashion_hpo.analysis.statistics.predictions import Predictions
 from fashion_hpo.analysis.statistics.verdicts import Verdict
+from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.reporting.levels import shown
 from fashion_hpo.reporting.page import parts as parts
 from fashion_hpo.reporting.page import sections
 from fashion_hpo.reporting.page.cost import cost_table
-from fashion_hpo.reporting.page.document import document, replace, section
+from fashion_hpo.reporting.page.document import document, section
 from fashion_hpo.reporting.page.finalists import finalists_table
 from fashion_hpo.reporting.page.gallery import gallery
 from fashion_hpo.reporting.page.sections import Section
@@ -67,13 +68,14 @@ def write(
     figures = {name: figure for part in drawn.values() for name, figure in part.items()}
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        replace(folder / "figures" / f"{name}.json", figure.to_json())
+        write_atomically(folder / "figures" / f"{name}.json", figure.to_json().encode())
     for old in (folder / "figures").glob("*.json"):
         if old.stem not in figures:  # of an earlier report
             old.unlink()
     beside = [path.name for path in sorted(folder.glob("*.csv"))]
     exports = [*beside, *(f"figures/{name}.json" for name in figures)]
-    replace(folder / "report.html", _page(records, verdicts, answer, exports, drawn, extras))
+    html = _page(records, verdicts, answer, exports, drawn, extras)
+    write_atomically(folder / "report.html", html.encode())
     return folder / "report.html"
 
 

@@ -75,7 +75,7 @@ def _of_search(records: Records) -> dict[str, Section]:
 def of_model(best: Predictions) -> Section:
     """The figures of one trial's predictions."""
     return {
-        "confusion": predictions.confusion_matrix(best),
+        "confusion": predictions.confusion_counts(best),
         "confused_pairs": predictions.most_confused(best),
         "reliability": predictions.reliability_diagram(best),
         "confidence": predictions.confidence_boxes(best),

@@ -1,0 +1,1 @@
+"""How a file is written so that nobody meets half of it."""

@@ -1,0 +1,20 @@
+"""Write a file as a whole."""
+
+import os
+import sys
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Temporary file, fsync, rename: the file is whole or absent, whenever the process dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(content[: len(content) // 2])
+        sys.audit("fashion_hpo.write", f"half of {path.suffix} file written")
+        file.write(content[len(content) // 2 :])
+        file.flush()
+        os.fsync(file.fileno())
+    sys.audit("fashion_hpo.write", f"{path.suffix} file not yet renamed")
+    temporary.replace(path)
+    sys.audit("fashion_hpo.write", f"{path.suffix} file written")
