@@ -12,6 +12,7 @@ from torch import nn
 
 from fashion_hpo.design.confirmation import SEARCHED_SEED
 from fashion_hpo.design.plan import Plan
+from fashion_hpo.design.scores import class_scores, confusion_matrix
 from fashion_hpo.design.sentences import study_command
 from fashion_hpo.registering.winner import Winner, winner
 from fashion_hpo.running.outcome import AlteredModelError
@@ -21,7 +22,6 @@ from fashion_hpo.stores.ranking import nothing_ranked
 from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training import packaging
 from fashion_hpo.training.data import CLASSES, SearchSplits, Split
-from fashion_hpo.training.evaluate import class_scores, confusion_matrix
 
 LOSS_TOLERANCE = 1e-3  # nats; another machine rounds otherwise
 

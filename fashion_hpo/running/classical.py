@@ -18,6 +18,7 @@ from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 from fashion_hpo.design.config import Epoch, TrainConfig
+from fashion_hpo.design.scores import is_correct, mean_cross_entropy
 from fashion_hpo.running.documents import write_documents
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores.ledger import Attempt, Result
@@ -109,14 +110,14 @@ def probabilities_of(classifier: ClassifierMixin, split: Split) -> np.ndarray:
     """
     if isinstance(classifier, SVC):
         margins = classifier.decision_function(pixels(split))
-        found = np.exp(margins - margins.max(1, keepdims=True))
+        shares = np.exp(margins - margins.max(1, keepdims=True))
     else:
-        found = classifier.predict_proba(pixels(split))
-    found = np.maximum(found, 1e-6)
-    probabilities: np.ndarray = found / found.sum(1, keepdims=True)
+        shares = classifier.predict_proba(pixels(split))
+    shares = np.maximum(shares, 1e-6)
+    probabilities: np.ndarray = shares / shares.sum(1, keepdims=True)
     return probabilities
 
 
 def _score(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    picked = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(picked).mean()), float((probabilities.argmax(1) == labels).mean())
+    accuracy = float(is_correct(probabilities, labels).mean())
+    return mean_cross_entropy(probabilities, labels), accuracy

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion_hpo.stores.predictions import FILE
-from fashion_hpo.training.data import CLASSES
-from fashion_hpo.training.evaluate import (
-    brier_score,
+from fashion_hpo.design.scores import (
+    brier_scores,
     class_scores,
     confusion_matrix,
     expected_calibration_error,
+    is_correct,
+    mean_cross_entropy,
 )
+from fashion_hpo.stores.predictions import FILE
+from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.summaries import finite
 
 CONFIDENT = 0.9  # a prediction with at least this probability
@@ -49,11 +51,10 @@ def write_documents(
     ]
     _write_csv(folder / "class_scores.csv", ["class", "precision", "recall", "f1", "images"], rows)
     sys.audit("fashion_hpo.write", "documents written")
-    picked = probabilities[np.arange(len(labels)), labels]
     summaries = {
-        "model_val_accuracy": float((probabilities.argmax(1) == labels).mean()),
-        "model_val_loss": float(-np.log(np.maximum(picked, np.finfo(np.float32).tiny)).mean()),
-        "brier_score": brier_score(probabilities, labels),
+        "model_val_accuracy": float(is_correct(probabilities, labels).mean()),
+        "model_val_loss": mean_cross_entropy(probabilities, labels),
+        "brier_score": float(brier_scores(probabilities, labels).mean()),
         "ece": expected_calibration_error(probabilities, labels),
         "confident_share": float((probabilities.max(1) >= CONFIDENT).mean()),
         "look_alike_errors": look_alike_errors(confusion),

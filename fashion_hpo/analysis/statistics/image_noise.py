@@ -8,30 +8,25 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.cells import Cells, compared_trials, weights_of
 from fashion_hpo.analysis.statistics.effects import Effect
 from fashion_hpo.analysis.statistics.intervals import ImageNoise, image_noise
-from fashion_hpo.analysis.statistics.predictions import softmax
 from fashion_hpo.design.claims import Part
+from fashion_hpo.design.scores import brier_scores, cross_entropies, is_correct, softmax
 from fashion_hpo.design.spec import Level
 from fashion_hpo.stores.predictions import NoPredictionsError, Predictions
 
 
-def correct(found: Predictions) -> np.ndarray:
+def correct(predictions: Predictions) -> np.ndarray:
     """1 for an image whose class has the highest logit, 0 for another; (images,)."""
-    return np.asarray(found.logits.argmax(axis=1) == found.labels, dtype=float)
+    return is_correct(predictions.logits, predictions.labels).astype(float)
 
 
-def loss(found: Predictions) -> np.ndarray:
+def loss(predictions: Predictions) -> np.ndarray:
     """Cross entropy in nats, (images,)."""
-    logits = found.logits.astype(float)
-    logits -= logits.max(axis=1, keepdims=True)
-    picked = logits[np.arange(len(logits)), found.labels]
-    return np.asarray(np.log(np.exp(logits).sum(axis=1)) - picked)
+    return cross_entropies(predictions.logits, predictions.labels)
 
 
-def brier(found: Predictions) -> np.ndarray:
-    """Squared distance of the probabilities from the truth, summed over classes; (images,)."""
-    distance = softmax(found.logits)
-    distance[np.arange(len(distance)), found.labels] -= 1
-    return np.asarray((distance**2).sum(axis=1))
+def brier(predictions: Predictions) -> np.ndarray:
+    """Brier score, (images,)."""
+    return brier_scores(softmax(predictions.logits), predictions.labels)
 
 
 PER_IMAGE: dict[str, Callable[[Predictions], np.ndarray]] = {

@@ -118,10 +118,10 @@ def wilson(share: float, count: int) -> tuple[float, float]:
 
     Unlike the normal interval it stays within 0 and 1.
     """
-    squared = NORMAL**2 / count
-    middle = (share + squared / 2) / (1 + squared)
-    half = NORMAL / (1 + squared) * math.sqrt(share * (1 - share) / count + squared / 4 / count)
-    return middle - half, middle + half
+    from scipy.stats import binomtest  # here: its import takes a second
+
+    interval = binomtest(round(share * count), count).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def seeds_to_decide(estimate: Estimate, margin: float, confidence: float = 0.95) -> int | None:

@@ -7,9 +7,8 @@ import numpy as np
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.intervals import wilson
+from fashion_hpo.design.scores import CALIBRATION_BINS, equal_mass_bins, is_correct, softmax
 from fashion_hpo.stores.predictions import NoPredictionsError
-
-BINS = 15  # of equal mass, as the expected calibration error has them
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Predictions:
     @property
     def correct(self) -> np.ndarray:
         """Whether it is the true one, shape (N,)."""
-        return np.asarray(self.predicted == self.labels)
+        return is_correct(self.probabilities, self.labels)
 
 
 def best_trial(records: Records) -> int | None:
@@ -55,21 +54,6 @@ def read(records: Records, trial: int) -> Predictions:
         what = f"the validation logits of trial {trial} {error}"
         raise NoPredictionsError(what, error.advice) from None
     return Predictions(trial, softmax(kept.logits), kept.labels.astype(np.int64))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (N, 10) of logits (N, 10) of any precision."""
-    shifted = logits.astype(np.float64)
-    shifted -= shifted.max(1, keepdims=True)
-    powers = np.exp(shifted)
-    return np.asarray(powers / powers.sum(1, keepdims=True))
-
-
-def confusion(of: Predictions) -> np.ndarray:
-    """Counts (10, 10): rows are true classes, columns predicted ones."""
-    matrix = np.zeros((10, 10), dtype=np.int64)
-    np.add.at(matrix, (of.labels, of.predicted), 1)
-    return matrix
 
 
 class Pair(NamedTuple):
@@ -103,22 +87,14 @@ class Bin(NamedTuple):
     images: int
 
 
-def reliability(of: Predictions, bins: int = BINS) -> list[Bin]:
+def reliability(of: Predictions, bins: int = CALIBRATION_BINS) -> list[Bin]:
     """Accuracy against confidence in bins of equal mass; intervals after Wilson (1927)."""
-    order = np.argsort(of.confidence, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    found = []
-    for part in parts:
-        accuracy = float(of.correct[part].mean())
-        low, high = wilson(accuracy, len(part))
-        found.append(Bin(float(of.confidence[part].mean()), accuracy, low, high, len(part)))
-    return found
-
-
-def calibration_error(bins: list[Bin]) -> float:
-    """Mean |accuracy - confidence| over the images (Guo et al. 2017, eq. 3)."""
-    total = sum(each.images for each in bins)
-    return sum(each.images * abs(each.accuracy - each.confidence) for each in bins) / total
+    parts = equal_mass_bins(of.confidence, bins)
+    shares = [float(of.correct[part].mean()) for part in parts]
+    return [
+        Bin(float(of.confidence[part].mean()), share, *wilson(share, len(part)), len(part))
+        for share, part in zip(shares, parts, strict=True)
+    ]
 
 
 class PrecisionRecall(NamedTuple):
@@ -130,15 +106,15 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall(of: Predictions, label: int) -> PrecisionRecall | None:
-    """Of one class against all others, a threshold after each image of it; None without any."""
-    order = np.argsort(-of.probabilities[:, label], kind="stable")
-    hits = of.labels[order] == label
-    if not hits.any():
+    """Of one class against all others, at every threshold; None without an image of the class."""
+    from sklearn import metrics  # here: its import takes a second
+
+    is_class, confidence = of.labels == label, of.probabilities[:, label]
+    if not is_class.any():
         return None
-    ranks = np.flatnonzero(hits) + 1
-    found = np.arange(1, len(ranks) + 1)
-    precision = found / ranks
-    return PrecisionRecall(found / len(ranks), precision, float(precision.mean()))
+    precision, recall, _ = metrics.precision_recall_curve(is_class, confidence)
+    average = float(metrics.average_precision_score(is_class, confidence))
+    return PrecisionRecall(recall[::-1], precision[::-1], average)
 
 
 def confident_mistakes(of: Predictions, most: int) -> np.ndarray:

@@ -5,13 +5,12 @@ import plotly.graph_objects as go
 
 from fashion_hpo.analysis.statistics.predictions import (
     Predictions,
-    calibration_error,
     confused_pairs,
-    confusion,
     precision_recall,
     reliability,
 )
 from fashion_hpo.design.classes import CLASSES
+from fashion_hpo.design.scores import confusion_matrix, expected_calibration_error
 from fashion_hpo.reporting.figures.theme import (
     BLUE,
     COLOURS,
@@ -30,9 +29,9 @@ SEE_THROUGH = [[0.0, faint(BLUE, 0.0)], [1.0, faint(BLUE, 0.6)]]
 MISTAKES = [[0.0, faint(VERMILLION, 0.0)], [1.0, faint(VERMILLION, 0.7)]]
 
 
-def confusion_matrix(of: Predictions) -> go.Figure:
+def confusion_counts(of: Predictions) -> go.Figure:
     """Counts of true against predicted classes; hits and mistakes have a colour each."""
-    matrix = confusion(of)
+    matrix = confusion_matrix(of.predicted, of.labels)
     figure = new_figure(
         "Confusion matrix",
         "number of validation images; blue: right, red: mistakes, each darker the more there are",
@@ -65,7 +64,7 @@ def confusion_matrix(of: Predictions) -> go.Figure:
 
 def most_confused(of: Predictions) -> go.Figure:
     """The most frequent mistakes, the worst on top."""
-    pairs = confused_pairs(confusion(of))[::-1]
+    pairs = confused_pairs(confusion_matrix(of.predicted, of.labels))[::-1]
     figure = new_figure(
         "Most-confused pairs",
         "share of the images of a class that were taken for another",
@@ -92,7 +91,7 @@ def most_confused(of: Predictions) -> go.Figure:
 def reliability_diagram(of: Predictions) -> go.Figure:
     """Accuracy against confidence: on the diagonal a model is right as often as it says."""
     bins = reliability(of)
-    error = f"{100 * calibration_error(bins):.2f} %"
+    error = f"{100 * expected_calibration_error(of.probabilities, of.labels):.2f} %"
     figure = new_figure(
         "Reliability",
         f"{len(bins)} bins of equal mass, with 95 % Wilson intervals; calibration error {error}",
