@@ -1,4 +1,4 @@
-"""What README.md and docs/reports.md count and compute, held against the code."""
+"""What README.md and docs/ count and compute, compared with the code."""
 
 import re
 from collections import Counter
@@ -17,7 +17,10 @@ from fashion_hpo.training.architectures import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-REPORTS = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
+REPORTS, STUDIES, MEASUREMENTS = (
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("reports", "studies", "measurements")
+)
 NUMBER = r"([+−-]?\d+(?:\.\d+)?)"
 
 
@@ -55,8 +58,7 @@ def test_there_is_one_number_of_claims(tmp_path: Path) -> None:
     assert not unreadable
     count = len(findings)
     assert summary(findings).startswith(f"{count} claims: ")
-    assert f"put {count} claims to the test: the {len(CLAIMS)} of five reports" in README
-    assert f"the table of all\n{count}, with what" in README
+    assert f"put {count} claims to the test: the {len(CLAIMS)} of five reports" in STUDIES
     written = re.search(r"^(\d+) claims: (.*)\.$", REPORTS, re.M)
     assert written is not None
     table = [row for row in rows(REPORTS) if re.match(r"R\d\.[a-z]", row[0])]
@@ -66,25 +68,30 @@ def test_there_is_one_number_of_claims(tmp_path: Path) -> None:
     assert {word: int(n) for word, n in told.items()} == Counter(row[-1] for row in table)
 
 
-def test_the_tables_verdicts_are_those_of_the_reports_table() -> None:
+def test_the_measured_verdicts_are_those_of_the_reports_table() -> None:
     verdicts = {row[0]: row[-1] for row in rows(REPORTS) if re.match(r"R\d\.[a-z]", row[0])}
-    head = README.partition("| claim | measured here | verdict |")[2].partition("\n\n")[0]
-    table = [row for row in rows(head) if row[0].startswith("R")]
-    assert len(table) > 5
-    for claim, _, verdict in table:
-        assert verdicts[claim.split()[0]] == verdict, claim
+    measured = [row for row in rows(MEASUREMENTS) if re.match(r"R\d\.[a-z]", row[0])]
+    assert len(measured) > 5
+    for what, value, *_ in measured:
+        assert value.endswith(f": {verdicts[what.partition(':')[0]]}"), what
+
+
+def test_every_page_is_named_and_there() -> None:
+    linked = re.findall(r"\]\((docs/[\w.]+\.md)\)", README)
+    assert set(linked) == {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+    assert f"the project's {len(list_studies())} studies" in README
 
 
 def test_every_study_is_listed_with_its_claims() -> None:
     assert set(list_studies().values()) == set(PACKAGED.glob("[a-z]*.py"))
-    head = README.partition("| study | question | claims |")[2].partition("\n\n")[0]
+    head = STUDIES.partition("| study | question | claims |")[2].partition("\n\n")[0]
     listed = {row[0].strip("`"): [*ids(row[2])] for row in rows(head)[1:]}
     assert listed == {name: [claim.id for claim in load_study(name)[1].claims] for name in listed}
     assert sorted(listed) == sorted(list_studies())
 
 
 def test_every_network_is_named_and_counted() -> None:
-    told = re.search(r"trains any of (\d+): (.*?)\.", README, re.S)
+    told = re.search(r"trains any of (\d+): (.*?)\.", STUDIES, re.S)
     assert told is not None
     assert int(told[1]) == len(CATALOGUE)
     assert sorted(re.findall(r"`(\w+)`", told[2])) == sorted(CATALOGUE)
@@ -108,15 +115,9 @@ def rounded(found: Interval) -> list[float]:
 
 def test_the_baselines_seeds_are_in_the_order_that_gives_their_difference() -> None:
     """A paired interval holds for one pairing of the seeds: their order is part of the figure."""
-    lines = [
-        line for line in README.splitlines() if "optimized_cnn`" in line or "paired by" in line
-    ]
-    cnn = next(line for line in README.splitlines() if line.startswith("| `cnn`, 20 epochs"))
-    both = next(line for line in lines if line.startswith("| `optimized_cnn`, the same"))
-    difference = next(line for line in lines if "paired by seed" in line)
-    here = [*triples(cnn), *triples(both), interval(difference)]
-    epyc = next(line for line in lines if line.startswith("| the study anew"))
-    there = [*triples(epyc), interval(epyc)]
-    for first, second, told in (here, there):
+    for machine in ("*Xeon*", "*EPYC*"):
+        of_machine = [row for row in rows(MEASUREMENTS) if len(row) > 2 and row[2] == machine]
+        values = {row[0].partition(",")[0]: row[1] for row in reversed(of_machine)}
+        (first,), (second,) = triples(values["`cnn`"]), triples(values["`optimized_cnn`"])
         paired = [high - low for low, high in zip(first, second, strict=True)]
-        assert told == rounded(t_interval(paired))
+        assert interval(values["difference"]) == rounded(t_interval(paired))
