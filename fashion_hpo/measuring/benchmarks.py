@@ -109,7 +109,7 @@ def trial_cost(folder: Path, data: Path | None, device: str, epochs: int) -> Tri
 
     A short trial before it pays for imports, the first export and the first inserts.
     """
-    store, splits = Store.at(folder), load_or_download(data)
+    store, splits = _own_store(folder), load_or_download(data)
     short = TrainConfig(architecture="cnn", train_images=1_000, epochs=1)
     list(work(open_session(store, _one_trial("short", short), device=device, splits=splits)))
     plan = _one_trial("bench", TrainConfig(architecture="cnn", epochs=epochs))
@@ -122,6 +122,11 @@ def trial_cost(folder: Path, data: Path | None, device: str, epochs: int) -> Tri
         elif isinstance(event, TrialEnded):
             export = event.result.summaries["export_seconds"]
     return TrialCost(epochs, time.perf_counter() - began, training, export, peak_bytes())
+
+
+def _own_store(folder: Path) -> Store:
+    """A store whose databases are in the folder, whatever databases the environment names."""
+    return Store(folder.resolve())
 
 
 def _one_trial(name: str, config: TrainConfig) -> Plan:
@@ -151,7 +156,7 @@ def ledger_cost(folder: Path, data: Path | None, trials: int) -> LedgerCost:
         budgets={"quick": Budget()},
     )
     plan = make_plan("bench_ledger", "What do finished trials cost?", spec, "quick")
-    store = Store.at(folder)
+    store = _own_store(folder)
     splits = load_or_download(data)
     _fill(open_session(store, plan, device="cpu", splits=splits), trials)
 
