@@ -1,10 +1,11 @@
 """The README's tour on the real data, in its order, the long commands reduced."""
 
+import contextlib
 import importlib
+import io
 import json
 import os
 import re
-import shlex
 import socket
 import subprocess
 import sys
@@ -19,35 +20,17 @@ from PIL import Image
 
 from fashion_hpo.design.config import EPOCH_METRICS, field_names
 from fashion_hpo.training.data import SearchSplits
+from tests.walk import Place, the_study_is_as_it_was, walk
 
-README = Path(__file__).parents[1] / "README.md"
-SMALL = ["--set", "epochs=2", "--set", "train_images=2000", "--set", "architecture=simple_cnn"]
-REDUCED = {
-    "study": SMALL,
-    "train": ["--set", "train_images=1000"],
-    "bench": ["--repeats", "1", "--images", "1280", "--epochs", "1"],
-}
-UNTIL_STOPPED = ("fashion_hpo.ui", "fashion_hpo.serve")  # they have tests of their own
 SERVED_WITHIN_SECONDS = 60
 
 
-def tour() -> list[list[str]]:
-    """The commands of the README's tour, without its comments."""
-    text = README.read_text(encoding="utf-8").partition("## A tour")[2]
-    block = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
-    assert block is not None
-    return [shlex.split(line, comments=True) for line in block[1].splitlines() if line.strip()]
-
-
-def run(command: list[str]) -> int:
-    """One line of the tour, reduced, in this process."""
-    python, module, name, *arguments = command
-    assert (python, module) == ("python", "-m")
-    short = name.removeprefix("fashion_hpo.")
-    reduced = [] if "--list" in arguments else REDUCED.get(short, [])
-    arguments = [a_trial(Path.cwd()) if word == "RUN_ID" else word for word in arguments]
-    code: int = importlib.import_module(name).main([*arguments, *reduced])
-    return code
+def type_here(command: str, arguments: list[str]) -> tuple[int, str]:
+    """Run a command in this process: its exit code and all that it printed."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        code: int = importlib.import_module(f"fashion_hpo.{command}").main(arguments)
+    return code, printed.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -61,23 +44,13 @@ def home(real_splits: SearchSplits, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="module")
 def toured(home: Path) -> Path:
     """The folder after the whole tour, but for what runs until it is stopped."""
-    before = Path.cwd()
-    os.chdir(home)
-    try:
-        for command in tour():
-            if command[2] not in UNTIL_STOPPED:
-                assert run(command) == 0, command
-    finally:
-        os.chdir(before)
-    made = ["augmentations.html", "mlruns", "picture.png"]
-    assert sorted(path.name for path in home.iterdir()) == made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        walk(home, type_here)
+        the_study_is_as_it_was(home, type_here)
+    left = ["augmentations.html", "mlruns", "picture.png"]
+    assert sorted(path.name for path in home.iterdir()) == left
     return home
-
-
-def a_trial(home: Path) -> str:
-    """The run id of one of the study's trials."""
-    wanted = "tags.`fashion_hpo.kind` = 'trial'"
-    return str(client(home).search_runs(["1"], wanted)[0].info.run_id)
 
 
 def client(home: Path) -> MlflowClient:
@@ -86,10 +59,8 @@ def client(home: Path) -> MlflowClient:
 
 
 def test_mlflow_has_one_study_run_and_every_trial_finished_under_it(toured: Path) -> None:
-    mlflow = client(toured)
-    experiment = mlflow.get_experiment_by_name("dropout_ablation")
-    assert experiment is not None
-    runs = mlflow.search_runs([experiment.experiment_id])
+    mlflow, experiment = client(toured), Place(toured).experiment
+    runs = mlflow.search_runs([experiment])
     (study,) = [run for run in runs if run.data.tags["fashion_hpo.kind"] == "study"]
     trials = [run for run in runs if run.data.tags["fashion_hpo.kind"] == "trial"]
     assert len(trials) == 4
@@ -99,11 +70,11 @@ def test_mlflow_has_one_study_run_and_every_trial_finished_under_it(toured: Path
     assert "report/report.html" in files
     for trial in trials:
         assert trial.info.status == "FINISHED"
-        assert set(trial.data.params) == set(field_names())
+        assert set(trial.data.params) - {"luck"} == set(field_names())
         for metric in EPOCH_METRICS:
             points = mlflow.get_metric_history(trial.info.run_id, metric)
             assert sorted(point.step for point in points) == [1, 2], metric
-    models = mlflow.search_logged_models([experiment.experiment_id])
+    models = mlflow.search_logged_models([experiment])
     assert {model.source_run_id for model in models} == {run.info.run_id for run in trials}
 
 
@@ -118,26 +89,8 @@ def test_the_page_loads_nothing_from_elsewhere(toured: Path) -> None:
 
 
 def test_the_test_set_was_opened_once_and_by_register(toured: Path) -> None:
-    log = (toured / "mlruns" / "final_images.jsonl").read_text().splitlines()
-    (opening,) = map(json.loads, log)
+    (opening,) = map(json.loads, Place(toured).openings())
     assert opening["purpose"] == "register dropout_ablation/quick/r1"
-
-
-def test_registering_again_opens_nothing(toured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(toured)
-    assert run(["python", "-m", "fashion_hpo.register", "dropout_ablation"]) == 0
-    assert len((toured / "mlruns" / "final_images.jsonl").read_text().splitlines()) == 1
-    assert len(client(toured).search_model_versions("name = 'fashion-mnist-classifier'")) == 1
-
-
-def test_running_again_trains_nothing(
-    toured: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(toured)
-    command = "python -m fashion_hpo.study dropout_ablation --budget quick"
-    assert run(shlex.split(command)) == 0
-    assert "to go" not in capsys.readouterr().out
-    assert len(client(toured).search_runs(["1"])) == 5
 
 
 def test_any_mlflow_user_can_load_the_champion(toured: Path) -> None:
@@ -167,7 +120,7 @@ def test_the_ui_serves_the_store_on_loopback(toured: Path) -> None:
             assert server.stdout is not None
             assert address in server.stdout.readline()
             found = wait_for(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=1")
-            assert found["experiment"]["name"] == "dropout_ablation"
+            assert found["experiment"]["name"] == "Dropout (done)"
         finally:
             server.terminate()
     with socket.socket() as probe:

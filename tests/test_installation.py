@@ -13,13 +13,16 @@ import tempfile
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from fashion_hpo import __main__ as dispatcher
 from fashion_hpo import __version__
 from fashion_hpo.terminal import environment
+from tests.walk import a_read_only_copy_can_be_looked_at, the_study_is_as_it_was, walk
 
 PROJECT = Path(__file__).parents[1]
 STUDIES = sorted(path.stem for path in (PROJECT / "studies").glob("[a-z]*.py"))
@@ -27,14 +30,17 @@ ODD = "100% für alle"
 SMALL = ("epochs=1", "train_images=200", "architecture=lenet5")
 OWN = '"""Is it mine?"""\n'
 
+PASSED_ON = ("PATH", "TMPDIR", "FASHION_HPO_DATA")
+
 Run = subprocess.CompletedProcess[str]
+Said = tuple[int, str]
 
 
 def python(
     *arguments: str, path: tuple[Path, ...], here: Path, before: tuple[str, ...] = ()
 ) -> Run:
     """Run a Python that finds modules at `path` alone, by a user without a home folder."""
-    own = {name: value for name, value in os.environ.items() if name in ("PATH", "TMPDIR")}
+    own = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     own |= {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [*before, sys.executable, "-S", *arguments]
     return subprocess.run(
@@ -234,3 +240,22 @@ def test_a_persons_studies_are_those_of_the_folder_they_stand_in(
     assert questions["mine"] == "Is it mine?"
     instead = here / "studies" / "dropout_ablation.py"
     assert questions["dropout_ablation"] == f"Is it mine? ({instead}, instead of the project's)"
+
+
+def test_the_tour_works_from_a_wheel_in_an_odd_folder(
+    wheel: Path, packages: Callable[..., Path], real_data: Path, shared: Path
+) -> None:
+    """With other programs at work between the commands; at its end the store is read-only."""
+    home, path = shared / "zu Hause", (wheel, packages(under=shared.parent))
+    home.mkdir()
+    Image.new("L", (28, 28)).save(home / "picture.png")
+
+    def type_command(command: str, arguments: list[str], before: tuple[str, ...] = ()) -> Said:
+        said = python(
+            "-m", f"fashion_hpo.{command}", *arguments, path=path, here=home, before=before
+        )
+        return said.returncode, said.stdout + said.stderr
+
+    walk(home, type_command)
+    the_study_is_as_it_was(home, type_command)
+    a_read_only_copy_can_be_looked_at(home, partial(type_command, before=user(54323)))
