@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_hpo.running import benchmarks
+from fashion_hpo.measuring import benchmarks
 from fashion_hpo.training import sources
 from tests.commands.test_register import read
 
