@@ -265,4 +265,5 @@ def test_retrained_on_training_and_validation_images(home: Home) -> None:
 
 def test_a_study_or_a_roll_back_must_be_asked_for(home: Home) -> None:
     code, _, err = home.register()
-    assert (code, err) == (2, "error: no study was named; name one, or say --rollback.\n")
+    command = "`python -m fashion_hpo.register --rollback`"
+    assert (code, err) == (2, f"error: no study was named; name one, or type {command}.\n")
