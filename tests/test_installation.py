@@ -207,12 +207,16 @@ def listed(said: Run) -> dict[str, str]:
 
 def test_the_wheel_has_every_file_of_the_package_and_the_studies(wheel: Path) -> None:
     package = wheel / "fashion_hpo"
-    files = {str(path.relative_to(package)) for path in package.rglob("*.py")}
-    assert files == {
-        str(path.relative_to(root))
-        for root, folder in ((PROJECT / "fashion_hpo",) * 2, (PROJECT, PROJECT / "studies"))
-        for path in folder.rglob("*.py")
-    }
+    assert files(package, package) == (
+        files(PROJECT / "fashion_hpo", PROJECT / "fashion_hpo")
+        | files(PROJECT / "studies", PROJECT)
+    )
+
+
+def files(folder: Path, root: Path) -> set[str]:
+    """Every file in the folder that was written by a person, also templates, relative to root."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)) for path in paths if path.parent.name != "__pycache__"}
 
 
 def test_the_wheels_studies_are_the_projects(

@@ -9,7 +9,7 @@ import pytest
 from fashion_hpo.analysis.statistics.predictions import Predictions
 from fashion_hpo.design.classes import CLASSES
 from fashion_hpo.reporting.figures import predictions
-from fashion_hpo.reporting.page.gallery import MOST, gallery
+from fashion_hpo.reporting.page.gallery import MOST, mistakes
 from fashion_hpo.reporting.page.sections import of_model
 
 
@@ -65,12 +65,15 @@ def test_curves_stay_small_and_end_at_full_recall() -> None:
         assert curve.x[-1] == 1
 
 
-def test_the_gallery_shows_the_surest_mistakes_inside_the_page() -> None:
+def test_the_gallery_has_the_surest_mistakes_and_none_of_a_model_that_made_none() -> None:
     images = np.zeros((200, 28, 28), dtype=np.uint8)
-    shown = gallery(predicted(), images)
-    assert shown.count('<img src="data:image/png;base64,') == MOST
-    assert "of 40." in shown
-    assert "made no mistake" in gallery(predicted(1.0), images)
+    shown = mistakes(predicted(), images)
+    assert len(shown) == MOST
+    assert all(mistake.picture.startswith("data:image/png;base64,") for mistake in shown)
+    assert all(mistake.predicted != mistake.true for mistake in shown)
+    shares = [float(mistake.confidence.removesuffix("\u00a0%")) for mistake in shown]
+    assert shares == sorted(shares, reverse=True)
+    assert mistakes(predicted(1.0), images) == []
 
 
 def _total(heatmap: go.Heatmap) -> int:

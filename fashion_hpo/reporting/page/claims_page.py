@@ -2,22 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from html import escape
 from itertools import groupby
 from textwrap import indent
 
 from fashion_hpo.analysis.findings import Finding, tally
 from fashion_hpo.design.reports import REPORTS
 from fashion_hpo.design.sentences import with_store
-from fashion_hpo.reporting.page.document import document, section
-from fashion_hpo.reporting.page.tables import NONE, Cell, claim_cells, table
+from fashion_hpo.reporting.page import document
+from fashion_hpo.reporting.page.tables import NONE, Cell, Table, claim_cells
 
 TITLE = "The reports' claims"
-HOW = (
-    "Every verdict rests on a 95 % interval of its own over seeds, on validation images. The "
-    "intervals are not widened for the number of claims, each of which was declared before its "
-    "study ran: where the truth lies just at a margin, one verdict in 40 is wrong."
-)
 MARGIN = "      "  # of the lines about one claim
 OWN = "Other studies' claims"
 DECLARED = "Declared before the studies ran"
@@ -77,36 +71,30 @@ def markdown(findings: Sequence[Finding]) -> str:
 
 def page(findings: Sequence[Finding], unreadable: Sequence[str], where: str = "") -> str:
     """The whole page, a table for each report; `where` are the arguments that name the store."""
-    head = (
-        f'<header><h1>{escape(TITLE)}</h1><p class="budget">{escape(summary(findings))}</p>'
-        f'<p class="question">{escape(HOW)}</p>'
-    )
-    if unreadable:
-        warnings = "".join(f"<p>{escape(line)}</p>" for line in _unreadable(unreadable))
-        head += f'<div class="warning" role="note">{warnings}</div>'
-    made = "<p>This page is made from the stores by</p>"
-    command = f"<pre><code>python -m fashion_hpo.claims{escape(where)}</code></pre>"
-    return document(
-        TITLE,
-        [
-            f"{head}</header>",
-            *(_part(name, list(part)) for name, part in groupby(findings, _report)),
-            section("How it was made", made + command),
-        ],
+    return document.render(
+        "claims.html",
+        title=TITLE,
+        summary=summary(findings),
+        unreadable=_unreadable(unreadable),
+        where=where,
+        reports=[(_heading(name), _table(part)) for name, part in groupby(findings, _report)],
     )
 
 
-def _part(report: str, findings: Iterable[Finding]) -> str:
-    rows: list[list[Cell]] = [
+def _heading(report: str) -> str:
+    return f"{report} · {REPORTS[report]}" if report in REPORTS else report
+
+
+def _table(findings: Iterable[Finding]) -> Table:
+    rows = [
         [
             *claim_cells(finding.verdict),
-            ("\n".join(finding.verdict.ours), "figures", _basis(finding)),
-            (finding.verdict.sentence, "text"),
+            Cell("\n".join(finding.verdict.ours), "figures", _basis(finding)),
+            Cell(finding.verdict.sentence, "text"),
         ]
         for finding in findings
     ]
-    title = f"{report} · {REPORTS[report]}" if report in REPORTS else report
-    return section(title, table(DECLARED, HEADINGS, rows, whole=True))
+    return Table(DECLARED, HEADINGS, rows)
 
 
 def _report(finding: Finding) -> str:

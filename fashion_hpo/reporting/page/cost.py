@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.reporting.figures.theme import ACCURACY, level_look, new_figure, say_empty
 from fashion_hpo.reporting.levels import LEVEL_LABEL, level_label, numbers, plot_text
-from fashion_hpo.reporting.page.tables import NONE, Cell, table
+from fashion_hpo.reporting.page.tables import NONE, Table
 
 MOST_GROUPS = 12
 COUNTED = (
@@ -51,9 +51,9 @@ def accuracy_against_time(records: Records) -> go.Figure:
     return say_empty(figure)
 
 
-def cost_table(records: Records) -> str:
-    """For each level or outcome and in all: trials, time, images, speed, device and, where it is
-    known of a trial, energy, as HTML."""
+def cost_table(records: Records) -> Table:
+    """For each level or outcome and in all: trials, time, images, speed, device and, where a
+    trial's energy is known, energy."""
     known = bool(numbers(records.trials, "energy_joules").notna().any())
     rows = [_row(label, trials, energy=known) for label, trials in groups(records)]
     if len(rows) > 1:
@@ -62,16 +62,16 @@ def cost_table(records: Records) -> str:
     headings = [first, "trials", "minutes", "seconds a trial", "images", "images/s", "device"]
     caption = "Cost; an image counts each time it is trained on"
     if not known:
-        return table(caption, headings, rows)
-    return table(caption, [*headings, "kJ"], rows) + f"<p>{COUNTED}</p>"
+        return Table(caption, headings, rows)
+    return Table(caption, [*headings, "kJ"], rows, note=COUNTED)
 
 
-def _row(label: str, trials: pd.DataFrame, *, energy: bool) -> list[Cell]:
+def _row(label: str, trials: pd.DataFrame, *, energy: bool) -> list[str]:
     seconds = float(numbers(trials, "seconds").sum())
     images = float((numbers(trials, "epochs_done") * numbers(trials, "train_images")).sum())
     devices = trials["device_name"].dropna() if "device_name" in trials else pd.Series(dtype=str)
     named = sorted({str(name) for name in devices if name})
-    cells: list[Cell] = [
+    cells = [
         label,
         str(len(trials)),
         f"{seconds / 60:,.1f}",

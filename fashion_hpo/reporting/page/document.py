@@ -1,41 +1,20 @@
-"""One HTML file that needs no network: what every page is made of."""
+"""Fill a template: every page is one HTML file that loads nothing."""
 
-from collections.abc import Iterable
-from html import escape
-from string import Template
+from pathlib import Path
 
-from fashion_hpo.reporting.page.style import POLICY, STYLE
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="$policy">
-<title>$title</title>
-<style>$style</style>
-</head>
-<body>
-<main>
-$body
-</main>
-$scripts
-</body>
-</html>
-""")
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_TEMPLATES.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
 
 
-def document(title: str, parts: Iterable[str], scripts: Iterable[str] = (), style: str = "") -> str:
-    """A page; `parts` are HTML, `scripts` JavaScript, `style` is CSS of this page alone."""
-    return _PAGE.substitute(
-        title=escape(title),
-        policy=escape(POLICY),
-        style=STYLE + style,
-        body="\n".join(parts),
-        scripts="\n".join(f"<script>{script}</script>" for script in scripts),
-    )
-
-
-def section(heading: str, content: str) -> str:
-    """A heading and the HTML under it."""
-    return f"<section>\n<h2>{escape(heading)}</h2>\n{content}\n</section>"
+def render(template: str, **values: object) -> str:
+    """The page.  Every value is escaped; a name in the template that has no value is an error."""
+    return _TEMPLATES.get_template(template).render(values)

@@ -9,26 +9,26 @@ from fashion_hpo.analysis.statistics import budget_bootstrap
 from fashion_hpo.analysis.statistics.selection import Finalist, finalists
 from fashion_hpo.reporting.figures.theme import ACCURACY, BLUE, faint, new_figure
 from fashion_hpo.reporting.levels import shown
-from fashion_hpo.reporting.page.tables import NONE, Cell, percent, table
+from fashion_hpo.reporting.page.tables import NONE, Cell, Table, percent
 
 
-def finalists_table(records: Records) -> str:
-    """The winner first: what the search saw, what fresh seeds say; "" before there are any."""
-    found = finalists(records)
-    if not found:
-        return ""
+def finalists_table(records: Records) -> Table | None:
+    """The winner first: what the search saw, what fresh seeds say; None before there are any."""
+    ranked = finalists(records)
+    if not ranked:
+        return None
     headings = ["trial", *records.varied, "search score", "fresh-seed mean", "seeds", "bias"]
     caption = "The search's best trials, trained again on seeds that it never used; winner first"
-    sources = "seeds and images" if any(each.images for each in found) else "seeds"
+    sources = "seeds and images" if any(finalist.images for finalist in ranked) else "seeds"
     note = (
         f"Intervals (95 %) are from the noise of {sources}."
-        if any(each.seeds > 1 for each in found)
+        if any(finalist.seeds > 1 for finalist in ranked)
         else "One fresh seed has no interval."
     )
     note += " Bias is the search score minus the fresh-seed mean, in points."
-    if len(found) > 1:
+    if len(ranked) > 1:
         note += " The mean that decided is that of the best of a few, and a little too good still."
-    return table(caption, headings, [_row(each) for each in found]) + f"<p>{note}</p>"
+    return Table(caption, headings, [_row(finalist) for finalist in ranked], note)
 
 
 def budget_curve(records: Records) -> go.Figure | None:
@@ -68,15 +68,15 @@ def budget_curve(records: Records) -> go.Figure | None:
     return figure
 
 
-def _row(finalist: Finalist) -> list[Cell]:
+def _row(finalist: Finalist) -> list[Cell | str]:
     mean, low, high = finalist.fresh
     spread = "" if math.isnan(low) else f"{percent(low)} to {percent(high)}"
     bias = NONE if math.isnan(mean) else f"{100 * finalist.bias:+.2f}"
     return [
         str(finalist.trial),
         *(shown(value) for value in finalist.values.values()),
-        (percent(finalist.score), "number"),
-        (percent(mean), "number", spread),
-        (str(finalist.seeds), "number"),
-        (bias, "number"),
+        percent(finalist.score),
+        Cell(percent(mean), note=spread),
+        str(finalist.seeds),
+        bias,
     ]

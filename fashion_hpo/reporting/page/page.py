@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from fashion_hpo.analysis.checks.check import Check
@@ -15,22 +15,14 @@ from fashion_hpo.analysis.statistics.predictions import Predictions
 from fashion_hpo.analysis.statistics.verdicts import Verdict
 from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.reporting.levels import shown
-from fashion_hpo.reporting.page import parts as parts
-from fashion_hpo.reporting.page import sections
+from fashion_hpo.reporting.page import document, parts, sections
 from fashion_hpo.reporting.page.cost import cost_table
-from fashion_hpo.reporting.page.document import document, section
 from fashion_hpo.reporting.page.finalists import finalists_table
-from fashion_hpo.reporting.page.gallery import gallery
+from fashion_hpo.reporting.page.gallery import mistakes
 from fashion_hpo.reporting.page.sections import Section
-from fashion_hpo.reporting.page.style import SCRIPT
-from fashion_hpo.reporting.page.tables import (
-    claims_table,
-    levels_table,
-    measures_list,
-    trials_table,
-)
+from fashion_hpo.reporting.page.tables import MEASURES, claims_table, levels_table, trials_table
 
-MODEL, COST = "The best trial's model", "Cost"
+MODEL, COST = "model", "cost"  # sections that hold more than figures
 
 
 @dataclass(frozen=True)
@@ -108,45 +100,40 @@ def _page(
     drawn: Mapping[str, Section],
     extras: Extras,
 ) -> str:
-    confirmed, compared = finalists_table(records), parts.comparisons_table(compare(records))
-    command = parts.command_of(records, extras.where)
-    found = {heading: parts.figures(figures, command) for heading, figures in drawn.items()}
-    model, cost = found.pop(MODEL, ""), found.pop(COST, "")
-    shown_parts = [
-        parts.head(records, answer),
-        section("Claims", claims_table(verdicts)) if verdicts else "",
-        section("Finalists on fresh seeds", confirmed) if confirmed else "",
-        section("Every level compared", compared) if compared else "",
-        section("Checks", parts.checks_table(extras.checks)) if extras.checks else "",
-        *(section(heading, figures) for heading, figures in found.items()),
-        _levels(records),
-        _model(records, model, extras),
-        section(COST, cost + cost_table(records)) if len(records.trials) else "",
-        section("Trials", trials_table(records)) if len(records.trials) else "",
-        section("How it was made", parts.making(records, command)),
-        section("Files beside this page", parts.links(exports)) if exports else "",
-    ]
-    scripts = [get_plotlyjs(), SCRIPT] if drawn else []
-    return document(records.plan.name, [part for part in shown_parts if part], scripts)
-
-
-def _levels(records: Records) -> str:
-    if records.plan.search is not None or not len(records.complete):
-        return ""
-    explained = f"<details><summary>What is measured</summary>{measures_list()}</details>"
-    return section("Levels", levels_table(records) + explained)
-
-
-def _model(records: Records, figures: str, extras: Extras) -> str:
-    """One trial's model: which, its figures, and its confident mistakes."""
-    absent = "".join(f"<p>{escape(sentence)}</p>" for sentence in extras.absent)
-    if extras.best is None:
-        return section(MODEL, absent) if absent else ""
-    told = f"<p>{escape(_which(records, extras.best))}</p>"
-    mistakes = ""
-    if extras.images is not None:
-        mistakes = f"<h3>Confident mistakes</h3>{gallery(extras.best, extras.images)}"
-    return section(MODEL, told + figures + mistakes + absent)
+    plan, best, images = records.plan, extras.best, extras.images
+    figures = {heading: parts.drawn(section) for heading, section in drawn.items()}
+    model_figures, cost_figures = figures.pop(MODEL, []), figures.pop(COST, [])
+    has_trials, has_levels = len(records.trials) > 0, plan.search is None and len(records.complete)
+    return document.render(
+        "report.html",
+        title=plan.name,
+        budget=plan.budget,
+        ended=len(records.trials),
+        planned=len(records.trials) + records.remaining,
+        question=plan.question,
+        warnings=parts.warnings_of(records),
+        answer=[sentence for sentence in answer if sentence],
+        claims=claims_table(verdicts) if verdicts else None,
+        finalists=finalists_table(records),
+        compared=parts.comparisons_table(compare(records)),
+        checks=parts.checks_table(extras.checks),
+        model_figures=model_figures,
+        cost_figures=cost_figures,
+        figures=figures,
+        levels=levels_table(records) if has_levels else None,
+        measures={name: description for name, (_, description) in MEASURES.items()},
+        model="" if best is None else _which(records, best),
+        wrong=0 if best is None else int((~best.correct).sum()),
+        mistakes=None if best is None or images is None else mistakes(best, images),
+        absent=extras.absent,
+        cost=cost_table(records) if has_trials else None,
+        trials=trials_table(records) if has_trials else None,
+        source=parts.source(records),
+        fixed=parts.fixed(records),
+        command=parts.command_of(records, extras.where),
+        exports=exports,
+        plotly=Markup(get_plotlyjs()) if drawn else "",
+    )
 
 
 def _which(records: Records, best: Predictions) -> str:

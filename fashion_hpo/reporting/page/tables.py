@@ -1,9 +1,9 @@
-"""The tables of the report page, as HTML; every text is escaped here."""
+"""The tables of the report page, as texts; the templates lay them out."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -13,8 +13,24 @@ from fashion_hpo.analysis.statistics.verdicts import Verdict
 from fashion_hpo.reporting.levels import by_level, numbers, shown
 
 NONE = "–"
-Cell = str | tuple[str, str] | tuple[str, str, str]
-"""Text; with the class of its cell; with a note in smaller print under it."""
+
+
+class Cell(NamedTuple):
+    """A text, the CSS classes of its cell, and a note in smaller print under the text."""
+
+    text: str
+    kind: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and the note under it; a cell that is a text alone has no class."""
+
+    caption: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[Cell | str]]
+    note: str = ""
 
 
 def percent(value: float) -> str:
@@ -49,49 +65,48 @@ MEASURES: dict[str, tuple[Callable[[float], str], str]] = {
 }
 
 
-def claims_table(verdicts: Sequence[Verdict]) -> str:
+def claims_table(verdicts: Sequence[Verdict]) -> Table:
     """What the study set out to check, and how each claim fared."""
-    rows = [[*claim_cells(verdict), (verdict.sentence, "text")] for verdict in verdicts]
+    rows = [[*claim_cells(verdict), Cell(verdict.sentence, "text")] for verdict in verdicts]
     headings = ["claim", "verdict", "what it says", "measured"]
-    return table("Declared before the study ran", headings, rows, whole=True)
+    return Table("Declared before the study ran", headings, rows)
 
 
-def claim_cells(verdict: Verdict) -> list[Cell]:
+def claim_cells(verdict: Verdict) -> list[Cell | str]:
     """The id, the verdict in its colour, and what is claimed, with the report's own figure."""
     reported = f"reported: {verdict.reported}" if verdict.reported else ""
     return [
         verdict.claim_id,
-        (verdict.word, f"word {verdict.word.replace(' ', '-')}"),
-        (verdict.text, "text", reported),
+        Cell(verdict.word, f"word {verdict.word.replace(' ', '-')}"),
+        Cell(verdict.text, "text", reported),
     ]
 
 
-def levels_table(records: Records) -> str:
+def levels_table(records: Records) -> Table:
     """Mean and 95 % interval of every measure, at every level."""
     levels = by_level(records)
-    found = [[at_level(records, measure, each.levels) for measure in MEASURES] for each in levels]
-    rows: list[list[Cell]] = []
-    for level, row in zip(levels, found, strict=True):
-        cells: list[Cell] = [level.label, str(level.trials["seed_index"].nunique())]
-        for each, (write, _) in zip(row, MEASURES.values(), strict=True):
-            cells.append((_interval(each, write), "number"))
-        rows.append(cells)
-    measured = [each for row in found for each in row if each is not None]
-    told = f"mean and {interval_note(records, measured)}"
-    if all(len(each.effect.values) < 2 for each in measured):
-        told = "values of one seed, which has no interval"
-    return table(f"Levels: {told}", ["level", "seeds", *MEASURES], rows)
+    statistics = [
+        [at_level(records, measure, level.levels) for measure in MEASURES] for level in levels
+    ]
+    rows = [
+        [
+            level.label,
+            str(level.trials["seed_index"].nunique()),
+            *(
+                _interval(statistic, write)
+                for statistic, (write, _) in zip(row, MEASURES.values(), strict=True)
+            ),
+        ]
+        for level, row in zip(levels, statistics, strict=True)
+    ]
+    measured = [statistic for row in statistics for statistic in row if statistic is not None]
+    source = f"mean and {interval_note(records, measured)}"
+    if all(len(statistic.effect.values) < 2 for statistic in measured):
+        source = "values of one seed, which has no interval"
+    return Table(f"Levels: {source}", ["level", "seeds", *MEASURES], rows)
 
 
-def measures_list() -> str:
-    """What each measure of the levels' table is."""
-    items = (
-        f"<dt>{escape(name)}</dt><dd>{escape(what)}</dd>" for name, (_, what) in MEASURES.items()
-    )
-    return f"<dl>{''.join(items)}</dl>"
-
-
-def trials_table(records: Records) -> str:
+def trials_table(records: Records) -> Table:
     """Every trial with an outcome; a search's best come first."""
     trials = records.trials.assign(value=numbers(records.trials, "value"))
     if records.plan.search is not None:
@@ -102,31 +117,10 @@ def trials_table(records: Records) -> str:
     headings = ["trial", *fields, "seed", "outcome", "validation accuracy", "epochs", "seconds"]
     rows = [_trial(row, fields) for row in trials.to_dict("records")]
     order = "order of claim" if records.plan.search is None else "best first"
-    return table(f"All trials, {order}", headings, rows)
+    return Table(f"All trials, {order}", headings, rows)
 
 
-def table(
-    caption: str,
-    headings: Iterable[str],
-    rows: Iterable[Sequence[Cell]],
-    *,
-    whole: bool = False,
-) -> str:
-    """A table in a box of its own that scrolls where it is too long, or the page too narrow.
-
-    A `whole` one does not: where the page is narrow its cells stand one under another.
-    """
-    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    box = 'class="whole"' if whole else 'class="scroll" tabindex="0"'
-    return (
-        f'<div {box} role="region" aria-label="{escape(caption)}">'
-        f"<table><caption>{escape(caption)}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _trial(row: Mapping[Any, object], fields: Sequence[str]) -> list[Cell]:
+def _trial(row: Mapping[Any, object], fields: Sequence[str]) -> list[str]:
     value, reason = row["value"], row.get("reason")
     assert isinstance(value, float)
     outcome = str(row["outcome"]) + (f": {reason}" if isinstance(reason, str) and reason else "")
@@ -137,24 +131,16 @@ def _trial(row: Mapping[Any, object], fields: Sequence[str]) -> list[Cell]:
         *(shown(row[name]) for name in fields),
         _number(row.get("seed_index"), "{:.0f}"),
         outcome,
-        (NONE if math.isnan(value) else percent(value), "number"),
-        (_number(row.get("epochs_done"), "{:.0f}"), "number"),
-        (_number(row.get("seconds"), "{:.1f}"), "number"),
+        NONE if math.isnan(value) else percent(value),
+        _number(row.get("epochs_done"), "{:.0f}"),
+        _number(row.get("seconds"), "{:.1f}"),
     ]
 
 
-def _cell(cell: Cell) -> str:
-    if isinstance(cell, str):
-        return f"<td>{escape(cell)}</td>"
-    content, kind, *notes = cell
-    note = "".join(f'<span class="note">{escape(each)}</span>' for each in notes if each)
-    return f'<td class="{escape(kind)}">{escape(content)}{note}</td>'
-
-
-def _interval(found: Found | None, write: Callable[[float], str]) -> str:
-    if found is None:
+def _interval(statistic: Found | None, write: Callable[[float], str]) -> str:
+    if statistic is None:
         return NONE
-    interval = found.estimate.interval()
+    interval = statistic.estimate.interval()
     if math.isnan(interval.low):
         return write(interval.mean)
     return f"{write(interval.mean)} ({write(interval.low)} to {write(interval.high)})"

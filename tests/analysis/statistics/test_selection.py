@@ -14,6 +14,7 @@ from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.plan import confirmation_plan
 from fashion_hpo.reporting.page.finalists import budget_curve, finalists_table
 from fashion_hpo.reporting.page.parts import warnings_of
+from fashion_hpo.reporting.page.tables import Table
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.predictions import PredictionFiles, Predictions
 from tests.analysis.made import records
@@ -60,6 +61,12 @@ def test_the_winner_has_the_highest_mean_over_fresh_seeds() -> None:
     assert mean_bias([first, second]) == pytest.approx(0.0175)
 
 
+def table_of(records: Records) -> Table:
+    table = finalists_table(records)
+    assert table is not None
+    return table
+
+
 def on_images(store: Store, *, without: int | None = None) -> Records:
     """Both seeds of a finalist are right on the same 90 of 100 images."""
     found = confirmed([(values, seed, 0.9) for values, seed, _ in FRESH])
@@ -86,7 +93,7 @@ def test_equal_seeds_leave_the_noise_of_the_images(tmp_path: Path) -> None:
     assert best.fresh.mean == pytest.approx(0.9)
     error = np.sqrt(0.9 * 0.1 / 99)  # of a share of 100 images
     assert best.fresh.high - best.fresh.mean == pytest.approx(1.984 * error, rel=1e-3)
-    assert "noise of seeds and images. " in finalists_table(records)
+    assert "noise of seeds and images. " in table_of(records).note
 
 
 def test_without_every_seeds_logits_there_is_no_interval(tmp_path: Path) -> None:
@@ -95,7 +102,7 @@ def test_without_every_seeds_logits_there_is_no_interval(tmp_path: Path) -> None
         "2 seeds, no interval because the validation logits of trial 0 were never written",
         "2 seeds, 100 images",
     ]
-    assert "noise of seeds and images. " in finalists_table(records)
+    assert "noise of seeds and images. " in table_of(records).note
     assert "nan" not in " ".join(answer(records))
 
 
@@ -183,10 +190,11 @@ def test_the_best_of_many_equal_configs_is_flattered_and_fresh_seeds_show_by_how
 
 def test_the_table_has_the_winner_first_with_score_mean_and_bias() -> None:
     made = confirmed(FRESH)
-    html = finalists_table(made)
-    assert html.index("93.00 %") < html.index("95.00 %")
-    assert "+3.50" in html
-    assert finalists_table(replace(made, confirmation=None)) == ""
+    table = table_of(made)
+    score, bias = table.headings.index("search score"), table.headings.index("bias")
+    assert [row[score] for row in table.rows] == ["93.00 %", "95.00 %"]
+    assert table.rows[1][bias] == "+3.50"
+    assert finalists_table(replace(made, confirmation=None)) is None
 
 
 def test_the_curve_of_smaller_budgets_ends_at_the_best() -> None:
