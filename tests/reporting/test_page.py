@@ -182,6 +182,12 @@ def test_a_figures_text_is_never_markup() -> None:
     assert HOSTILE[:40] in "".join(page.text), "a title, cut to its longest"
 
 
+def test_a_cell_names_its_heading_where_the_page_may_be_narrow() -> None:
+    page = Outline(claims_page.page([Finding(verdict(""))], []))
+    named = [attributes["data-heading"] for tag, attributes in page.tags if tag == "td"]
+    assert named == claims_page.HEADINGS
+
+
 def test_a_value_that_a_template_lacks_is_an_error() -> None:
     with pytest.raises(UndefinedError, match="'unreadable' is undefined"):
         document.render("claims.html", title="", summary="", where="", reports=[])
