@@ -32,14 +32,14 @@ def text(findings: Sequence[Finding], unreadable: Sequence[str]) -> str:
     blocks = []
     for finding in findings:
         verdict = finding.verdict
-        told = {
+        facts = {
             "reported": verdict.reported,
             "measured": "\n          ".join(verdict.ours),
             "rests on": _basis(finding),
             "why": verdict.sentence,
         }
-        column = max(map(len, told))
-        lines = [f"{name:{column}}  {what}" for name, what in told.items() if what]
+        column = max(map(len, facts))
+        lines = [f"{name:{column}}  {what}" for name, what in facts.items() if what]
         head = f"{verdict.claim_id}  {verdict.word.upper()}  {verdict.text}"
         blocks.append(f"{head}\n{indent(chr(10).join(lines), MARGIN)}")
     return "\n".join([*blocks, "", *_unreadable(unreadable), summary(findings)])

@@ -20,12 +20,12 @@ def groups(records: Records) -> list[tuple[str, pd.DataFrame]]:
     if records.trials.empty:
         return []
     names = list(records.plan.scientific) or ["outcome"]
-    found = []
+    labelled = []
     for values, rows in records.trials.groupby(names, sort=False):
         assert isinstance(values, tuple)  # what grouping by a list gives
         label = level_label(names, values) if records.plan.scientific else str(values[0])
-        found.append((label, rows))
-    return found
+        labelled.append((label, rows))
+    return labelled
 
 
 def accuracy_against_time(records: Records) -> go.Figure:
@@ -38,11 +38,11 @@ def accuracy_against_time(records: Records) -> go.Figure:
     )
     for index, (label, rows) in enumerate(groups(records)[:MOST_GROUPS]):
         values, look = 100 * numbers(rows, "value"), level_look(index)
-        there = values.notna() & (numbers(rows, "seconds") > 0)
-        if there.any():
+        known = values.notna() & (numbers(rows, "seconds") > 0)
+        if known.any():
             figure.add_scatter(
-                x=rows["seconds"][there].tolist(),
-                y=values[there].tolist(),
+                x=rows["seconds"][known].tolist(),
+                y=values[known].tolist(),
                 mode="markers",
                 name=plot_text(label, LEVEL_LABEL),
                 marker={"color": look.colour, "symbol": look.symbol, "size": 9, "opacity": 0.8},
@@ -85,8 +85,8 @@ def _row(label: str, trials: pd.DataFrame, *, energy: bool) -> list[str]:
 
 def _energy(trials: pd.DataFrame) -> str:
     """In kilojoules, and of how many trials if not of all."""
-    found = numbers(trials, "energy_joules").dropna()
-    if found.empty:
+    joules = numbers(trials, "energy_joules").dropna()
+    if joules.empty:
         return NONE
-    of = "" if len(found) == len(trials) else f" (of {len(found)})"
-    return f"{found.sum() / 1000:,.1f}{of}"
+    of = "" if len(joules) == len(trials) else f" (of {len(joules)})"
+    return f"{joules.sum() / 1000:,.1f}{of}"

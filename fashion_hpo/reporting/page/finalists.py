@@ -33,15 +33,15 @@ def finalists_table(records: Records) -> Table | None:
 
 def budget_curve(records: Records) -> go.Figure | None:
     """The expected best of n trials with the band of 90 % of orders; None with too few trials."""
-    found = budget_bootstrap.of_search(records)
-    if found is None:
+    best_of = budget_bootstrap.of_search(records)
+    if best_of is None:
         return None
     note = "the best of n trials in random order; band: 90 % of orders"
     if not budget_bootstrap.is_exact(records):
         note += "; a guide only, as later trials depended on earlier ones"
     figure = new_figure("What fewer trials would have found", note, x="trials (n)", y=ACCURACY)
-    numbers = list(range(1, len(found.expected) + 1))
-    low, high = (100 * found.low).tolist(), (100 * found.high).tolist()
+    numbers = list(range(1, len(best_of.expected) + 1))
+    low, high = (100 * best_of.low).tolist(), (100 * best_of.high).tolist()
     figure.add_scatter(
         x=[*numbers, *reversed(numbers)],
         y=[*high, *reversed(low)],
@@ -54,7 +54,7 @@ def budget_curve(records: Records) -> go.Figure | None:
     )
     figure.add_scatter(
         x=numbers,
-        y=(100 * found.expected).tolist(),
+        y=(100 * best_of.expected).tolist(),
         mode="lines",
         line={"color": BLUE},
         name="expected best",

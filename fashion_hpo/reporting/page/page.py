@@ -84,12 +84,12 @@ def render(
 
 def _drawn(records: Records, extras: Extras) -> dict[str, Section]:
     """Every figure, by the heading under which it stands."""
-    found = sections.sections(records)
+    by_heading = sections.sections(records)
     if extras.best is not None:
-        found[MODEL] = sections.of_model(extras.best)
+        by_heading[MODEL] = sections.of_model(extras.best)
     if costs := sections.of_cost(records):
-        found[COST] = costs
-    return found
+        by_heading[COST] = costs
+    return by_heading
 
 
 def _page(

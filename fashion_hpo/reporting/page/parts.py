@@ -20,21 +20,23 @@ QUICK = "This budget proves the wiring; it is no evidence."
 
 def warnings_of(records: Records) -> list[str]:
     """Why the answer may not be one."""
-    found = [QUICK] if records.plan.budget == "quick" else []
+    warnings = [QUICK] if records.plan.budget == "quick" else []
     if records.remaining:
         trials = "trial has" if records.remaining == 1 else "trials have"
-        found.append(f"{records.remaining} {trials} no outcome yet; the answer may change.")
+        warnings.append(f"{records.remaining} {trials} no outcome yet; the answer may change.")
     if (confirming := records.confirmation) is not None and confirming.remaining:
-        found.append(
+        warnings.append(
             f"{confirming.remaining} of {confirming.plan.trials} trainings that confirm the best "
             "trials have no outcome yet; the answer may change."
         )
     if lacked_memory := records.not_comparable:
         trials = "1 trial was" if lacked_memory == 1 else f"{lacked_memory} trials were"
-        found.append(f"{trials} trained in pieces for want of memory, and left out of the answer.")
+        warnings.append(
+            f"{trials} trained in pieces for want of memory, and left out of the answer."
+        )
     if not len(records.complete):
-        found.append("No trial is complete yet; there is nothing to compare.")
-    return found
+        warnings.append("No trial is complete yet; there is nothing to compare.")
+    return warnings
 
 
 def command_of(records: Records, where: str) -> str:

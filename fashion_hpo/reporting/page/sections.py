@@ -31,7 +31,7 @@ def sections(records: Records) -> dict[str, Section]:
 def _of_design(records: Records) -> dict[str, Section]:
     paired = comparisons.paired_differences(records)
     captioned = curves.captioned_levels(records)
-    found: dict[str, Section] = {
+    by_heading: dict[str, Section] = {
         "Final values": {
             "isolation": final_values.isolation(records),
             "final_loss": final_values.final_loss(records),
@@ -49,27 +49,27 @@ def _of_design(records: Records) -> dict[str, Section]:
             "accuracy_curves": curves.accuracy_curves(records),
         },
     }
-    return {heading: section for heading, section in found.items() if section}
+    return {heading: section for heading, section in by_heading.items() if section}
 
 
 def _of_search(records: Records) -> dict[str, Section]:
-    found: dict[str, Section] = {
+    by_heading: dict[str, Section] = {
         "The course of the search": {"history": search.optimisation_history(records)}
     }
     if records.complete.empty:
-        return found
+        return by_heading
     if fronts := pareto.pareto_fronts(records):
         drawn = {f"pareto_{name}": figure for name, figure in fronts.items()}
-        found = {"The Pareto front": drawn, **found}
+        by_heading = {"The Pareto front": drawn, **by_heading}
     if shares := importances(records):
-        found["What mattered"] = {"importance": search.importance_bars(shares)}
+        by_heading["What mattered"] = {"importance": search.importance_bars(shares)}
     if (curve := finalists.budget_curve(records)) is not None:
-        found["Would fewer trials have been enough?"] = {"budget": curve}
-    found["Each searched field against the objective"] = {
+        by_heading["Would fewer trials have been enough?"] = {"budget": curve}
+    by_heading["Each searched field against the objective"] = {
         f"slice_{name}": figure for name, figure in search.slices(records).items()
     }
-    found["All fields at once"] = {"parallel": search.parallel_coordinates(records)}
-    return found
+    by_heading["All fields at once"] = {"parallel": search.parallel_coordinates(records)}
+    return by_heading
 
 
 def of_model(best: Predictions) -> Section:
