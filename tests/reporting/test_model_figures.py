@@ -37,7 +37,7 @@ def test_every_figure_has_axis_titles_and_valid_json(share: float, classes: int)
 
 
 def test_the_confusion_matrix_has_every_image_once() -> None:
-    hits, mistakes = predictions.confusion_matrix(predicted()).data
+    hits, mistakes = predictions.confusion_counts(predicted()).data
     assert _total(hits) == 160
     assert _total(mistakes) == 40
     assert all(hits.z[row][row] is not None for row in range(10))
