@@ -1,6 +1,8 @@
 """Messages tell what to type: each such command is typed by a test, and leads somewhere.
 
-`ADVICE` lists every place in the package that tells a command, with the test that types it.
+`ADVICE` lists the tests that type them, with every place in the package that tells a command.
+What needs root (apt-get), a database server, a retraining that diverges or workers on crowded cores
+is read by a test of its message and not typed.
 """
 
 import ast
@@ -42,61 +44,87 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 MAKERS = {"study_command", "register_command", "command_for", "forced"}
 """Functions that return a command for a message."""
 NO_ADVICE = {
-    "design/sentences.py", "reporting/command_line.py",  # make commands for messages elsewhere
-    "reporting/page_style.py", "reporting/sheet.py",  # CSS
+    "design/sentences.py", "terminal/command_line.py",  # make commands for messages elsewhere
+    "reporting/page/style.py", "reporting/page/sheet.py",  # CSS
 }  # fmt: skip
 QUOTING = {"register.py": {"--force"}, "design/plan.py": {"--more-seeds"}}
 """Options that a message repeats, but does not tell to type."""
-HERE = "commands/test_advice.py"
-OTHERS = "faults/test_others.py"
-SOURCES = "training/test_sources.py::test_missing_files_are_named_whichever_part_is_read"
 ADVICE: Mapping[str, tuple[str, ...]] = {
-    "analysis/answers.py": (f"{HERE}::test_a_study_without_a_result_gets_one",),
-    "analysis/findings.py": (f"{HERE}::test_a_claim_whose_study_was_not_run_gets_a_verdict",),
-    "analysis/records.py": (f"{HERE}::test_a_study_without_results_gets_some",),
-    "analysis/training_checks.py": (f"{HERE}::test_a_check_says_how_to_get_more_seeds",),
-    "design/config.py": (f"{HERE}::test_a_list_that_is_too_long_is_printed",),
-    "design/spec.py": (f"{HERE}::test_a_list_that_is_too_long_is_printed",),
-    "design/study_file.py": (f"{HERE}::test_a_list_that_is_too_long_is_printed",),
-    "doctor.py": (f"{OTHERS}::test_what_was_deleted_comes_back",
-                  f"{HERE}::test_a_rebuilt_database_gets_its_reports_again"),
-    "register.py": ("commands/test_register.py::test_the_first_winner_is_champion_and_a_worse_one"
-                    "_is_refused",),
-    "reporting/claims_page.py": (f"{HERE}::test_pages_have_the_command_that_makes_them_again",),
-    "reporting/environment.py": ("test_installation.py::test_what_a_command_without_packages"
-                                 "_says_to_type_works",),
-    "reporting/page_parts.py": (f"{HERE}::test_pages_have_the_command_that_makes_them_again",),
-    "running/confirmation.py": (f"{HERE}::test_a_search_is_confirmed_before_it_is_registered",),
-    "running/doctor/invariants.py": (f"{OTHERS}::test_what_was_deleted_comes_back",),
-    "running/doctor/rebuilding.py": ("running/doctor/test_rebuilding.py::test_tracking_elsewhere"
-                                     "_is_refused",),
-    "running/doctor/store_invariants.py": ("commands/test_doctor.py::test_a_damaged_mirror_is_all"
-                                           "_that_is_told_until_it_is_rebuilt",),
-    "running/final_results.py": ("commands/test_register.py::test_an_altered_champion_is_replaced"
-                                 "_by_force_alone",),
-    "running/parallel.py": (f"{HERE}::test_another_spec_is_refused_until_a_revision_is_asked_for",),
-    "running/registration.py": (f"{OTHERS}::test_a_model_that_is_gone_for_good_can_be_trained"
-                                "_again",),
-    "running/serving.py": ("running/test_serving.py::test_an_image_file_is_answered",),
-    "running/retraining.py": ("commands/test_register.py::test_the_first_winner_is_champion_and_a"
-                              "_worse_one_is_refused",),
-    "stores/addresses.py": ("commands/test_addresses.py::test_printed_commands_name_the_store_for"
-                            "_a_shell",),
-    "stores/copying.py": ("commands/test_doctor.py::test_a_copy_is_a_store_of_its_own",),
-    "stores/layout.py": ("commands/test_doctor.py::test_a_sound_store_takes_one_line",),
-    "stores/opening.py": (f"{HERE}::test_another_spec_is_refused_until_a_revision_is_asked_for",),
-    "stores/predictions.py": (f"{HERE}::test_lost_logits_are_looked_for",),
-    "stores/ranking.py": (f"{HERE}::test_a_study_without_a_result_gets_one",),
-    "stores/registry.py": (f"{OTHERS}::test_what_was_deleted_comes_back",),
-    "stores/relocation.py": (f"{HERE}::test_a_tracking_database_of_another_store_is_left",),
-    "stores/schema.py": ("stores/test_schema.py::test_an_older_schema_is_left_as_it_is_and_the"
-                         "_upgrade_command_works",),
-    "stores/tracking.py": (f"{OTHERS}::test_a_deleted_experiment_is_restored_by_what_is_typed",),
-    "study.py": (f"{HERE}::test_the_end_of_a_study_tells_what_can_be_typed",),
-    "training/architectures/__init__.py": (f"{HERE}::test_a_list_that_is_too_long_is_printed",),
-    "training/originals.py": (SOURCES,),
-    "training/sources.py": (SOURCES,),
-}  # fmt: skip
+    "commands/test_addresses.py::test_printed_commands_name_the_store_for_a_shell": (
+        "stores/addresses.py",
+    ),
+    "commands/test_advice.py::test_a_check_says_how_to_get_more_seeds": (
+        "analysis/checks/training.py",
+    ),
+    "commands/test_advice.py::test_a_claim_whose_study_was_not_run_gets_a_verdict": (
+        "analysis/findings.py",
+    ),
+    "commands/test_advice.py::test_a_list_that_is_too_long_is_printed": (
+        "design/config.py",
+        "design/spec.py",
+        "design/study_file.py",
+        "training/architectures/__init__.py",
+    ),
+    "commands/test_advice.py::test_a_rebuilt_database_gets_its_reports_again": ("doctor.py",),
+    "commands/test_advice.py::test_a_search_is_confirmed_before_it_is_registered": (
+        "running/confirmation.py",
+    ),
+    "commands/test_advice.py::test_a_study_without_a_result_gets_one": (
+        "analysis/answers.py",
+        "stores/ranking.py",
+    ),
+    "commands/test_advice.py::test_a_study_without_results_gets_some": ("analysis/records.py",),
+    "commands/test_advice.py::test_a_tracking_database_of_another_store_is_left": (
+        "stores/relocation.py",
+    ),
+    "commands/test_advice.py::test_another_spec_is_refused_until_a_revision_is_asked_for": (
+        "running/parallel.py",
+        "stores/opening.py",
+    ),
+    "commands/test_advice.py::test_lost_logits_are_looked_for": ("stores/predictions.py",),
+    "commands/test_advice.py::test_pages_have_the_command_that_makes_them_again": (
+        "reporting/page/claims_page.py",
+        "reporting/page/parts.py",
+    ),
+    "commands/test_advice.py::test_the_end_of_a_study_tells_what_can_be_typed": ("study.py",),
+    "commands/test_doctor.py::test_a_copy_is_a_store_of_its_own": ("stores/copying.py",),
+    "commands/test_doctor.py::test_a_damaged_mirror_is_all_that_is_told_until_it_is_rebuilt": (
+        "integrity/store_invariants.py",
+    ),
+    "commands/test_doctor.py::test_a_sound_store_takes_one_line": ("stores/layout.py",),
+    "commands/test_register.py::test_an_altered_champion_is_replaced_by_force_alone": (
+        "registering/final_results.py",
+    ),
+    "commands/test_register.py::test_the_first_winner_is_champion_and_a_worse_one_is_refused": (
+        "register.py",
+        "registering/retraining.py",
+    ),
+    "faults/test_others.py::test_a_deleted_experiment_is_restored_by_what_is_typed": (
+        "stores/tracking.py",
+    ),
+    "faults/test_others.py::test_a_model_that_is_gone_for_good_can_be_trained_again": (
+        "registering/registration.py",
+    ),
+    "faults/test_others.py::test_what_was_deleted_comes_back": (
+        "doctor.py",
+        "integrity/invariants.py",
+        "stores/registry.py",
+    ),
+    "integrity/test_rebuilding.py::test_tracking_elsewhere_is_refused": (
+        "integrity/rebuilding.py",
+    ),
+    "serving/test_server.py::test_an_image_file_is_answered": ("serving/server.py",),
+    "stores/test_schema.py::test_an_older_schema_is_left_as_it_is_and_the_upgrade_command_works": (
+        "stores/schema.py",
+    ),
+    "test_installation.py::test_what_a_command_without_packages_says_to_type_works": (
+        "terminal/environment.py",
+    ),
+    "training/test_sources.py::test_missing_files_are_named_whichever_part_is_read": (
+        "training/originals.py",
+        "training/sources.py",
+    ),
+}
 PLANS: Mapping[str, Plan] = {
     "tiny": plans.design(seeds=1),
     "tiny_search": plans.search(trials=3, pruner="none", finalists=1, fresh_seeds=2),
@@ -109,7 +137,7 @@ STUDY = PLANS[{!r}].spec
 
 def messages(path: Path) -> Iterator[str]:
     """The texts in a file that are no docstring and no help of an argument, and what makes such."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     left_out: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -137,10 +165,10 @@ def tells_a_command(path: Path) -> bool:
 def test_every_place_that_tells_a_command_has_a_test_that_types_it() -> None:
     telling = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")
                if tells_a_command(path)}  # fmt: skip
-    assert telling - NO_ADVICE == set(ADVICE)
-    for test in (test for tests in ADVICE.values() for test in tests):
+    assert telling - NO_ADVICE == {place for places in ADVICE.values() for place in places}
+    for test in ADVICE:
         file, _, name = test.partition("::")
-        assert f"def {name}(" in (ROOT / "tests" / file).read_text(), test
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), test
 
 
 class Person:
@@ -303,7 +331,10 @@ def test_pages_have_the_command_that_makes_them_again(person: Person) -> None:
     person.on_store("study tiny --budget quick")
     person.on_store("claims")
     for page in person.store.root.rglob("*.html"):
-        told = [unescape(each) for each in re.findall(r"<pre><code>(.*?)</code>", page.read_text())]
+        told = [
+            unescape(each)
+            for each in re.findall(r"<pre><code>(.*?)</code>", page.read_text(encoding="utf-8"))
+        ]
         if page.name in ("report.html", "claims.html"):
             before = page.stat().st_mtime_ns
             assert person.type(told[-1])[0] == 0, told
