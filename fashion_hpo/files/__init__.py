@@ -1,1 +1,1 @@
-"""How a file is written so that nobody meets half of it."""
+"""How a file is written whole, and how a write is announced to the tests that kill at it."""

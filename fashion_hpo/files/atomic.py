@@ -1,8 +1,9 @@
 """Write a file as a whole."""
 
 import os
-import sys
 from pathlib import Path
+
+from fashion_hpo.files.audit import wrote
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -11,10 +12,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
         file.write(content[: len(content) // 2])
-        sys.audit("fashion_hpo.write", f"half of {path.suffix} file written")
+        wrote(f"half of {path.suffix} file written")
         file.write(content[len(content) // 2 :])
         file.flush()
         os.fsync(file.fileno())
-    sys.audit("fashion_hpo.write", f"{path.suffix} file not yet renamed")
+    wrote(f"{path.suffix} file not yet renamed")
     temporary.replace(path)
-    sys.audit("fashion_hpo.write", f"{path.suffix} file written")
+    wrote(f"{path.suffix} file written")

@@ -2,10 +2,10 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.integrity.evidence import FILES, MODEL
 from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.stores.layout import Store, StoreError
@@ -74,7 +74,7 @@ def complete_again(mirror: Mirror, attempt: Attempt, result: Result, files: File
         (staged / FILES).mkdir(exist_ok=True)
     if found and whole:  # renamed, so that a folder of a trial is never half of it
         os.renames(staged, store.trial_folder(uid))
-        sys.audit("fashion_hpo.write", "files found again")
+        wrote("files found again")
     if not mirror.complete(attempt, result, bounded=False):
         raise StoreError(f"tracking is away ({mirror.away}); run the same command again later.")
     if _has_model(mirror.tracker, uid):

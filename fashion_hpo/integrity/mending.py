@@ -2,7 +2,6 @@
 are set aside, files are moved to the store's lost+found.  Doing it again changes nothing."""
 
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import datetime
@@ -12,6 +11,7 @@ from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.integrity.evidence import (
     MODEL,
     SET_ASIDE,
@@ -134,7 +134,7 @@ def _move_files(store: Store, violations: Iterable[Violation]) -> Iterator[str]:
         if violation.invariant in ("leftover", "checkpoint", "logits") and path.exists():
             (kept / violation.where).parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, kept / violation.where)
-            sys.audit("fashion_hpo.write", "file moved to lost+found")
+            wrote("file moved to lost+found")
             yield f"{violation.where} was moved to {kept.relative_to(store.root)}"
 
 
@@ -268,7 +268,7 @@ def _set_models_aside(tracker: Tracker, models: Iterable[LoggedModel]) -> list[s
         uid = str(model.tags[f"{TAG}.uid"])
         tags = {f"{TAG}.uid": f"{uid}-{model.model_id}"}
         tracker.client.set_logged_model_tags(str(model.model_id), tags)
-        sys.audit("fashion_hpo.write", "model set aside")
+        wrote("model set aside")
         done.append(f"model {model.model_id} of {uid} was set aside")
     return done
 

@@ -7,13 +7,13 @@ at any moment leaves one of the two, and the same command goes on from there.
 import os
 import shutil
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.integrity.evidence import MODEL, is_alive, is_held, is_mirrored, part
 from fashion_hpo.integrity.finding import Files, complete_again
 from fashion_hpo.running.mirror import Mirror
@@ -122,9 +122,9 @@ def _put_in_place(store: Store, making: Store) -> Path | None:
         for suffix in ("-wal", "-shm", "-journal"):  # which only a damaged one still has
             with suppress(FileNotFoundError):
                 os.replace(f"{old}{suffix}", f"{aside}{suffix}")
-        sys.audit("fashion_hpo.write", "old database kept")
+        wrote("old database kept")
     os.replace(making.root / "mlflow.db", old)
-    sys.audit("fashion_hpo.write", "new database in place")
+    wrote("new database in place")
     shutil.rmtree(making.root)
     return aside
 

@@ -5,7 +5,6 @@ killed, refused or repeated does not look at the same images again.
 """
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.registering.gate import Comparison, paired
 from fashion_hpo.registering.registration import Candidate, Score, register_command, score
 from fashion_hpo.stores import models, registry
@@ -128,4 +128,4 @@ def _kept(tracker: Tracker, chosen: Candidate, name: str) -> dict[str, Any] | No
 
 def _keep(tracker: Tracker, chosen: Candidate, name: str, values: Mapping[str, Any]) -> None:
     tracker.set_tags(chosen.run_id, {name: json.dumps(dict(values))})
-    sys.audit("fashion_hpo.write", f"{name} result kept")
+    wrote(f"{name} result kept")

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from fashion_hpo.design.scores import (
     is_correct,
     mean_cross_entropy,
 )
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.predictions import FILE
 from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.summaries import finite
@@ -50,7 +50,7 @@ def write_documents(
         for i, name in enumerate(CLASSES)
     ]
     _write_csv(folder / "class_scores.csv", ["class", "precision", "recall", "f1", "images"], rows)
-    sys.audit("fashion_hpo.write", "documents written")
+    wrote("documents written")
     summaries = {
         "model_val_accuracy": float(is_correct(probabilities, labels).mean()),
         "model_val_loss": mean_cross_entropy(probabilities, labels),

@@ -6,7 +6,6 @@ failed, it goes on without; what was left out is completed from the ledger when 
 the study ends, or at the next start, whichever finds tracking back.
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.sentences import shortened
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.layout import Store, without_password
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.models import hashes_in
@@ -74,9 +74,9 @@ class Mirror:
         self.away = ""
         if result.outcome == "complete":
             self.store.checkpoint(self.ledger.uid, attempt.point).unlink(missing_ok=True)
-            sys.audit("fashion_hpo.write", "checkpoint removed")
+            wrote("checkpoint removed")
         self.store.remove_trial_files(attempt.uid)  # last: as long as they are there, all is redone
-        sys.audit("fashion_hpo.write", "trial files removed")
+        wrote("trial files removed")
         return True
 
     def publish(self, folder: Path | None, tags: Mapping[str, str], *, finished: bool) -> bool:

@@ -1,6 +1,5 @@
 """What a finished training comes to: its files, written, proven and hashed, and its result."""
 
-import sys
 import time
 import traceback
 from dataclasses import asdict
@@ -10,6 +9,7 @@ import numpy as np
 
 from fashion_hpo.design.config import field_names
 from fashion_hpo.design.sentences import shortened
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.running.documents import write_documents
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores.layout import without_password
@@ -141,7 +141,7 @@ def _written(
         "config": attempt.config.to_dict(),
     }
     write_model(model, folder, images[:2].numpy(), metadata)
-    sys.audit("fashion_hpo.write", "model written")
+    wrote("model written")
     reloaded = read_model(str(folder))
     if found := packaging.differences(reloaded, model, images):
         raise AlteredModelError(f"the exported model is not the trained one: {'; '.join(found)}")

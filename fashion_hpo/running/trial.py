@@ -2,11 +2,10 @@
 
 lock → run → params → per epoch {checkpoint → metrics → report} → model and summaries written here,
 hashed, reloaded, compared → logits kept in the store → result in the ledger (the commit point) →
-tell → mirror → local files removed.  Every write is followed by an audit event, `fashion_hpo.write`
-(see `sys.audit`), where tests kill the process.
+tell → mirror → local files removed.  `files.audit.wrote` follows every write, where tests kill the
+process.
 """
 
-import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from optuna.exceptions import OptunaError
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.running.backbones import backbone_file
 from fashion_hpo.running.outcome import failure, finish
 from fashion_hpo.running.session import Session
@@ -67,7 +67,7 @@ def _keep_logits(session: Session, attempt: Attempt, result: Result) -> None:
     if HASHED_AS in result.files:
         written = session.store.trial_folder(attempt.uid) / HASHED_AS
         session.store.keep_logits(attempt.uid, written.read_bytes())
-        sys.audit("fashion_hpo.write", "logits kept")
+        wrote("logits kept")
 
 
 def _way(attempt: Attempt) -> Callable[[Session, Attempt, Hardware], Trained]:

@@ -1,12 +1,12 @@
 """One worker: claims points and runs them until none is left; yields what happens."""
 
-import sys
 import time
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from fashion_hpo.design.config import Epoch
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.running.mirror import run_name
 from fashion_hpo.running.session import Session
 from fashion_hpo.running.signals import Stopped
@@ -94,7 +94,7 @@ def _claim(session: Session) -> tuple[Attempt, AbstractContextManager[object]] |
         if attempt is None:
             return None
         held = session.store.trial_lock(attempt.uid).acquire()
-        sys.audit("fashion_hpo.write", "trial locked")
+        wrote("trial locked")
         return attempt, held  # the lock itself would be taken a second time by `with`
 
 

@@ -4,7 +4,6 @@ A design's points wait in it as trials, in slices, because Optuna's queries slow
 waiting.  A trial's `result` attribute is the commit point: from then on it counts, whatever dies.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -29,6 +28,7 @@ from fashion_hpo.design.plan import (
     sampler_seed,
 )
 from fashion_hpo.design.search import Sampler
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.attempts import (
     REFUSED,
     attributes,
@@ -139,7 +139,7 @@ class Ledger:
                 continue
             if not self._storage.set_trial_state_values(self._id(trial.number), TrialState.RUNNING):
                 continue  # another worker was first
-            sys.audit("fashion_hpo.write", "trial claimed")
+            wrote("trial claimed")
             attempt = self._attempt(trial)
             if self.leases is not None and self._is_duplicate(trial):
                 self.close(attempt, Result("duplicate", reason="two hosts enqueued this point"))
@@ -168,7 +168,7 @@ class Ledger:
         for pruned in (entry.attempt for entry in due if entry.attempt.point not in under_way):
             promoted = replace(pruned, promoted=True)
             self._add(promoted, pruned.params, self._ranges, tries[pruned.point] + 1)
-            sys.audit("fashion_hpo.write", "point promoted")
+            wrote("point promoted")
         return len(due)
 
     def alive(self, attempt: Attempt) -> AbstractContextManager[None]:
@@ -195,7 +195,7 @@ class Ledger:
         if all(closed_without_outcome(trial) for trial in same):
             old = next(trial for trial in same if trial.number == attempt.number)
             self._add(attempt, old.params, old.distributions, attempt.attempt + 1)
-            sys.audit("fashion_hpo.write", "point enqueued again")
+            wrote("point enqueued again")
 
     def report(self, attempt: Attempt, epoch: int, value: float) -> bool:
         """Record an intermediate value; True if a search's pruner ends the trial here."""
@@ -204,7 +204,7 @@ class Ledger:
             self._storage.set_trial_intermediate_value(trial_id, epoch, value)
         except UpdateFinishedTrialError:
             raise self._lost(attempt) from None
-        sys.audit("fashion_hpo.write", "epoch reported")
+        wrote("epoch reported")
         if self.plan.search is None or attempt.promoted:
             return False
         return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
@@ -215,7 +215,7 @@ class Ledger:
             self._storage.set_trial_user_attr(self._id(attempt.number), "result", vars(result))
         except UpdateFinishedTrialError:
             raise self._lost(attempt) from None
-        sys.audit("fashion_hpo.write", "result committed")
+        wrote("result committed")
 
     def close(self, attempt: Attempt, result: Result) -> None:
         """Commit and tell."""
@@ -233,7 +233,7 @@ class Ledger:
             self._storage.set_trial_state_values(self._id(attempt.number), state, values)
         except UpdateFinishedTrialError:
             return  # told before the process died
-        sys.audit("fashion_hpo.write", "trial told")
+        wrote("trial told")
 
     def best(self) -> Entry | None:
         """The first of the trials that are compared; None if there are none.
@@ -296,7 +296,7 @@ class Ledger:
         for name, excess in excesses(bounds, result.summaries).items():
             key = f"constraints:{name}"  # as `optuna.Trial.set_constraint` has it
             self._storage.set_trial_system_attr(self._id(attempt.number), key, excess)
-            sys.audit("fashion_hpo.write", "constraint told")
+            wrote("constraint told")
 
     def _values(self, result: Result) -> list[float] | None:
         """Of the objectives: the trial's value, then what its summaries have."""
@@ -325,7 +325,7 @@ class Ledger:
     def _lease(self, attempt: Attempt) -> None:
         if self.leases is not None:
             self.leases.take(self._id(attempt.number))
-            sys.audit("fashion_hpo.write", "lease taken")
+            wrote("lease taken")
 
     def _is_duplicate(self, trial: FrozenTrial) -> bool:
         """Whether a trial before this one stands for the same point."""
@@ -349,7 +349,7 @@ class Ledger:
         missing = [point for point in self._points if point.id not in known]
         for point in missing[: max(0, min(SLICE, self.plan.trials - len(known)))]:
             self._add(point, point.params, self._ranges, 1)
-            sys.audit("fashion_hpo.write", "point enqueued")
+            wrote("point enqueued")
 
     def _add(
         self,
@@ -383,7 +383,7 @@ class Ledger:
         asked, point = self._draw(search.sampler, before)
         for name, value in attributes(point.id, point.config, 0, 1).items():
             asked.set_user_attr(name, value)
-            sys.audit("fashion_hpo.write", "proposal described")
+            wrote("proposal described")
         attempt = self._attempt(self._storage.get_trial(self._id(asked.number)))
         self._lease(attempt)
         return attempt
@@ -400,7 +400,7 @@ class Ledger:
             learns = number < before + MOST_LEARNED
             self._study.sampler = make_sampler(sampler if learns else "random", seed)
             asked = self._study.ask(dict(self._ranges))
-            sys.audit("fashion_hpo.write", "trial asked")
+            wrote("trial asked")
             try:
                 return asked, make_point(self.plan, asked.params, asked.params)
             except ValueError as error:

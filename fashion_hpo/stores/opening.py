@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import re
-import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -27,6 +26,7 @@ from fashion_hpo.design.plan import (
     points,
 )
 from fashion_hpo.design.warm_start import WarmStart, kept_warm_start, source_of
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.failures import is_disk_full, reason_of
 from fashion_hpo.stores.kept import UnreadableLedgerError, kept_base, kept_plan, readable
 from fashion_hpo.stores.layout import Store, StoreError, without_password
@@ -72,7 +72,7 @@ def open_ledger(
                 directions=directions(plan.objectives),
                 load_if_exists=True,
             )
-            sys.audit("fashion_hpo.write", "ledger created")
+            wrote("ledger created")
         study = _load(storage, name, plan)
         if LAST_DESCRIBED not in study.user_attrs:
             _describe(study, plan, data_hash, threads, precision)
@@ -281,7 +281,7 @@ def _describe(
     for key, value in kept.items():
         if key not in there:
             study.set_user_attr(key, value)
-            sys.audit("fashion_hpo.write", "ledger described")
+            wrote("ledger described")
 
 
 def _narrowing(plan: Plan) -> dict[str, str]:

@@ -6,7 +6,6 @@ A version has a manifest, the sha256 of each of its files, and is loaded only if
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from fashion_hpo.design.sentences import quoted
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.layout import without_password
 from fashion_hpo.stores.models import UnsafeModelError, changes, remedy
 from fashion_hpo.stores.tracking import TAG, Tracker
@@ -77,7 +77,7 @@ def create_version(
             raise
     own = {f"{TAG}.{name}": value for name, value in tags.items()}
     own |= {f"{TAG}.uid": uid, MANIFEST: _canonical(hashes)}
-    sys.audit("fashion_hpo.write", "registered model created")
+    wrote("registered model created")
     with _fluent_uri(tracker.uri):
         version = tracker.client.create_model_version(
             REGISTERED_NAME,
@@ -87,7 +87,7 @@ def create_version(
             description=card,
             model_id=model_id,
         )
-    sys.audit("fashion_hpo.write", "version created")
+    wrote("version created")
     return version
 
 
@@ -119,7 +119,7 @@ def describe(tracker: Tracker, version: ModelVersion, tags: Mapping[str, str], c
     for key, value in tags.items():
         tracker.client.set_model_version_tag(name, number, f"{TAG}.{key}", value)
     tracker.client.update_model_version(name, number, card)
-    sys.audit("fashion_hpo.write", "version described")
+    wrote("version described")
 
 
 def champion(tracker: Tracker) -> ModelVersion | None:
@@ -188,12 +188,12 @@ def roll_back(client: MlflowClient) -> None:
     if withdrawn:
         _point(client, PREVIOUS, withdrawn)
         client.delete_registered_model_alias(REGISTERED_NAME, WITHDRAWN)
-        sys.audit("fashion_hpo.write", "roll-back ended")
+        wrote("roll-back ended")
 
 
 def _point(client: MlflowClient, alias: str, number: str) -> None:
     client.set_registered_model_alias(REGISTERED_NAME, alias, number)
-    sys.audit("fashion_hpo.write", "alias moved" if alias == CHAMPION else f"{alias} set")
+    wrote("alias moved" if alias == CHAMPION else f"{alias} set")
 
 
 def aliases(client: MlflowClient) -> dict[str, str]:

@@ -36,6 +36,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
+from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.addresses import artifact_folder, artifact_location, is_server
 from fashion_hpo.stores.experiments import STUDY, find_experiment, is_deleted
 from fashion_hpo.stores.failures import is_disk_full
@@ -119,7 +120,7 @@ class Tracker:
             self.client.log_text(run_id, packages(), "packages.txt")
             self.client.log_text(run_id, git_diff(), "git.diff")
             self.client.set_tag(run_id, NOTE, str(kept["question"]))
-            sys.audit("fashion_hpo.write", "study run described")
+            wrote("study run described")
         return run_id
 
     def page_run(self, uid: str) -> str:
@@ -147,10 +148,10 @@ class Tracker:
         run_id = str(run.info.run_id)
         if not run.data.params:  # logged last
             self.client.log_inputs(run_id, [_dataset(data_hash)])
-            sys.audit("fashion_hpo.write", "inputs logged")
+            wrote("inputs logged")
             entries = [Param(key, _text(value)) for key, value in params.items()]
             self.client.log_batch(run_id, params=entries)
-            sys.audit("fashion_hpo.write", "params logged")
+            wrote("params logged")
         return run_id
 
     def restore_run(self, uid: str) -> Run | None:
@@ -163,7 +164,7 @@ class Tracker:
         )
         for run in deleted:
             self.client.restore_run(run.info.run_id)
-            sys.audit("fashion_hpo.write", "run restored")
+            wrote("run restored")
         return self._find(uid) if deleted else None
 
     def set_aside(self, uid: str) -> None:
@@ -188,13 +189,13 @@ class Tracker:
         ]
         for start in range(0, len(metrics), 1000):  # the most MLflow takes at once
             self.client.log_batch(run_id, metrics[start : start + 1000])
-            sys.audit("fashion_hpo.write", "epochs logged")
+            wrote("epochs logged")
 
     def log_summaries(self, run_id: str, values: Mapping[str, float], epoch: int, at: int) -> None:
         """One number each, stamped with the last epoch and its time, so as not to repeat."""
         metrics = [Metric(name, value, at, epoch) for name, value in values.items()]
         self.client.log_batch(run_id, metrics)
-        sys.audit("fashion_hpo.write", "summaries logged")
+        wrote("summaries logged")
 
     def log_files(self, run_id: str, folder: Path, into: str | None = None) -> None:
         """Upload a folder's files; the same path again is overwritten."""
@@ -203,7 +204,7 @@ class Tracker:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             place = Path(into or "", path.relative_to(folder).parent).as_posix()
             self.client.log_artifact(run_id, str(path), None if place == "." else place)
-        sys.audit("fashion_hpo.write", "files uploaded")
+        wrote("files uploaded")
 
     def log_model(self, run_id: str, uid: str, folder: Path, epoch: int) -> str:
         """Upload a model written by `write_model` as the run's output; made once per uid."""
@@ -212,27 +213,27 @@ class Tracker:
             model = self.client.create_logged_model(
                 self.experiment_id, name="model", source_run_id=run_id, tags={f"{TAG}.uid": uid}
             )
-            sys.audit("fashion_hpo.write", "model created")
+            wrote("model created")
         model_id = str(model.model_id)
         if str(model.status) != "READY":
             if (place := artifact_folder(str(model.artifact_location))) is not None:
                 shutil.rmtree(place, ignore_errors=True)  # of a process that died, another user's
             self.client.log_model_artifacts(model_id, str(folder))
-            sys.audit("fashion_hpo.write", "model uploaded")
+            wrote("model uploaded")
             self.client.finalize_logged_model(model_id, "READY")
-            sys.audit("fashion_hpo.write", "model finalized")
+            wrote("model finalized")
         outputs = self.client.get_run(run_id).outputs
         if outputs is None or model_id not in {o.model_id for o in outputs.model_outputs}:
             self.client.log_outputs(run_id, [LoggedModelOutput(model_id, epoch)])
-            sys.audit("fashion_hpo.write", "outputs logged")
+            wrote("outputs logged")
         return model_id
 
     def end_run(self, run_id: str, status: str, tags: Mapping[str, str] | None = None) -> None:
         """FINISHED, FAILED or KILLED, with tags that say why."""
         self.set_tags(run_id, tags or {})
-        sys.audit("fashion_hpo.write", "run tagged")
+        wrote("run tagged")
         self._terminate(run_id, status)
-        sys.audit("fashion_hpo.write", "run ended")
+        wrote("run ended")
 
     def set_status(self, run_id: str, status: str) -> None:
         """RUNNING, SCHEDULED or FINISHED."""
@@ -264,7 +265,7 @@ class Tracker:
     def _create_run(self, name: str, own: Mapping[str, str]) -> Run:
         tags = tags_without_passwords(resolve_tags(dict(own)))
         run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
-        sys.audit("fashion_hpo.write", "run created")
+        wrote("run created")
         return run
 
     def _find(self, uid: str) -> Run | None:
