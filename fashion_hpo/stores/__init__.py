@@ -1,9 +1,8 @@
-"""Where results are kept.  The ledger (Optuna) is the truth, tracking (MLflow) its mirror.
+"""Where results are stored: the ledger (Optuna) is the truth, tracking (MLflow) its mirror.
 
-MLflow reads these settings when it is imported: no usage telemetry from our users' machines, no
-unpickling, which can run any code, no progress bars between our own lines, and no waiting for a
-server that is away: a call of its client gives up after ten seconds, and is not repeated blindly,
-because a call whose reply was lost may have been carried out.
+MLflow reads these settings when it is imported.  They switch off usage telemetry, progress bars and
+unpickling, which can run any code.  A call to a server gives up after ten seconds and is not
+repeated: the server may have carried out a call whose reply was lost.
 """
 
 import logging
@@ -16,5 +15,5 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-for noisy in ("mlflow", "alembic"):
-    logging.getLogger(noisy).setLevel(logging.WARNING)
+for logger in ("mlflow", "alembic"):
+    logging.getLogger(logger).setLevel(logging.WARNING)

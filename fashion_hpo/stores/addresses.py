@@ -1,7 +1,6 @@
-"""Addresses: databases' for SQLAlchemy, tracking servers', and folders' for MLflow.
+"""Check and build addresses of databases, tracking servers and artifact folders.
 
-Errors tell nothing of an address but its scheme: where it is cut into its parts wrongly, a piece of
-the password may stand anywhere.
+An error quotes only the scheme: in a malformed address the password may stand anywhere.
 """
 
 import re
@@ -12,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-LEDGERS = ("sqlite", "postgresql", "mysql", "mariadb")  # what Optuna is tested with
-TRACKING = ("sqlite", "postgresql", "mysql", "mssql")  # what MLflow knows
+LEDGERS = ("sqlite", "postgresql", "mysql", "mariadb")  # Optuna is tested with these
+TRACKING = ("sqlite", "postgresql", "mysql", "mssql")  # MLflow supports these
 STORAGE = "storage (--storage or FASHION_HPO_STORAGE)"
 TRACKING_URI = "tracking address (MLFLOW_TRACKING_URI)"
 ALLOWED = "sqlite:///FILE and postgresql://USER@HOST/DATABASE"
@@ -37,7 +36,7 @@ def is_server(address: str) -> bool:
 
 
 def checked_storage(address: str) -> str:
-    """The address of Optuna's database, its parts quoted; raises AddressError."""
+    """The address of Optuna's database, percent-encoded; raises AddressError."""
     return _checked(STORAGE, address, LEDGERS, ALLOWED)
 
 
@@ -47,7 +46,7 @@ def checked_tracking(address: str) -> str:
         allowed = f"http://SERVER, {ALLOWED}; unset it to track in the store's own mlflow.db"
         return _checked(TRACKING_URI, address, TRACKING, allowed)
     if not _SERVER.fullmatch(address):
-        form = "http://HOST:PORT/PATH, with USER:PASSWORD@ before HOST where it needs that"
+        form = "http://HOST:PORT/PATH, with USER:PASSWORD@ before HOST if the server needs a login"
         raise AddressError(f"{TRACKING_URI} is not {form}; {ENCODE}")
     return address
 
@@ -64,7 +63,7 @@ def _checked(what: str, address: str, kinds: Sequence[str], allowed: str) -> str
     except ImportError as error:
         raise AddressError(
             f"{what} needs the Python package {error.name}, which is not installed; install it, or "
-            "name the driver that is, as in mysql+pymysql://."
+            "name an installed driver, as in mysql+pymysql://."
         ) from None
     except NoSuchModuleError:
         raise AddressError(
@@ -81,7 +80,7 @@ def _checked(what: str, address: str, kinds: Sequence[str], allowed: str) -> str
 
 
 def _is_clear(address: str, url: URL) -> bool:
-    """Whether there is one way only to read which part is the password."""
+    """Whether the address has only one reading of which part is the password."""
     if url.get_backend_name() == "sqlite":
         return True
     if url.username is None:
@@ -90,33 +89,33 @@ def _is_clear(address: str, url: URL) -> bool:
 
 
 def _checked_file(what: str, url: URL) -> str:
-    """The URL of a sqlite file in a folder that is there."""
+    """The URL of a sqlite file, whose folder must exist."""
     if url.host or url.query or (url.database or "").startswith("file:"):
-        raise AddressError(f"{what} is no path; write sqlite:///FILE, or sqlite:////FOLDER/FILE.")
+        raise AddressError(f"{what} is not a path; write sqlite:///FILE or sqlite:////FOLDER/FILE.")
     if url.database in (None, "", ":memory:"):
         raise AddressError(
             f"{what} names a database in memory, which ends with the command; write sqlite:///FILE."
         )
     path = Path(str(url.database))
     if path.is_dir():
-        raise AddressError(f"{what} names the folder {path}; name a file, which will be made.")
+        raise AddressError(f"{what} names the folder {path}; name a file, which will be created.")
     if not path.parent.is_dir():
         raise AddressError(
-            f"{what} names a file in {path.parent}, which is not there; make that folder first."
+            f"{what} names a file in {path.parent}, which does not exist; create that folder first."
         )
     return sqlite_url(path)
 
 
 def _scheme(address: str) -> str:
-    found = re.match(r"([a-zA-Z][\w+.-]{0,30}):", address)
-    return "" if found is None or not address[found.end() :].startswith("//") else found[1]
+    match = re.match(r"([a-zA-Z][\w+.-]{0,30})://", address)
+    return "" if match is None else match[1]
 
 
 def sqlite_url(database: Path) -> str:
-    """SQLAlchemy's URL of a database file, whatever its folders are called.
+    """SQLAlchemy's URL of a database file, whose path may have any characters.
 
-    With characters that must be quoted it names the driver as well: of a URL that begins with
-    sqlite:/// MLflow makes the folder without unquoting its name.
+    A path with quoted characters gets the driver's name too: for a URL that begins with sqlite:///
+    MLflow creates the folder under its quoted name.
     """
     plain = URL.create("sqlite", database=str(database))
     if unquote(str(plain)) == str(plain):
@@ -125,16 +124,15 @@ def sqlite_url(database: Path) -> str:
 
 
 def artifact_location(folder: Path) -> str:
-    """An address that MLflow reads back as this folder: a plain path wherever that will do.
+    """The address that MLflow resolves to this folder: a plain path if possible.
 
-    MLflow takes percent signs of a plain path for quoted characters, and ? and # for the ends of a
-    path.
+    In a plain path MLflow reads a percent sign as a quoted character, and ? or # as the path's end.
     """
     return folder.as_uri() if re.search(r"[%?#\\\x00-\x1f]", str(folder)) else str(folder)
 
 
 def artifact_folder(location: str) -> Path | None:
-    """The local folder of an address of MLflow's; None if it is on a server."""
+    """The local folder of an MLflow artifact address; None if the artifacts are on a server."""
     if location.startswith("/"):
         return Path(unquote(location))
     parts = urlsplit(location)

@@ -1,4 +1,4 @@
-"""What a ledger has of one trial: the attempt, its result, and how Optuna keeps them."""
+"""One trial of a ledger: its attempt, its result, and the Optuna attributes that store both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,34 +8,37 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fashion_hpo.design.config import TrainConfig
 
-REFUSED = "refused"  # a draw whose values make no config, after which another is drawn
-CLOSED_WITHOUT_OUTCOME = ("died", "stopped", "duplicate", REFUSED)  # no point is done by them
+REFUSED = "refused"  # the drawn values make no valid config; the search draws again
+CLOSED_WITHOUT_OUTCOME = ("died", "stopped", "duplicate", REFUSED)  # their points stay open
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One claimed trial: a try at one point."""
+    """One claimed trial: one try at training a point."""
 
     number: int
     uid: str
     point: str
     config: TrainConfig
-    params: Mapping[str, Any]  # the sampled fields alone
+    params: Mapping[str, Any]  # the sampled fields only
     seed_index: int
     attempt: int  # 1 for the first try at the point
-    promoted: bool = False  # brings a pruned point to its end
+    promoted: bool = False  # trains a pruned point to completion
 
     @property
     def goal(self) -> tuple[str, bool]:
-        """What ends in one terminal outcome: a point, and once more if it is promoted."""
+        """The key of a terminal outcome: a pruned and promoted point has two outcomes."""
         return self.point, self.promoted
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an attempt came to: complete, pruned, diverged or failed; or died or stopped, after
-    which its point is tried again; or duplicate, where two hosts enqueued one point; or refused,
-    where a draw made no point."""
+    """How an attempt ended.
+
+    Terminal outcomes: complete, pruned, diverged, failed.  The other outcomes leave the point open:
+    died, stopped, duplicate (two hosts enqueued one point), refused (the drawn values make no valid
+    config).
+    """
 
     outcome: str
     value: float | None = None
@@ -54,7 +57,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Entry:
-    """One trial as the ledger has it; `state` is Optuna's: WAITING, RUNNING, COMPLETE, …"""
+    """One trial as stored in the ledger; `state` is Optuna's: WAITING, RUNNING, COMPLETE, …"""
 
     attempt: Attempt
     state: str
@@ -65,7 +68,7 @@ class Entry:
 def attributes(
     point: str, config: TrainConfig, seed_index: int, attempt: int, *, promoted: bool = False
 ) -> dict[str, Any]:
-    """A point's attributes; its id comes last, because a proposal without one is no attempt."""
+    """A trial's attributes; the id is written last, because it makes the trial an attempt."""
     return {
         "config": config.to_dict(),
         "seed_index": seed_index,
@@ -76,33 +79,32 @@ def attributes(
 
 
 def has_point(trial: FrozenTrial) -> bool:
-    """A proposal whose process died before it was described has none."""
+    """Whether the trial has its point: not if the process died before it wrote the attributes."""
     return "point" in trial.user_attrs
 
 
 def is_foreign(trial: FrozenTrial) -> bool:
-    """Whether another program, such as Optuna's dashboard, enqueued a trial or added a finished
-    one."""
+    """Whether another program, such as Optuna's dashboard, enqueued or added the trial."""
     return not has_point(trial) and trial.state not in (TrialState.RUNNING, TrialState.FAIL)
 
 
 def is_refused(trial: FrozenTrial) -> bool:
-    """Whether a draw made no config: it has no point, and counts in the seed of the next draw."""
+    """Whether the drawn values make no valid config; such a trial still advances the seed."""
     return bool((trial.user_attrs.get("result") or {}).get("outcome") == REFUSED)
 
 
 def is_promoted(trial: FrozenTrial) -> bool:
-    """Whether a trial brings a pruned point to its end."""
+    """Whether the trial trains a pruned point to completion."""
     return bool(trial.user_attrs.get("promoted", False))
 
 
 def goal_of(trial: FrozenTrial) -> tuple[str | None, bool]:
-    """A trial's `Attempt.goal`; without a point for one that was never described."""
+    """The trial's `Attempt.goal`; its point is None if the trial has none."""
     return trial.user_attrs.get("point"), is_promoted(trial)
 
 
 def closed_without_outcome(trial: FrozenTrial) -> bool:
-    """Whether a trial died or was stopped, after which its point is tried again."""
+    """Whether the trial ended without a terminal outcome, so that its point is tried again."""
     result = trial.user_attrs.get("result") or {}
     return trial.state == TrialState.FAIL and result.get("outcome") in (
         *CLOSED_WITHOUT_OUTCOME,

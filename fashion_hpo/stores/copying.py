@@ -1,4 +1,4 @@
-"""Copy a store while studies run: the copy is what a kill at one moment would have left."""
+"""Copy a store while studies run: the copy equals the store after a kill at one moment."""
 
 import os
 import shutil
@@ -13,71 +13,71 @@ from fashion_hpo.stores.relocation import relocate_database
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS
 
 DATABASES = ("optuna.db", "mlflow.db")
-BEFORE = ("checkpoints", "logits")  # what no result must lack
-AT_ONCE = ("trials", "logits")  # with the databases: of the logits those that are new
+BEFORE = ("checkpoints", "logits")  # copied before the databases: no result may lack them
+AT_ONCE = ("trials", "logits")  # copied together with the databases; logits: the new files
 
 
 def copy_store(store: Store, target: Path) -> Store:
-    """Copy the whole folder to a new one, which is then a store of its own.
+    """Copy the store to a new folder, which becomes an independent store.
 
-    Both databases are copied at one moment, at which their writers wait, and with them the files
-    of trials under way: these go once a trial is in the mirror.  Checkpoints and logits are copied
-    before, so that none is missing, and new logits then; artifacts after, so that none that the
-    database names is.  The target appears when it is complete.
+    Both databases are copied at one moment while their writers wait, together with the files of
+    running trials, which are removed once a trial is in the mirror.  Checkpoints and logits are
+    copied before, artifacts after, so that the copied databases name no missing file.  The target
+    appears when the copy is complete.
 
-    Raises StoreError if a database is elsewhere or the target cannot be a new store.
+    Raises StoreError if a database is outside the store's folder or the target cannot be created.
     """
     target = target.resolve()
     _check(store, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-            made = Path(folder) / "store"
-            _copy(store, made)
-            if (made / "mlflow.db").exists():
-                relocate_database(made / "mlflow.db", target)
-            os.replace(made, target)
+            copy = Path(folder) / "store"
+            _copy(store, copy)
+            if (copy / "mlflow.db").exists():
+                relocate_database(copy / "mlflow.db", target)
+            os.replace(copy, target)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(
-            f"store {store.root} cannot be copied to {target} ({error}); nothing was left there, "
-            "so mend that and copy again."
+            f"store {store.root} cannot be copied to {target} ({error}); remove the cause and copy "
+            "again."
         ) from None
     return Store(target)
 
 
-def _copy(store: Store, made: Path) -> None:
+def _copy(store: Store, target: Path) -> None:
     root = store.root
-    made.mkdir()
+    target.mkdir()
     for name in BEFORE:
-        _copy_files(root / name, made / name)
+        _copy_files(root / name, target / name)
     databases = [path for name in DATABASES if (path := store.databases / name).exists()]
     with _writers_wait(databases):
         for database in databases:
-            _backup(database, made / database.name)
+            _backup(database, target / database.name)
         for name in AT_ONCE:
-            _copy_files(root / name, made / name)
+            _copy_files(root / name, target / name)
     for path in root.iterdir():
         if path.is_dir() and path.name not in (*BEFORE, *AT_ONCE):
-            _copy_files(path, made / path.name)
+            _copy_files(path, target / path.name)
         elif path.is_file() and not path.name.startswith((*DATABASES, ".")):
-            shutil.copy2(path, made)
+            shutil.copy2(path, target)
 
 
 def _check(store: Store, target: Path) -> None:
     if store.storage or store.tracking:
         raise StoreError(
-            f"store {store.root} has a database elsewhere, which is not copied; copy that with its "
-            "own tools, or leave out --storage and MLFLOW_TRACKING_URI."
+            f"store {store.root} has a database outside its folder, which is not copied; copy the "
+            "database with its own tools, or leave out --storage and MLFLOW_TRACKING_URI."
         )
     if target.is_relative_to(store.root):
-        raise StoreError(f"the copy {target} would lie in the store itself; name a place outside.")
+        raise StoreError(f"the copy {target} would lie inside the store; name a folder outside.")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise StoreError(f"the copy's place {target} is not empty; name a new folder.")
+        raise StoreError(f"the target {target} is not empty; name a new folder.")
 
 
 @contextmanager
 def _writers_wait(databases: list[Path]) -> Iterator[None]:
-    """Within, nobody writes to the databases; reading goes on."""
+    """Within, no process writes to the databases; reading goes on."""
     if not databases:
         yield
         return
@@ -88,8 +88,8 @@ def _writers_wait(databases: list[Path]) -> Iterator[None]:
 
 def _backup(database: Path, copy: Path) -> None:
     copy.touch()  # with the umask's permissions, not sqlite's
-    with closing(_connect(database)) as source, closing(_connect(copy)) as there:
-        source.backup(there)
+    with closing(_connect(database)) as source, closing(_connect(copy)) as destination:
+        source.backup(destination)
 
 
 def _connect(database: Path) -> sqlite3.Connection:
@@ -97,11 +97,11 @@ def _connect(database: Path) -> sqlite3.Connection:
 
 
 def _copy_files(source: Path, target: Path) -> None:
-    """Copy a folder's files, apart from locks; one that is removed meanwhile is left out."""
+    """Copy a folder's files except locks; a file that is removed meanwhile is left out."""
     for folder, _, names in os.walk(source):
-        there = target / Path(folder).relative_to(source)
-        there.mkdir(parents=True, exist_ok=True)
+        copies = target / Path(folder).relative_to(source)
+        copies.mkdir(parents=True, exist_ok=True)
         for name in names:
-            if name != "lock" and not (there / name).exists():
+            if name != "lock" and not (copies / name).exists():
                 with suppress(FileNotFoundError):
-                    shutil.copy2(Path(folder) / name, there / name)
+                    shutil.copy2(Path(folder) / name, copies / name)

@@ -1,4 +1,4 @@
-"""What an error of a database or a disk comes down to: Optuna, MLflow and SQLAlchemy wrap it."""
+"""The first cause of a database's or disk's error, which Optuna, MLflow and SQLAlchemy wrap."""
 
 import errno
 from collections.abc import Iterator
@@ -8,16 +8,16 @@ FULL_IN_WORDS = ("database or disk is full", "No space left on device", "Disk qu
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether there was no room for what was written, on this machine's disk or the database's."""
+    """Whether the disk was full, on this machine or the database's."""
     return any(
-        (isinstance(each, OSError) and each.errno in FULL)
-        or any(words in str(each) for words in FULL_IN_WORDS)
-        for each in _chain(error)
+        (isinstance(cause, OSError) and cause.errno in FULL)
+        or any(words in str(cause) for words in FULL_IN_WORDS)
+        for cause in _chain(error)
     )
 
 
 def disk_full(error: BaseException, place: object) -> str:
-    """The sentence about a disk that is full, of which `place` is a folder."""
+    """The message for a full disk; `place` is a folder on that disk."""
     return (
         f"the disk of {place} is full ({reason_of(error)}); make room, then run the same command "
         "again: what was written before is safe."
@@ -25,17 +25,17 @@ def disk_full(error: BaseException, place: object) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of the error that others were raised from, without the SQL that it was in.
+    """The first line of the first cause, without its SQL statement.
 
-    Optuna's own line guesses at "invalid data ... exceeding max length", whatever it was.
+    Optuna's own message guesses at "invalid data ... exceeding max length" whatever the cause.
     """
-    *_, first = _chain(error)
-    text = str(getattr(first, "orig", first))  # SQLAlchemy's, of the database's driver
-    return text.splitlines()[0] if text else type(first).__name__
+    *_, cause = _chain(error)
+    text = str(getattr(cause, "orig", cause))  # SQLAlchemy's attribute for the driver's error
+    return text.splitlines()[0] if text else type(cause).__name__
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that it was raised from."""
+    """An error, then the errors that it was raised from."""
     link: BaseException | None = error
     while link is not None:
         yield link

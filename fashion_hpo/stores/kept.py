@@ -1,7 +1,7 @@
-"""Read what a ledger keeps of its plan: all that was written can be read, or the ledger is named.
+"""Rebuild a plan from its ledger's attributes, or raise an error that names the ledger.
 
-Values are not held against ranges again: a base config of another budget, under which they are out
-of range, must not hide results that are there.
+Values are not checked against ranges again: the base config of another budget, under which they are
+out of range, must not hide stored results.
 """
 
 import json
@@ -21,11 +21,11 @@ from fashion_hpo.stores.layout import ID, StoreError
 
 LONGEST_REASON = 200  # characters
 FAILURES = (ValueError, TypeError, LookupError, AttributeError)
-"""What reading raises where a value is of another form than this version writes."""
+"""Raised while reading values of another form than this version writes."""
 
 
 class UnreadableLedgerError(StoreError):
-    """A ledger, `name`, is damaged or another version's; `uid` is None where that is unreadable."""
+    """Ledger `name` is damaged or from another version; `uid` is None if it is unreadable too."""
 
     def __init__(self, name: str, uid: str | None, reason: str) -> None:
         super().__init__(
@@ -37,8 +37,7 @@ class UnreadableLedgerError(StoreError):
 
 @contextmanager
 def readable(name: str, uid: str | None = None, trial: int | None = None) -> Iterator[None]:
-    """Within, what cannot be read of a ledger, or of one of its trials, raises
-    UnreadableLedgerError."""
+    """Within, a ledger or trial that cannot be read raises UnreadableLedgerError."""
     try:
         yield
     except UnreadableLedgerError:
@@ -57,8 +56,8 @@ def kept_base(kept: Mapping[str, Any]) -> TrainConfig:
 
 
 def kept_plan(name: str, kept: Mapping[str, Any]) -> Plan:
-    """The plan of a ledger, from its name and attributes; claims and captions are the study file's
-    alone.  Raises UnreadableLedgerError."""
+    """The plan of a ledger, from its name and attributes, without claims and captions, which only
+    the study file has.  Raises UnreadableLedgerError."""
     uid = kept.get("uid")
     if not isinstance(uid, str) or not ID.fullmatch(uid):
         raise UnreadableLedgerError(name, None, f"its id is {uid!r}")
@@ -84,14 +83,14 @@ def _plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
     )
     if identity["kind"] != "confirmation":
         return plan
-    nothing = Confirmation(of=ledger.removesuffix(SUFFIX), uid=identity["confirms"], finalists=())
-    return confirmation_plan(plan, nothing.grown(extent), extent["seeds"])
+    empty = Confirmation(of=ledger.removesuffix(SUFFIX), uid=identity["confirms"], finalists=())
+    return confirmation_plan(plan, empty.grown(extent), extent["seeds"])
 
 
 def _spec(identity: Mapping[str, Any], extent: Mapping[str, Any], budget: str) -> KeptSpec:
     ranges = {
-        field: json_to_distribution(json.dumps(described))
-        for field, described in identity["ranges"].items()
+        field: json_to_distribution(json.dumps(distribution))
+        for field, distribution in identity["ranges"].items()
     }
     search = None
     if identity["kind"] != "design":
@@ -102,7 +101,7 @@ def _spec(identity: Mapping[str, Any], extent: Mapping[str, Any], budget: str) -
             pruner=identity["pruner"],
             defaults=bool(extent.get("defaults", False)),
             plateau=extent.get("plateau", 0),
-            # A confirmation does not keep how many, and that pruner needs one.
+            # A confirmation does not store the number, and the one_epoch pruner needs at least 1.
             resume_pruned=extent.get("resume_pruned", int(identity["pruner"] == "one_epoch")),
             constraints=identity.get("constraints", {}),
             objectives=tuple(identity.get("objectives", (identity["objective"],))),

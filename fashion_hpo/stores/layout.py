@@ -1,4 +1,4 @@
-"""Files and folders of a store: two databases, artifacts, checkpoints and trials under way."""
+"""Files and folders of a store: two databases, artifacts, checkpoints and running trials."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from filelock import FileLock
 from fashion_hpo.stores.addresses import checked_storage, checked_tracking, sqlite_url
 
 ID = re.compile(r"[\w-]{1,80}")
-"""What names a trial, a ledger or a point in a path; other names are other programs'."""
+"""The ids of trials, ledgers and points in paths; other names belong to other programs."""
 
 
 class StoreError(ValueError):
@@ -25,22 +25,23 @@ class StoreError(ValueError):
 class Store:
     """A folder, by default mlruns/, and the databases' addresses.
 
-    `storage` and `tracking` name databases or servers elsewhere; without them both are sqlite
-    files in the folder (two: both Optuna and MLflow own a table `alembic_version`).
+    `storage` and `tracking` are addresses of databases or servers outside the folder.  By default
+    both are sqlite files in the folder: two, because Optuna and MLflow both own a table
+    `alembic_version`.
     """
 
     root: Path
     storage: str | None = None
     tracking: str | None = None
-    copied: Path | None = None  # where its databases are copies, because it is read-only
+    copied: Path | None = None  # the folder of the databases' copies if the store is read-only
 
     @classmethod
     def at(cls, root: Path, storage: str | None = None) -> "Store":
         """The store in a folder; addresses come from the arguments, then the environment.
 
-        The folder is made when something is first written to it.  Raises StoreError if it is a
-        file, or could not be made or written to, or if its name is no text, and AddressError for
-        an address that cannot be used; what only reads asks `reading.store_to_read`.
+        The folder is created at the first write.  Raises StoreError if `root` is a file, is not
+        writable or has a name that is not UTF-8, and AddressError for an unusable address.  To read
+        only, call `reading.store_to_read`.
         """
         store = cls.named(root, storage)
         if not is_writable(store.root):
@@ -49,7 +50,7 @@ class Store:
 
     @classmethod
     def named(cls, root: Path, storage: str | None = None) -> "Store":
-        """The same, whether or not it can be written to."""
+        """The store in a folder that need not be writable; raises as `at` does."""
         root = _resolved(root)
         if not _nearest(root).is_dir():
             raise StoreError(f"store {root} is a file; name a folder with --store.")
@@ -74,7 +75,7 @@ class Store:
 
     @property
     def has_ledgers(self) -> bool:
-        """Whether there is a database to read; opening one that is not there would make it."""
+        """Whether Optuna's database exists; opening an absent database would create it."""
         return self.storage is not None or (self.databases / "optuna.db").exists()
 
     @property
@@ -83,26 +84,26 @@ class Store:
         return self.tracking or sqlite_url(self.databases / "mlflow.db")
 
     def check_tracking(self) -> None:
-        """Raise StoreError if no tracking database is there: opening it would make one."""
+        """Raise StoreError if MLflow's database is absent: opening it would create it."""
         if self.tracking is None and not (self.databases / "mlflow.db").exists():
             raise StoreError(f"store {self.root} has no mlflow.db; run a study first.")
 
     @property
     def artifacts(self) -> Path:
-        """MLflow's files, where the tracking database is in the store."""
+        """MLflow's artifacts, if its database is in the store."""
         return self.root / "artifacts"
 
     @property
     def openings_log(self) -> Path:
-        """The record of every opening of the gate and test images."""
+        """The log of every opening of the gate and test images."""
         return self.root / "final_images.jsonl"
 
     def checkpoint(self, ledger_uid: str, point: str) -> Path:
-        """A point's checkpoint in one ledger: the next attempt at it goes on from there."""
+        """A point's checkpoint in one ledger, from which the point's next attempt resumes."""
         return self.root / "checkpoints" / _confined(ledger_uid) / f"{_confined(point)}.pt"
 
     def logits(self, uid: str) -> Path:
-        """What a trial said of every validation image: evidence, which verdicts rest on."""
+        """A trial's logits of every validation image, on which verdicts rest."""
         ledger_uid = uid.rpartition("-")[0]
         return self.root / "logits" / _confined(ledger_uid) / f"{_confined(uid)}.npz"
 
@@ -121,107 +122,108 @@ class Store:
             temporary.unlink(missing_ok=True)
 
     def remove_logits(self, uid: str) -> None:
-        """Those of a trial that ended without a result, whole or half written."""
+        """Remove the logits, whole or half written, of a trial that ended without a result."""
         for path in (self.logits(uid), *self.root.glob(f".logits-{uid}.*")):
             path.unlink(missing_ok=True)
 
     def backbone(self, ledger_uid: str, key: str) -> Path:
-        """Weights that trials of one ledger start from, made of a model that was named."""
+        """The initial weights of one ledger's trials, taken from the model that the study names."""
         return self.root / "backbones" / _confined(ledger_uid) / f"{_confined(key)}.pt"
 
     def report(self, name: str) -> Path:
-        """Where a study's report page is written."""
+        """The folder of a study's report page."""
         return self.root / "reports" / name
 
     def trial_folder(self, uid: str) -> Path:
-        """Files of a trial under way, until they are in the mirror."""
+        """A trial's files, until they are in the mirror."""
         return self.root / "trials" / _confined(uid)
 
     def trials_under_way(self) -> set[str]:
-        """The uids of trials that have a folder: running, dead, or not in the mirror yet."""
+        """The uids of trials with a folder: running, dead, or not yet in the mirror."""
         folder = self.root / "trials"
         paths = folder.iterdir() if folder.exists() else ()
         return {path.name for path in paths if path.is_dir() and ID.fullmatch(path.name)}
 
     def trial_lock(self, uid: str) -> FileLock:
-        """Held as long as the trial's process lives; the kernel lets go of it at any death."""
+        """Held while the trial's process lives; the kernel releases the lock at any death."""
         self.trial_folder(uid).mkdir(parents=True, exist_ok=True)
         return FileLock(self.trial_folder(uid) / "lock")
 
     def check_space(self) -> None:
-        """Raise OSError if the folder takes no file of a megabyte: a full or a read-only disk."""
+        """Raise OSError if a megabyte cannot be written to the folder."""
         with tempfile.NamedTemporaryFile(dir=self.root) as probe:
             probe.write(bytes(2**20))
             probe.flush()
 
     def remove_trial_files(self, uid: str) -> None:
-        """Once mirrored, nothing local is needed."""
+        """Remove a trial's folder, once the trial is in the mirror."""
         shutil.rmtree(self.trial_folder(uid), ignore_errors=True)
 
     def lock(self, name: str) -> FileLock:
-        """One holder at a time, over all processes on this host."""
+        """A lock between all processes on this host."""
         self.databases.mkdir(parents=True, exist_ok=True)
         return FileLock(self.databases / f".{name}.lock")
 
 
 def is_writable(folder: Path) -> bool:
-    """Whether a folder, or the one that it would be made in, can be written to."""
+    """Whether a folder is writable; of an absent folder, its nearest existing parent."""
     return os.access(_nearest(folder), os.W_OK | os.X_OK)
 
 
 def _nearest(folder: Path) -> Path:
-    return next(place for place in (folder, *folder.parents) if place.exists())
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _resolved(root: Path) -> Path:
-    """The absolute folder, links followed."""
+    """The absolute folder, with links followed."""
     root = root.absolute()
-    for place in (root, *root.parents):
-        if place.is_symlink() and not place.exists():
+    for path in (root, *root.parents):
+        if path.is_symlink() and not path.exists():
             raise StoreError(
-                f"store {root} cannot be used because the link {place} leads nowhere; remove the "
-                "link, or name another folder with --store."
+                f"store {root} cannot be used because the target of the link {path} does not "
+                "exist; remove the link, or name another folder with --store."
             )
     try:
         str(root).encode()
     except UnicodeEncodeError:
         raise StoreError(
-            f"store {str(root)!r} has a name that is not UTF-8, which the databases cannot keep; "
+            f"store {str(root)!r} has a name that is not UTF-8, which the databases cannot store; "
             "rename the folder, or name another with --store."
         ) from None
     return root.resolve()
 
 
 def _confined(name: str) -> str:
-    """A name from a database, which others may write, before it becomes part of a path."""
+    """An id from a database, to which others may write, checked before it enters a path."""
     if not ID.fullmatch(name):
         raise StoreError(f"the ledger has the id {name!r}; allowed are letters, digits, - and _.")
     return name
 
 
 def without_password(text: str) -> str:
-    """A URL, or a text with URLs, fit for people's eyes and for logs.
+    """A URL, or a text with URLs, with its secrets replaced by ***.
 
-    Hidden are passwords, up to the last @ (they may have any sign), what http(s) URLs have before
-    the @, where tokens stand as user names, and values of parameters named like secrets.
+    Secrets are: passwords up to the last @, because they may contain any character; everything
+    before the @ of an http(s) URL, where a token may stand as the user name; and the values of
+    parameters with a secret's name.
     """
     return _PARAMETER.sub(r"\1***", _USERINFO.sub(_hidden, text))
 
 
 def tags_without_passwords(tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags fit to be stored: the address of a git remote, for one, may hold a password."""
+    """Tags without secrets: the address of a git remote, for example, may hold a password."""
     return {key: without_password(value) for key, value in tags.items()}
 
 
 def passwords_in(url: str) -> set[str]:
-    """The secrets in one URL, as they are written there and as they are meant."""
-    found = {match[0].partition("=")[2] for match in _PARAMETER.finditer(url)}
+    """The secrets in one URL, both as written and percent-decoded."""
+    secrets = {match[0].partition("=")[2] for match in _PARAMETER.finditer(url)}
     scheme, _, rest = url.partition("://")
     userinfo, _, _ = rest.rpartition("@")
     user, colon, password = userinfo.partition(":")
     if _has_secret(scheme, userinfo):
-        found.add(password if colon else user)
-    return {form for secret in found if secret for form in (secret, unquote(secret))}
+        secrets.add(password if colon else user)
+    return {form for secret in secrets if secret for form in (secret, unquote(secret))}
 
 
 _USERINFO = re.compile(r"([a-z][a-z0-9+.-]*)://(\S*)@", re.IGNORECASE)
@@ -240,7 +242,7 @@ def _hidden(match: re.Match[str]) -> str:
 
 
 def _has_secret(scheme: str, userinfo: str) -> bool:
-    """Whether there is more before the @ than a user's name, or a path."""
+    """Whether the part before the @ holds a password or token, not just a user or a path."""
     if userinfo.startswith("/"):
         return False
     return ":" in userinfo or (_is_web(scheme) and userinfo != "" and "/" not in userinfo)

@@ -33,7 +33,7 @@ REFUSED_STORAGES = [
     ("sqlite:///:memory:", "in memory"),
     ("sqlite:///file:x?mode=memory&uri=true", "is no path"),
     ("sqlite://x.db", "is no path"),
-    ("sqlite:////no/such/folder/x.db", "/no/such/folder, which is not there; make that folder"),
+    ("sqlite:////no/such/folder/x.db", "/no/such/folder, which does not exist; create that folder"),
     ("sqlite:////tmp", "names the folder /tmp"),
     ("/tmp", "does not begin with a scheme; allowed are sqlite:///FILE"),
     ("me:s3cret@host", "does not begin with a scheme; allowed are sqlite:///FILE"),

@@ -161,13 +161,13 @@ def test_what_is_there_is_never_overwritten(store: Store, tmp_path: Path) -> Non
 
 
 def test_a_copy_in_itself_is_refused(store: Store) -> None:
-    with pytest.raises(StoreError, match="would lie in the store itself; name a place outside"):
+    with pytest.raises(StoreError, match="would lie inside the store; name a folder outside"):
         copy_store(store, store.root / "copy")
 
 
 def test_a_database_elsewhere_is_not_copied(tmp_path: Path) -> None:
     for store in (Store(tmp_path, storage="sqlite:///x.db"), Store(tmp_path, tracking="http://a")):
-        with pytest.raises(StoreError, match="has a database elsewhere, which is not copied; "):
+        with pytest.raises(StoreError, match="has a database outside its folder, which is not copied; "):
             copy_store(store, tmp_path.with_name("copy"))
 
 
