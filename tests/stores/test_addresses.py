@@ -104,7 +104,9 @@ def test_a_store_is_one_store_by_whatever_path_it_is_reached(
 @pytest.mark.parametrize("target", ["gone", "link"])
 def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path, target: str, below: str) -> None:
     (tmp_path / "link").symlink_to(tmp_path / target)
-    with pytest.raises(StoreError, match=r"the target of the link .*/link does not exist; remove the link, or"):
+    with pytest.raises(
+        StoreError, match=r"the target of the link .*/link does not exist; remove the link, or"
+    ):
         Store.at(tmp_path / "link" / below)
     assert not (tmp_path / "gone").exists()
 

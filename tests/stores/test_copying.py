@@ -167,7 +167,9 @@ def test_a_copy_in_itself_is_refused(store: Store) -> None:
 
 def test_a_database_elsewhere_is_not_copied(tmp_path: Path) -> None:
     for store in (Store(tmp_path, storage="sqlite:///x.db"), Store(tmp_path, tracking="http://a")):
-        with pytest.raises(StoreError, match="has a database outside its folder, which is not copied; "):
+        with pytest.raises(
+            StoreError, match="has a database outside its folder, which is not copied; "
+        ):
             copy_store(store, tmp_path.with_name("copy"))
 
 
