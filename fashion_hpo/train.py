@@ -28,6 +28,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.training import devices
     from fashion_hpo.training.architectures import build_for, parameter_count
     from fashion_hpo.training.data import load_or_download
+    from fashion_hpo.training.state import TrainingState
     from fashion_hpo.training.train import train
 
     hardware = devices.choose(args.device).at(config)
@@ -39,7 +40,7 @@ def _run(args: argparse.Namespace) -> int:
     )
     print("epoch  train loss  clean train loss  val loss  val accuracy  images/s")
     diverged = False
-    for epoch in train(config, network, splits, hardware):
+    for epoch in train(TrainingState(config, network, hardware), splits):
         diverged = epoch.diverged
         print(
             f"{epoch.epoch:5}  {epoch.train_loss:10.4f}  {epoch.train_eval_loss:16.4f}  "

@@ -31,6 +31,7 @@ from fashion_hpo.stores.tracking import TAG
 from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import SearchSplits, Split, load_or_download
 from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import train
 
 
@@ -207,7 +208,7 @@ def peak_bytes() -> int:
 
 
 def _ours(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> float:
-    (epoch,) = train(config, build_for(config), splits, hardware)
+    (epoch,) = train(TrainingState(config, build_for(config), hardware), splits)
     return epoch.images_per_second
 
 

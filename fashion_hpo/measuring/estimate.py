@@ -7,6 +7,7 @@ from fashion_hpo.design.plan import Plan
 from fashion_hpo.training.architectures import CLASSICAL, build_for, parameter_count, skeleton
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import TRAIN_EVAL_IMAGES, train
 
 SAMPLE_IMAGES = 640
@@ -54,7 +55,8 @@ def _epoch_seconds(config: TrainConfig, splits: SearchSplits, hardware: Hardware
         batch_size=min(config.batch_size, images),
     )
     few = replace(splits, val=splits.val.first(images))
-    epochs = list(train(short, build_for(short), few, hardware.at(short)))[1:]
+    state = TrainingState(short, build_for(short), hardware.at(short))
+    epochs = list(train(state, few))[1:]
     training = min(images / epoch.images_per_second for epoch in epochs)
     evaluation = min(epoch.seconds - images / epoch.images_per_second for epoch in epochs)
     evaluated = len(splits.val) + min(TRAIN_EVAL_IMAGES, config.train_images)

@@ -14,6 +14,7 @@ from fashion_hpo.training import devices
 from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.cores import asked_threads, usable_cores
 from fashion_hpo.training.data import SearchSplits, load_or_download
+from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import train
 
 REPEATS = 5  # interleaved; the first of each is a warm-up
@@ -76,8 +77,8 @@ def _train(config: TrainConfig, images: int, threads: int, together: bool) -> fl
     size = max(config.batch_size, images)
     short = config.replace(epochs=1, train_images=size)
     hardware = devices.choose("cpu", threads=threads).at(config)
-    network = build_for(short)
+    state = TrainingState(short, build_for(short), hardware)
     if together:
         _barrier.wait()
-    (epoch,) = train(short, network, _splits, hardware)
+    (epoch,) = train(state, _splits)
     return epoch.images_per_second

@@ -119,7 +119,7 @@ def _train(
     torch.set_num_threads(hardware.threads)
     network = build_for(config, kept_backbone(store, chosen.ledger.uid, config))
     state = TrainingState(config, network, hardware)
-    yield from train(config, network, splits, hardware, start=state, images=images)
+    yield from train(state, splits, images=images)
     if state.history[-1].diverged:
         command = register_command(chosen.ledger.plan)
         raise RuntimeError(

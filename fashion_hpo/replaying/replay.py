@@ -112,7 +112,7 @@ def replay(
     torch.set_num_threads(hardware.threads)
     network = build_for(config, kept_backbone(logged.store, logged.ledger.uid, config))
     state = TrainingState(config, network, hardware)
-    training = train(config, network, splits, hardware, start=state)
+    training = train(state, splits)
     for epoch in islice(training, wanted):
         yield epoch
     found = differing_epochs(logged.result.history[:wanted], state.history)

@@ -101,7 +101,7 @@ def _train(
     pruned = False
     for epoch in state.history:  # of an earlier attempt at this point, which may have died here
         pruned = ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
-    epochs = train(attempt.config, state.model, session.splits, hardware, start=state)
+    epochs = train(state, session.splits)
     while not pruned and (done := _next(session, epochs)) is not None:
         state.save(checkpoint)
         mirror.log(attempt, [done])

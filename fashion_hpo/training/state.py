@@ -25,6 +25,7 @@ class TrainingState:
 
     def __init__(self, config: TrainConfig, model: nn.Module, hardware: Hardware) -> None:
         self.config = config
+        self.hardware = hardware
         self.model = model.to(hardware.device).to(memory_format=hardware.memory_format)
         self.optimizer = make_optimizer(config, model, hardware)
         self.history: list[Epoch] = []

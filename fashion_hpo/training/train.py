@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fashion_hpo.design.config import Epoch, TrainConfig
 from fashion_hpo.training import augment, energy, penalties
@@ -26,25 +26,16 @@ has its price, however few it is for.  RandAugment is 2.6 times as fast as batch
 
 
 def train(
-    config: TrainConfig,
-    model: nn.Module,
-    splits: SearchSplits,
-    hardware: Hardware,
-    *,
-    start: TrainingState | None = None,
-    images: Split | None = None,
+    state: TrainingState, splits: SearchSplits, *, images: Split | None = None
 ) -> Iterator[Epoch]:
-    """Train `model` in place and yield one `Epoch` per pass; stop by leaving the loop.
+    """Train the state's model in place and yield one `Epoch` per pass; stop by leaving the loop.
 
-    Pass a `TrainingState` as `start` to read it between epochs (for checkpoints) or to resume one
-    that was loaded.  On the CPU a resumed training equals the uninterrupted one to the bit.  Under
-    early stopping the model ends with its best weights.  `images` are trained on in place of the
-    training split's first `config.train_images`, where a winner is trained again on more.  Raises
-    ValueError for a `start` that holds another model or config.
+    Read the state between epochs, for checkpoints; a state that was loaded is resumed.  On the CPU
+    a resumed training equals the uninterrupted one to the bit.  Under early stopping the model ends
+    with its best weights.  `images` replaces the training split's first `config.train_images`, for
+    training the winner again on more images.
     """
-    state = start if start is not None else TrainingState(config, model, hardware)
-    if state.model is not model or state.config != config:
-        raise ValueError("start holds another model or config than the one to train; pass its own.")
+    config, model, hardware = state.config, state.model, state.hardware
     torch.set_num_threads(hardware.threads)
     if images is None:
         images = splits.train.first(config.train_images)
@@ -54,7 +45,7 @@ def train(
     while not state.finished:
         number = len(state.history) + 1
         began, before = time.perf_counter(), energy.read(hardware.device)
-        train_loss, rate = _one_pass(config, state, images, hardware, number)
+        train_loss, rate = _one_pass(state, images, number)
         trained = time.perf_counter()
         on_train = score(logits_of(model, sample, config.pixel_range, hardware), sample.labels)
         on_val = score(logits_of(model, val, config.pixel_range, hardware), val.labels)
@@ -75,10 +66,9 @@ def train(
     state.restore_best_weights()
 
 
-def _one_pass(
-    config: TrainConfig, state: TrainingState, images: Split, hardware: Hardware, number: int
-) -> tuple[float, float]:
+def _one_pass(state: TrainingState, images: Split, number: int) -> tuple[float, float]:
     """One epoch of optimizer steps; the mean training loss and the last learning rate."""
+    config, hardware = state.config, state.hardware
     state.model.train()
     seed_default_generator(config.seed, "dropout", number)
     orders = _orders(config, len(images), number)
@@ -94,7 +84,7 @@ def _one_pass(
         first = step * config.accumulation
         in_step = sum(map(len, orders[first : first + config.accumulation]))
         for batch in islice(batches, config.accumulation):
-            total += _backward(config, state, batch, hardware, in_step)
+            total += _backward(state, batch, in_step)
         state.optimizer.step()
     seen = sum(map(len, orders))
     return float(total) / seen, rate  # the one wait for the device in a pass
@@ -135,15 +125,14 @@ def _batches(
             yield mixing(own, labels, order.numpy(), at)
 
 
-def _backward(
-    config: TrainConfig, state: TrainingState, batch: Batch, hardware: Hardware, in_step: int
-) -> Tensor:
+def _backward(state: TrainingState, batch: Batch, in_step: int) -> Tensor:
     """Add a batch's gradients, every image of the step counting the same; its summed loss, without
     penalties.
 
     A batch passes whole, or in even pieces of at most `micro_batch` images where memory is short.
     A penalty is weighted as the loss is, by the piece's share of the step.
     """
+    config, hardware = state.config, state.hardware
     total = torch.zeros((), device=hardware.device)
     count = -(-len(batch) // (hardware.micro_batch or len(batch)))
     for piece in batch.pieces(count):

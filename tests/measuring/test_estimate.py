@@ -1,6 +1,5 @@
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -8,6 +7,7 @@ from fashion_hpo.design.config import Epoch, TrainConfig
 from fashion_hpo.measuring import estimate
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import train
 from tests.plans import TINY, design, search
 
@@ -20,11 +20,12 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
     """Epochs of real trainings, but for the times that they tell; the configs trained."""
     trained = []
 
-    def epochs(config: TrainConfig, *others: Any) -> Iterator[Epoch]:
+    def epochs(state: TrainingState, splits: SearchSplits) -> Iterator[Epoch]:
+        config = state.config
         trained.append(config)
-        for epoch, seconds in zip(train(config, *others), TIMES[config.architecture], strict=True):
-            told = {"seconds": seconds, "images_per_second": config.train_images / (seconds / 2)}
-            yield replace(epoch, **told)
+        for epoch, seconds in zip(train(state, splits), TIMES[config.architecture], strict=True):
+            speed = config.train_images / (seconds / 2)
+            yield replace(epoch, seconds=seconds, images_per_second=speed)
 
     monkeypatch.setattr(estimate, "train", epochs)
     return trained

@@ -8,6 +8,7 @@ from fashion_hpo.running.workers import EpochDone, TrialEnded, promote, work
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import SearchSplits
+from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import train
 from tests.plans import search
 from tests.running.conftest import OpenSession
@@ -28,7 +29,7 @@ def test_they_go_on_from_their_checkpoints_to_the_bits_of_a_whole_training(
     assert is_due(here.ledger)
     for entry in here.ledger.entries()[3:]:
         config = entry.attempt.config
-        whole = train(config, build_for(config), splits, here.hardware)
+        whole = train(TrainingState(config, build_for(config), here.hardware), splits)
         assert entry.result is not None
         assert [e["val_loss"] for e in entry.result.history] == [e.val_loss for e in whole]
         assert not store.checkpoint(here.ledger.uid, entry.attempt.point).exists()

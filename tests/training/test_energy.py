@@ -146,7 +146,7 @@ def test_a_training_adds_up_its_epochs_and_what_lies_between_is_not_in_it(
 
     monkeypatch.setattr(energy, "read", metered)
     done: list[Epoch] = []
-    for epoch in train(config, state.model, splits, hardware, start=state):
+    for epoch in train(state, splits):
         done.append(epoch)
         assert state.joules == pytest.approx(4 * len(done))
         zone(powercap, "intel-rapl:1", "package-1", 10**9 * len(done))  # of the caller

@@ -10,6 +10,7 @@ from fashion_hpo.training import memory
 from fashion_hpo.training.architectures import CATALOGUE, build_for, skeleton
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import train
 from tests.training.tiny import tiny_config, trained
 
@@ -105,7 +106,7 @@ def passing(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> li
     network.register_forward_pre_hook(
         lambda module, given: sizes.append(len(given[0])) if module.training else None
     )
-    for _ in train(config, network, splits, hardware):
+    for _ in train(TrainingState(config, network, hardware), splits):
         pass
     return sizes
 

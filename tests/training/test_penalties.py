@@ -10,6 +10,7 @@ from fashion_hpo.training.architectures import CATALOGUE, build
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.penalties import head, take
+from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import train
 from tests.training.tiny import tiny_config
 
@@ -51,7 +52,8 @@ def trained(
         }
     )  # fmt: skip
     model = Penalised(weight)
-    (epoch,) = train(config, model, splits, replace(hardware, micro_batch=micro_batch))
+    hardware = replace(hardware, micro_batch=micro_batch)
+    (epoch,) = train(TrainingState(config, model, hardware), splits)
     assert model.penalty is None
     return [p.detach() for p in model.parameters()], epoch.train_loss
 

@@ -56,7 +56,7 @@ def test_resumed_from_any_epoch_equals_the_uninterrupted_to_the_bit(
     config: TrainConfig, splits: SearchSplits, hardware: Hardware, tmp_path: Path
 ) -> None:
     whole = TrainingState(config, build_for(config), hardware)
-    for epoch in train(config, whole.model, splits, hardware, start=whole):
+    for epoch in train(whole, splits):
         whole.save(tmp_path / str(epoch.epoch))
     assert len(whole.history) > 1
     for epoch in whole.history:
@@ -64,7 +64,7 @@ def test_resumed_from_any_epoch_equals_the_uninterrupted_to_the_bit(
         seed = config.seed if "prompts" in config.architecture else 99  # frozen weights stay
         resumed = TrainingState(config, build_for(config.replace(seed=seed)), hardware)
         resumed.load(tmp_path / str(epoch.epoch))
-        rest = list(train(config, resumed.model, splits, hardware, start=resumed))
+        rest = list(train(resumed, splits))
         assert len(rest) == len(whole.history) - epoch.epoch
         assert curve(resumed.history) == curve(whole.history)
         assert weights(resumed.model) == weights(whole.model)
@@ -76,7 +76,7 @@ def test_a_checkpoint_from_before_the_later_fields_is_resumed(
     """A config that uses none of them is the same config."""
     config = tiny_config()
     whole = TrainingState(config, build_for(config), hardware)
-    next(train(config, whole.model, splits, hardware, start=whole))
+    next(train(whole, splits))
     whole.save(tmp_path / "checkpoint")
     contents = torch.load(tmp_path / "checkpoint", weights_only=True)
     first = {name: value for name, value in config.to_dict().items() if name in FIRST_FIELDS}
@@ -196,7 +196,7 @@ def test_an_epoch_sees_each_image_once_but_for_a_lone_last_one(
 ) -> None:
     config = tiny_config(train_images=images, batch_size=batch_size, epochs=2)
     model = SeenImages()
-    for _ in train(config, model, numbered, hardware):
+    for _ in train(TrainingState(config, model, hardware), numbered):
         pass
     passes = model.seen[: len(sizes)], model.seen[len(sizes) :]
     assert passes[0] != passes[1]
@@ -231,7 +231,7 @@ def test_a_lone_last_image_differs_between_epochs(
 ) -> None:
     config = tiny_config(train_images=129, batch_size=64, epochs=2)
     model = SeenImages()
-    for _ in train(config, model, numbered, hardware):
+    for _ in train(TrainingState(config, model, hardware), numbered):
         pass
     first, second = (set(chain(*model.seen[at : at + 2])) for at in (0, 2))
     assert len(first) == len(second) == 128
@@ -278,7 +278,7 @@ def test_a_diverged_training_is_not_resumed(
     trained(DIVERGING, splits, hardware).save(tmp_path / "checkpoint")
     state = TrainingState(DIVERGING, build_for(DIVERGING), hardware)
     state.load(tmp_path / "checkpoint")
-    assert list(train(DIVERGING, state.model, splits, hardware, start=state)) == []
+    assert list(train(state, splits)) == []
 
 
 def test_early_stopping_ends_with_the_best_weights(
@@ -312,7 +312,7 @@ def test_the_loop_can_be_left_and_the_model_has_what_was_trained(
 ) -> None:
     config = tiny_config()
     model = build_for(config)
-    epochs: Iterator[Epoch] = train(config, model, splits, hardware)
+    epochs: Iterator[Epoch] = train(TrainingState(config, model, hardware), splits)
     first = next(epochs)
     measured = score(logits_of(model, splits.val, "unit", hardware), splits.val.labels)
     assert measured.loss == first.val_loss
@@ -338,7 +338,7 @@ def test_augmented_pixels_stay_in_their_range(
     model.register_forward_pre_hook(
         lambda module, given: seen.append(given[0]) if module.training else None
     )
-    for _ in train(config, model, splits, hardware):
+    for _ in train(TrainingState(config, model, hardware), splits):
         pass
     pixels = torch.cat(seen)
     assert pixels.shape == (800, 1, 28, 28)
@@ -367,7 +367,7 @@ def test_an_image_meets_its_own_draw_of_each_epoch(
         lambda module, given: seen.append(given[0]) if module.training else None
     )
     given = replace(numbered, train=Split(images, numbered.train.labels))
-    for _ in train(config, model, given, hardware):
+    for _ in train(TrainingState(config, model, hardware), given):
         pass
     pixels = (torch.cat(seen)[:, 0] * 255).round().to(torch.uint8)
     for epoch, passed in enumerate(pixels.split(200), start=1):

@@ -31,7 +31,7 @@ def tiny_config(architecture: str = "simple_cnn", **fields: Any) -> TrainConfig:
 def trained(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> TrainingState:
     """The state at the end of an uninterrupted training."""
     state = TrainingState(config, build_for(config), hardware)
-    for _ in train(config, state.model, splits, hardware, start=state):
+    for _ in train(state, splits):
         pass
     return state
 
