@@ -12,9 +12,10 @@ from fashion_hpo.analysis.statistics.estimates import at_level
 from fashion_hpo.analysis.statistics.pareto import answer_of_front
 from fashion_hpo.analysis.statistics.selection import Finalist, audit, finalists, mean_bias, winner
 from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, Verdict, judge
-from fashion_hpo.analysis.wording import shown, startup
+from fashion_hpo.analysis.wording import startup
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.constraints import in_words
+from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.plan import startup_trials
 from fashion_hpo.design.sentences import study_command
 from fashion_hpo.stores.ranking import nothing_comparable
@@ -95,10 +96,10 @@ def _comparison(records: Records) -> str:
     name, levels = next(iter(records.plan.scientific.items()))
     there = [level for level in levels if level in set(records.tuned[name])]
     if len(there) == 1:
-        return f"Only {name} {shown(there[0])} has complete trials yet: nothing to compare."
+        return f"Only {name} {level_text(there[0])} has complete trials yet: nothing to compare."
     if records.tuned["seed_index"].nunique() == 1:
         return f"One seed alone cannot tell the levels of {name} apart."
-    reference = f"{name} {shown(references_of(records.plan)[name])}"
+    reference = f"{name} {level_text(references_of(records.plan)[name])}"
     return f"No level shares two seeds with {reference} yet: nothing to compare."
 
 
@@ -110,7 +111,7 @@ def _best_level(records: Records) -> str:
     assert found is not None
     mean, low, high = found.estimate.interval()
     spread = "" if math.isnan(low) else f" (95 % interval {low:.2%} to {high:.2%})"
-    named = ", ".join(f"{name} {shown(value)}" for name, value in where.items())
+    named = ", ".join(f"{name} {level_text(value)}" for name, value in where.items())
     what = "Best mean" if len(found.effect.values) > 1 else "Best single"
     return f"{what} validation accuracy: {mean:.2%}{spread} with {named}, {found.basis}."
 
@@ -141,7 +142,7 @@ def _trials(count: int) -> str:
 def _settings(records: Records, values: Mapping[Any, Any]) -> str:
     """The searched values; said to be the base config's where no proposal won."""
     base = records.plan.base
-    named = ", ".join(f"{name} {shown(values[name])}" for name in records.varied)
+    named = ", ".join(f"{name} {level_text(values[name])}" for name in records.varied)
     if all(values[name] == getattr(base, name) for name in records.varied):
         return f"the base config's own values ({named})"
     return named

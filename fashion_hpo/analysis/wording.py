@@ -4,6 +4,7 @@ import math
 
 from fashion_hpo.analysis.statistics.intervals import LARGEST_SEED_COUNT, Interval
 from fashion_hpo.design.claims import Part
+from fashion_hpo.design.formats import number_text
 from fashion_hpo.design.plan import Plan, startup_trials
 from fashion_hpo.design.search import STARTUP_TRIALS
 
@@ -39,7 +40,7 @@ class Units:
         sign = self._sign if signed else ""
         if self._percent:
             return f"{100 * value:{sign}.2f}{self._unit}"
-        return plain(value, sign) if decimals is None else f"{value:{sign}.{decimals}f}"
+        return number_text(value, sign) if decimals is None else f"{value:{sign}.{decimals}f}"
 
     def brief(self, interval: Interval) -> str:
         """The same, its unit named once: `+1.95 points (1.20 to 2.70)`."""
@@ -60,7 +61,7 @@ class Units:
 
 def level_mean(value: float, measure: str) -> str:
     """What a measure comes to at one level."""
-    return f"{100 * value:.2f} %" if measure in SHARES else plain(value)
+    return f"{100 * value:.2f} %" if measure in SHARES else number_text(value)
 
 
 def decimals_of(interval: Interval) -> int | None:
@@ -70,18 +71,6 @@ def decimals_of(interval: Interval) -> int | None:
     if not math.isfinite(half) or half <= 0 or max(map(abs, interval)) >= 1000:
         return None
     return max(0, 1 - math.floor(math.log10(half)))
-
-
-def plain(value: float, sign: str = "") -> str:
-    """Three digits; counts in full."""
-    if abs(value) >= 1000:
-        return f"{value:{sign},.0f}"
-    return f"{value:{sign}.3g}" if abs(value) >= 1e-3 or value == 0 else f"{value:{sign}.1e}"
-
-
-def shown(value: object) -> str:
-    """A level."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def what_decides(needed: int | None, have: int) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fashion_hpo.analysis.records import Records
+from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.spec import Level
 
 LONGEST_LABEL = 60  # characters
@@ -33,7 +34,7 @@ class LevelRows:
     @property
     def short(self) -> str:
         """For legends, where several fields' names would leave no room for their values."""
-        named = self.label if len(self.values) == 1 else ", ".join(map(shown, self.values))
+        named = self.label if len(self.values) == 1 else ", ".join(map(level_text, self.values))
         return plot_text(named, LEVEL_LABEL)
 
 
@@ -77,15 +78,10 @@ def plot_text(value: object, longest: int = LONGEST_LABEL) -> str:
     return html.escape(shortened, quote=False)
 
 
-def shown(value: object) -> str:
-    """A field's value, for people: 0.00123, 128, adam."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def level_label(names: Sequence[str], values: Sequence[object]) -> str:
     """`dropout 0.25`; a level that is a name speaks for itself."""
     parts = [
-        value if isinstance(value, str) else f"{name} {shown(value)}"
+        value if isinstance(value, str) else f"{name} {level_text(value)}"
         for name, value in zip(names, values, strict=True)
     ]
     return ", ".join(parts)

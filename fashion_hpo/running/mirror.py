@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
+from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.layout import Store, without_password
@@ -209,10 +210,6 @@ def run_name(ledger: Ledger, attempt: Attempt) -> str:
     """What varies, for people: `dropout=0.25 seed 0`."""
     names = [*ledger.plan.scientific, *attempt.params]
     varied = " ".join(
-        f"{name}={_short(getattr(attempt.config, name))}" for name in dict.fromkeys(names)
+        f"{name}={level_text(getattr(attempt.config, name))}" for name in dict.fromkeys(names)
     )
     return f"{varied} seed {attempt.seed_index}"
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -107,7 +107,7 @@ def test_a_searchs_answer_is_its_best_trial_with_a_warning() -> None:
     columns = ("outcome", "value", "learning_rate", "batch_size")
     made = make_plan("tiny", "Which?", spec, "standard")
     assert answer(records(made, [dict(zip(columns, row, strict=True)) for row in rows])) == [
-        "Best of 4 trials (1 pruned): 93.00% validation accuracy with learning_rate 0.00543, "
+        "Best of 4 trials (1 pruned): 93.00% validation accuracy with learning_rate 0.005432, "
         "batch_size 128.",
         "It is the luckiest of them: on fresh seeds expect less than the search's own figure.",
         "4 of 4 trials are random start-up trials: tpe uses results once 10 are complete or "

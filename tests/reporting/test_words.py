@@ -1,5 +1,6 @@
 """Sentences on ledgers whose truth is known: what is said, in numbers and reasons, is so."""
 
+import json
 import math
 import re
 from dataclasses import replace
@@ -18,8 +19,11 @@ from fashion_hpo.analysis.statistics.comparisons import compare
 from fashion_hpo.analysis.statistics.verdicts import QUICK, judge
 from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.plan import Plan, confirmation_plan
+from fashion_hpo.reporting.figures.comparisons import paired_differences
+from fashion_hpo.reporting.figures.final_values import isolation
 from fashion_hpo.reporting.page import page
 from fashion_hpo.reporting.page.finalists import finalists_table
+from fashion_hpo.reporting.page.tables import levels_table
 from fashion_hpo.terminal.progress import plan_lines
 from tests import plans
 from tests.analysis.made import Table, claim, measured, records
@@ -301,3 +305,13 @@ def test_the_only_finalist_was_not_chosen_among_several() -> None:
     told = " ".join([table.note, *answer(made)])
     assert "too good still" not in told
     assert "best of 1" not in told
+
+
+def test_a_level_is_written_the_same_everywhere() -> None:
+    """Sentences wrote three digits, tables and figures four: 0.1235 was two levels on one page."""
+    made = studies.design(values=(0.0, 0.12345))
+    told, table = words_of(made), repr(levels_table(made))
+    assert len(re.findall(r"dropout 0\.1235 against 0\b", told)) > 1, "a verdict, a comparison"
+    assert "dropout 0.1235" in table, "a table"
+    figures = json.dumps([paired_differences(made).to_json(), isolation(made).to_json()])
+    assert {*re.findall(r"0\.123\d*", told + table + figures)} == {"0.1235"}

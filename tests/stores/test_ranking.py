@@ -12,9 +12,9 @@ from fashion_hpo.analysis.records import Records, of_ledger
 from fashion_hpo.analysis.statistics.predictions import best_trial
 from fashion_hpo.analysis.statistics.selection import finalists as judged_finalists
 from fashion_hpo.analysis.statistics.selection import winner as judged_winner
-from fashion_hpo.analysis.wording import shown
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import Confirmation
+from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.plan import Plan, confirmation_plan
 from fashion_hpo.registering.winner import winner, without_seed
 from fashion_hpo.reporting.page.tables import trials_table
@@ -135,7 +135,7 @@ def test_all_readers_of_a_search_agree(seed: int) -> None:
     values = dict(best.attempt.params)
     assert dict(finalists(ledger, 1)[0]) == values
     assert dict(warm_start(search(warm_start="tiny_search"), ledger).points[0]) == values
-    told = ", ".join(f"{name} {shown(values[name])}" for name in records.varied)
+    told = ", ".join(f"{name} {level_text(values[name])}" for name in records.varied)
     own = all(values[name] == getattr(records.plan.base, name) for name in records.varied)
     told = f"the base config's own values ({told})" if own else told
     assert f"with {told}." in answer(records)[0]
@@ -165,7 +165,7 @@ def test_the_report_of_a_design_names_the_level_that_is_registered(seed: int) ->
         assert records.ranked.empty
         return
     level = won.chosen.attempt.config.dropout
-    assert f" with dropout {shown(level)}, " in answer(records)[-1]
+    assert f" with dropout {level_text(level)}, " in answer(records)[-1]
     assert f": {won.mean:.2%} " in answer(records)[-1]
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.wording import shown
+from fashion_hpo.design.formats import level_text
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ def by_level(records: Records, trials: pd.DataFrame) -> list[tuple[str, pd.DataF
 
 def level_name(fields: Sequence[str], values: Sequence[object]) -> str:
     """`dropout 0.25, batch_size 64`."""
-    return ", ".join(f"{name} {shown(value)}" for name, value in zip(fields, values, strict=True))
+    return ", ".join(
+        f"{name} {level_text(value)}" for name, value in zip(fields, values, strict=True)
+    )
 
 
 def counted(count: int, thing: str) -> str:

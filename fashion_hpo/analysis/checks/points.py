@@ -12,7 +12,7 @@ from fashion_hpo.analysis.checks.check import Check, by_level, counted, judged
 from fashion_hpo.analysis.checks.ranges import edge, is_ordered, next_range, place
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.importance import good_share
-from fashion_hpo.analysis.wording import shown
+from fashion_hpo.design.formats import level_text
 
 INSIDE = (0.25, 0.75)  # places in a range that are far from both ends
 POINTS_PER_FIELD = 10
@@ -83,8 +83,8 @@ def _at_edges(records: Records) -> Iterator[tuple[str, str]]:
                 continue
             tried = next_range(name, distribution, float(value), records.plan.base)
             if tried is not None:
-                seen = f"{name}{where} is {shown(value)}, near the {side} end of its range"
-                yield seen, f"{name} from {shown(tried[0])} to {shown(tried[1])}{where}"
+                seen = f"{name}{where} is {level_text(value)}, near the {side} end of its range"
+                yield seen, f"{name} from {level_text(tried[0])} to {level_text(tried[1])}{where}"
 
 
 def _leaders(records: Records) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -15,8 +15,8 @@ from fashion_hpo.analysis.statistics.intervals import (
     seeds_to_decide,
     t_interval,
 )
-from fashion_hpo.analysis.wording import shown
 from fashion_hpo.design.claims import Part
+from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.sentences import study_command
 
 DIVERGED = 0.1  # share of all trials
@@ -33,7 +33,7 @@ def diverged(records: Records) -> Check | None:
     lost = records.trials[records.trials["outcome"] == "diverged"]
     seen = f"{len(lost)} of {counted(len(records.trials), 'trial')} diverged"
     if len(lost) and "learning_rate" in records.varied:
-        ends = dict.fromkeys([shown(float(f(lost["learning_rate"]))) for f in (min, max)])
+        ends = dict.fromkeys([level_text(float(f(lost["learning_rate"]))) for f in (min, max)])
         seen += f", with learning_rate {' to '.join(ends)}"
     warn = 0 < len(lost) >= DIVERGED * len(records.trials)
     if len(lost) and not warn:

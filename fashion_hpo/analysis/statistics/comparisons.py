@@ -14,8 +14,9 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import Found, find
 from fashion_hpo.analysis.statistics.intervals import Estimate, Interval, holm, seeds_to_decide
 from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, QUICK
-from fashion_hpo.analysis.wording import Units, shown, what_decides
+from fashion_hpo.analysis.wording import Units, what_decides
 from fashion_hpo.design.claims import Part
+from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.design.spec import Level
 
@@ -130,9 +131,9 @@ def in_one_line(comparisons: Sequence[Comparison]) -> str:
     for word in (BETTER, WORSE, SAME, UNDECIDED, NO_VERDICT):
         levels = [each for each in comparisons if each.word == word]
         if levels:
-            named = _listed([f"{each.field} {shown(each.level)}" for each in levels])
+            named = _listed([f"{each.field} {level_text(each.level)}" for each in levels])
             parts.append(f"{word}: {named}" + f" {levels[0].missing}".rstrip())
-    references = dict.fromkeys(f"{each.field} {shown(each.reference)}" for each in comparisons)
+    references = dict.fromkeys(f"{each.field} {level_text(each.reference)}" for each in comparisons)
     against = _listed(list(references))
     if QUICK in {each.why for each in comparisons}:
         parts.append(QUICK)
@@ -177,7 +178,7 @@ def _comparison(part: Part, found: Found, judged: Judged, delta: float) -> Compa
         said = f"{NO_VERDICT}, {missing}"
     else:
         said = f"{_in_words(judged, units, delta)}; {units.brief(interval)}, {found.basis}"
-    of = f"{name} {shown(level)} against {shown(reference)} by {_named(part.measure)}"
+    of = f"{name} {level_text(level)} against {level_text(reference)} by {_named(part.measure)}"
     return Comparison(
         field=name,
         level=level,

@@ -7,8 +7,9 @@ import numpy as np
 
 from fashion_hpo.analysis.statistics.cells import Cells
 from fashion_hpo.analysis.statistics.tuning import widening
-from fashion_hpo.analysis.wording import level_mean, shown
+from fashion_hpo.analysis.wording import level_mean
 from fashion_hpo.design.claims import Contrast, Part
+from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.spec import Level
 
 Sides = Sequence[tuple[Mapping[str, Level], int]]
@@ -196,11 +197,11 @@ def _measure(part: Part) -> str:
 
 def _versus(contrast: Contrast) -> str:
     name, first, second = contrast
-    return f"{name} {shown(second)} against {shown(first)}"
+    return f"{name} {level_text(second)} against {level_text(first)}"
 
 
 def _levels(levels: Mapping[str, Level]) -> str:
-    return ", ".join(f"{name} {shown(level)}" for name, level in levels.items())
+    return ", ".join(f"{name} {level_text(level)}" for name, level in levels.items())
 
 
 def _at(levels: Mapping[str, Level]) -> str:

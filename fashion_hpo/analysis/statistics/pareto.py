@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.wording import plain, shown
+from fashion_hpo.design.formats import level_text, number_text
 from fashion_hpo.design.objectives import OBJECTIVES, VALUE
 
 MOST_TOLD = 6  # trials of a front, in an answer
@@ -66,7 +66,7 @@ def answer_of_front(records: Records) -> list[str]:
     ]
     for uid, objectives in found.head(MOST_TOLD).to_dict("index").items():
         row = rows[str(uid)]
-        fields = ", ".join(f"{name} {shown(row[name])}" for name in records.varied)
+        fields = ", ".join(f"{name} {level_text(row[name])}" for name in records.varied)
         told.append(f"{_written(objectives)}: trial {row['trial']}, {fields}.")
     if len(found) > MOST_TOLD:
         told.append(f"{len(found) - MOST_TOLD} more are in the report.")
@@ -84,6 +84,6 @@ def _caution(best: Mapping[Any, Any]) -> str:
 
 def _written(objectives: Mapping[Any, float]) -> str:
     return ", ".join(
-        f"{value:.2%}" if name == VALUE else f"{plain(value)} {NOUNS.get(name, name)}"
+        f"{value:.2%}" if name == VALUE else f"{number_text(value)} {NOUNS.get(name, name)}"
         for name, value in objectives.items()
     )

@@ -11,7 +11,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from fashion_hpo.reporting.levels import plot_text, shown
+from fashion_hpo.design.formats import level_text
+from fashion_hpo.reporting.levels import plot_text
 
 UNITS = {
     "batch_size": "images",
@@ -59,7 +60,7 @@ class FieldAxis:
             return {float(i): plot_text(choice) for i, choice in enumerate(self.choices)}
         if self.kind == "linear":
             return None
-        return {value: shown(value) for value in self._log_ticks()}
+        return {value: level_text(value) for value in self._log_ticks()}
 
     def _log_ticks(self) -> list[float]:
         if self.whole:  # batch sizes are powers of two

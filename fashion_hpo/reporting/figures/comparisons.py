@@ -10,17 +10,11 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.comparisons import references_of
 from fashion_hpo.analysis.statistics.estimates import Found, at_level, between, interval_note
 from fashion_hpo.analysis.statistics.intervals import Interval
+from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.spec import Level
 from fashion_hpo.reporting.figures.axes import title_of
 from fashion_hpo.reporting.figures.theme import BLUE, GREY, VERMILLION, faint, new_figure, say_empty
-from fashion_hpo.reporting.levels import (
-    LEVEL_LABEL,
-    LevelRows,
-    by_level,
-    left_out,
-    plot_text,
-    shown,
-)
+from fashion_hpo.reporting.levels import LEVEL_LABEL, LevelRows, by_level, left_out, plot_text
 
 LEVEL_HEIGHT = 52  # pixels
 CELL_HEIGHT = 58
@@ -59,7 +53,7 @@ def paired_differences(records: Records) -> go.Figure | None:
     figure.add_vline(x=0, line={"color": GREY, "dash": "dash", "width": 1.5})
     figure.update_yaxes(
         tickvals=list(range(len(found))),
-        ticktext=[plot_text(", ".join(map(shown, r.values)), LEVEL_LABEL) for r, _ in found],
+        ticktext=[plot_text(", ".join(map(level_text, r.values)), LEVEL_LABEL) for r, _ in found],
         showgrid=False,
         range=[len(found) - 0.5, -0.5],
     )
@@ -85,8 +79,8 @@ def _interaction(records: Records, first: str, second: str) -> go.Figure:
     )
     if any(value is not None for row in values for value in row):
         figure.add_heatmap(
-            x=[plot_text(shown(level), LEVEL_LABEL) for level in columns],
-            y=[plot_text(shown(level), LEVEL_LABEL) for level in rows],
+            x=[plot_text(level_text(level), LEVEL_LABEL) for level in columns],
+            y=[plot_text(level_text(level), LEVEL_LABEL) for level in rows],
             z=values,
             colorscale=PALE_TO_BLUE,
             showscale=False,

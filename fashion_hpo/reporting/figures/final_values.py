@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.cells import column_of
 from fashion_hpo.analysis.statistics.estimates import Found, at_level, interval_note
+from fashion_hpo.design.formats import level_text
 from fashion_hpo.reporting.figures.axes import title_of
 from fashion_hpo.reporting.figures.theme import (
     ACCURACY,
@@ -24,7 +25,6 @@ from fashion_hpo.reporting.levels import (
     left_out,
     numbers,
     plot_text,
-    shown,
 )
 
 LEVEL_HEIGHT = 52  # pixels
@@ -62,7 +62,7 @@ def _final(records: Records, measure: str, title: str, axis: str, *, scale: floa
         _add_others(figure, records, groups, column, scale)
         _add_dots(figure, groups, column, scale)
         _add_means(figure, means, scale)
-    labels = [plot_text(", ".join(map(shown, rows.values)), LEVEL_LABEL) for rows in groups]
+    labels = [plot_text(", ".join(map(level_text, rows.values)), LEVEL_LABEL) for rows in groups]
     figure.update_yaxes(
         tickvals=list(range(len(groups))),
         ticktext=labels,

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.pareto import front, objective_values
+from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.objectives import OBJECTIVES, VALUE
 from fashion_hpo.reporting.figures.theme import (
     ACCURACY,
@@ -17,7 +18,7 @@ from fashion_hpo.reporting.figures.theme import (
     new_figure,
     say_empty,
 )
-from fashion_hpo.reporting.levels import left_out, plot_text, shown
+from fashion_hpo.reporting.levels import left_out, plot_text
 
 LONGEST_TEXT = 200  # characters
 DOMINATED = {"color": faint(GREY, 0.75), "size": 8, "symbol": "circle-open"}
@@ -80,6 +81,6 @@ def _texts(records: Records) -> dict[str, str]:
     """What hovering over a trial says, by its uid."""
     found = {}
     for row in records.complete.to_dict("records"):
-        fields = ", ".join(f"{name} {shown(row[name])}" for name in records.varied)
+        fields = ", ".join(f"{name} {level_text(row[name])}" for name in records.varied)
         found[str(row["uid"])] = plot_text(f"trial {row['trial']}: {fields}", LONGEST_TEXT)
     return found

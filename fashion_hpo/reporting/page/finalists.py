@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import budget_bootstrap
 from fashion_hpo.analysis.statistics.selection import Finalist, finalists
+from fashion_hpo.design.formats import level_text
 from fashion_hpo.reporting.figures.theme import ACCURACY, BLUE, faint, new_figure
-from fashion_hpo.reporting.levels import shown
 from fashion_hpo.reporting.page.tables import NONE, Cell, Table, percent
 
 
@@ -74,7 +74,7 @@ def _row(finalist: Finalist) -> list[Cell | str]:
     bias = NONE if math.isnan(mean) else f"{100 * finalist.bias:+.2f}"
     return [
         str(finalist.trial),
-        *(shown(value) for value in finalist.values.values()),
+        *(level_text(value) for value in finalist.values.values()),
         percent(finalist.score),
         Cell(percent(mean), note=spread),
         str(finalist.seeds),

@@ -13,8 +13,8 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.comparisons import compare
 from fashion_hpo.analysis.statistics.predictions import Predictions
 from fashion_hpo.analysis.statistics.verdicts import Verdict
+from fashion_hpo.design.formats import level_text
 from fashion_hpo.files.atomic import write_atomically
-from fashion_hpo.reporting.levels import shown
 from fashion_hpo.reporting.page import document, parts, sections
 from fashion_hpo.reporting.page.cost import cost_table
 from fashion_hpo.reporting.page.finalists import finalists_table
@@ -138,7 +138,7 @@ def _page(
 
 def _which(records: Records, best: Predictions) -> str:
     row = records.trials[records.trials["trial"] == best.trial].iloc[0]
-    varied = ", ".join(f"{name} {shown(row[name])}" for name in records.varied)
+    varied = ", ".join(f"{name} {level_text(row[name])}" for name in records.varied)
     accuracy = f"{best.correct.mean():.2%}".replace("%", " %")
     luck = "; chosen as the best, it is a little luckier than it is good"
     return (

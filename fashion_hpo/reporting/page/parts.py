@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from fashion_hpo.analysis.checks.check import Check
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.comparisons import Comparison
-from fashion_hpo.reporting.levels import numbers, shown
+from fashion_hpo.design.formats import level_text
+from fashion_hpo.reporting.levels import numbers
 from fashion_hpo.reporting.page.sections import Section
 from fashion_hpo.reporting.page.tables import Cell, Table
 
@@ -51,7 +52,7 @@ def comparisons_table(compared: Sequence[Comparison]) -> Table | None:
         return None
     rows: list[list[Cell | str]] = [
         [
-            f"{comparison.field} {shown(comparison.level)} against {shown(comparison.reference)}",
+            f"{comparison.field} {level_text(comparison.level)} against {level_text(comparison.reference)}",
             Cell(comparison.word, "word"),
             f"{comparison.corrected:.2g}",
             Cell(comparison.sentence, "text"),
@@ -126,4 +127,4 @@ def fixed(records: Records) -> dict[str, str]:
     """The fields of the config that no trial varies, with their values."""
     varied = (*records.varied, "seed")
     values = records.plan.base.to_dict().items()
-    return {name: shown(value) for name, value in values if name not in varied}
+    return {name: level_text(value) for name, value in values if name not in varied}

@@ -10,7 +10,8 @@ import pandas as pd
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import Found, at_level, interval_note
 from fashion_hpo.analysis.statistics.verdicts import Verdict
-from fashion_hpo.reporting.levels import by_level, numbers, shown
+from fashion_hpo.design.formats import level_text
+from fashion_hpo.reporting.levels import by_level, numbers
 
 NONE = "–"
 
@@ -128,7 +129,7 @@ def _trial(row: Mapping[Any, object], fields: Sequence[str]) -> list[str]:
         outcome += ", infeasible"
     return [
         str(row["trial"]),
-        *(shown(row[name]) for name in fields),
+        *(level_text(row[name]) for name in fields),
         _number(row.get("seed_index"), "{:.0f}"),
         outcome,
         NONE if math.isnan(value) else percent(value),
