@@ -5,8 +5,8 @@ from dataclasses import asdict
 from functools import partial
 
 from fashion_hpo.design.config import Epoch
+from fashion_hpo.design.summaries import curve_summaries, finite
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
-from fashion_hpo.training.summaries import curve_summaries, finite
 
 HARDWARE = {"device": "cpu", "device_name": "cpu", "precision": "fp32", "channels_last": "True",
             "threads": "1"}  # fmt: skip

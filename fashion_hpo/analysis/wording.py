@@ -5,27 +5,16 @@ import math
 from fashion_hpo.analysis.statistics.intervals import LARGEST_SEED_COUNT, Interval
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.formats import number_text
+from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.plan import Plan, startup_trials
 from fashion_hpo.design.search import STARTUP_TRIALS
-
-SHARES = (
-    "value",
-    "val_accuracy",
-    "train_eval_accuracy",
-    "best_val_accuracy",
-    "model_val_accuracy",
-    "confident_share",
-    "look_alike_errors",
-    "area_above_curve",
-    *(f"recall_{label}" for label in range(10)),
-)
 
 
 class Units:
     """How a part's statistic is written: in points of a percentage, in percent or as a number."""
 
     def __init__(self, part: Part) -> None:
-        self._percent = part.measure in SHARES
+        self._percent = MEASURES[part.measure].is_share
         self._sign = "+"
         self._unit = " points" if self._percent else ""
         if part.kind == "influence":
@@ -57,11 +46,6 @@ class Units:
         mean = self.number(interval.mean, signed=True, decimals=places)
         low, high = (self.number(end, decimals=places) for end in (interval.low, interval.high))
         return mean, low, high
-
-
-def level_mean(value: float, measure: str) -> str:
-    """What a measure comes to at one level."""
-    return f"{100 * value:.2f} %" if measure in SHARES else number_text(value)
 
 
 def decimals_of(interval: Interval) -> int | None:

@@ -19,6 +19,7 @@ from fashion_hpo.design.checks import (
     make_plain,
 )
 from fashion_hpo.design.config import EPOCH_METRICS
+from fashion_hpo.design.measures import CLAIMABLE
 from fashion_hpo.design.reports import CLAIMS
 
 Level = bool | int | float | str
@@ -27,15 +28,6 @@ Contrast = tuple[str, Level, Level]
 """A field, the level to compare with, and the level that the claim is about."""
 Design = Mapping[str, tuple[Level, ...]]
 
-MEASURES = (
-    *EPOCH_METRICS,  # at the last epoch, or at the one that is named
-    "value", "best_val_accuracy", "best_epoch", "generalization_gap", "parting_epoch", "roughness",
-    "ece", "confident_share", "look_alike_errors", "model_val_accuracy", "model_val_loss",
-    "parameters", "flops", "kept_epoch", "export_seconds", "area_above_curve", "brier_score",
-    "energy_joules",
-    *(f"recall_{label}" for label in range(10)),
-)  # fmt: skip
-"""What a claim may be about: all that a trial logs."""
 ID = re.compile(r"[\w.-]+", re.ASCII)  # it is part of a tag's name
 KINDS = ("contrast", "interaction", "best", "figure", "influence")
 
@@ -158,7 +150,7 @@ def _check_claim(where: str, claim: Claim) -> None:
 
 
 def _check_part(where: str, part: Part, scientific: Design, epochs: int) -> None:
-    check_choice(f"{where}: measure", part.measure, MEASURES)
+    check_choice(f"{where}: measure", part.measure, CLAIMABLE)
     check_choice(f"{where}: direction", part.direction, get_args(Direction))
     for name in ("relative", "untuned"):
         check_flag(f"{where}: {name}", getattr(part, name))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from fashion_hpo.design.checks import check_choice, check_mapping, is_number
+from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.objectives import OBJECTIVES, VALUE
 
 OF_NETWORKS = tuple(name for name in OBJECTIVES if name != VALUE)  # a classical classifier has none
@@ -42,8 +43,10 @@ def is_feasible(bounds: Mapping[str, float], measured: Mapping[str, float]) -> b
 
 
 def in_words(bounds: Mapping[str, float]) -> str:
-    """`parameters at most 50,000, ece at most 0.05`."""
-    return ", ".join(f"{name} at most {_shown(bound)}" for name, bound in bounds.items())
+    """`parameters at most 50,000, calibration error at most 0.05`."""
+    return ", ".join(
+        f"{MEASURES[name].title} at most {_shown(bound)}" for name, bound in bounds.items()
+    )
 
 
 def _excess(bound: float, measured: float | None) -> float:

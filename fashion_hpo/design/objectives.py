@@ -1,30 +1,15 @@
-"""What a search may be after: by name, which way is better and how it is written."""
+"""What a search may be after: by name, the measure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from fashion_hpo.design.checks import check_choice
+from fashion_hpo.design.measures import MEASURES
 
 Direction = Literal["maximize", "minimize"]
 VALUE = "val_accuracy"  # of the exported model: a trial's value
 
-
-@dataclass(frozen=True)
-class Objective:
-    """One objective; `unit` completes an axis title."""
-
-    direction: Direction
-    title: str
-    unit: str
-
-
-OBJECTIVES = {
-    VALUE: Objective("maximize", "validation accuracy", "%"),
-    "parameters": Objective("minimize", "parameters", "number"),
-    "flops": Objective("minimize", "FLOPs of one image", "operations"),
-    "latency": Objective("minimize", "latency of one image", "ms"),
-}
+OBJECTIVES = {name: MEASURES[name] for name in (VALUE, "parameters", "flops", "latency")}
 
 
 def check_objectives(names: object) -> None:
@@ -44,4 +29,4 @@ def check_objectives(names: object) -> None:
 
 def directions(names: Sequence[str]) -> list[Direction]:
     """Which way each is better."""
-    return [OBJECTIVES[name].direction for name in names]
+    return ["maximize" if OBJECTIVES[name].better == "higher" else "minimize" for name in names]

@@ -3,11 +3,16 @@
 Labels are class numbers from 0, of shape (N,); probabilities and logits are (N, classes).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from fashion_hpo.design.classes import CLASSES
+
 CALIBRATION_BINS = 15
+CONFIDENT = 0.9  # a prediction with at least this probability
+LOOK_ALIKE = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")  # worn on the upper body
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -64,6 +69,38 @@ def expected_calibration_error(
     parts = equal_mass_bins(confidence, bins)
     gaps = [len(part) * abs(correct[part].mean() - confidence[part].mean()) for part in parts]
     return float(sum(gaps) / len(labels))
+
+
+def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The share of the images whose likeliest class is the true one."""
+    return float(is_correct(probabilities, labels).mean())
+
+
+def brier_score(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The mean Brier score over the images."""
+    return float(brier_scores(probabilities, labels).mean())
+
+
+def confident_share(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The share of the predictions with a probability of at least 0.9."""
+    return float((probabilities.max(1) >= CONFIDENT).mean())
+
+
+def recall(probabilities: np.ndarray, labels: np.ndarray, *, label: int) -> float:
+    """The share of a class's images that are classified correctly; NaN without any image of it."""
+    hits = is_correct(probabilities, labels)[labels == label]
+    return float(hits.mean()) if len(hits) else math.nan
+
+
+def look_alike_errors(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The share of all errors that are between classes worn on the upper body; NaN for no error.
+
+    By chance alone it would be 20 of 90, 22 %.
+    """
+    wrong = ~is_correct(probabilities, labels)
+    alike = [CLASSES.index(name) for name in LOOK_ALIKE]
+    between = wrong & np.isin(labels, alike) & np.isin(probabilities.argmax(1), alike)
+    return float(between.sum() / wrong.sum()) if wrong.any() else math.nan
 
 
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int = 10) -> np.ndarray:

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from fashion_hpo.design.config import Epoch, TrainConfig
 from fashion_hpo.design.scores import is_correct, mean_cross_entropy
+from fashion_hpo.design.summaries import curve_summaries, energy_summary, finite
 from fashion_hpo.running.documents import write_documents
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores.ledger import Attempt, Result
@@ -26,7 +27,6 @@ from fashion_hpo.stores.models import file_hashes
 from fashion_hpo.training import energy
 from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
-from fashion_hpo.training.summaries import curve_summaries, energy_summary, finite
 from fashion_hpo.training.train import TRAIN_EVAL_IMAGES
 
 CLASSIFIERS: Mapping[str, Callable[[int], ClassifierMixin]] = {

@@ -1,26 +1,15 @@
 """The files that tell what a trained model does with the validation images."""
 
 import csv
-import math
 from pathlib import Path
 
 import numpy as np
 
-from fashion_hpo.design.scores import (
-    brier_scores,
-    class_scores,
-    confusion_matrix,
-    expected_calibration_error,
-    is_correct,
-    mean_cross_entropy,
-)
+from fashion_hpo.design.scores import class_scores, confusion_matrix
+from fashion_hpo.design.summaries import finite, model_summaries
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.predictions import FILE
 from fashion_hpo.training.data import CLASSES
-from fashion_hpo.training.summaries import finite
-
-CONFIDENT = 0.9  # a prediction with at least this probability
-LOOK_ALIKE = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")  # worn on the upper body
 
 
 def write_documents(
@@ -51,29 +40,7 @@ def write_documents(
     ]
     _write_csv(folder / "class_scores.csv", ["class", "precision", "recall", "f1", "images"], rows)
     wrote("documents written")
-    summaries = {
-        "model_val_accuracy": float(is_correct(probabilities, labels).mean()),
-        "model_val_loss": mean_cross_entropy(probabilities, labels),
-        "brier_score": float(brier_scores(probabilities, labels).mean()),
-        "ece": expected_calibration_error(probabilities, labels),
-        "confident_share": float((probabilities.max(1) >= CONFIDENT).mean()),
-        "look_alike_errors": look_alike_errors(confusion),
-        **{
-            f"recall_{label}": float(share) if scores.support[label] else math.nan
-            for label, share in enumerate(scores.recall)
-        },
-    }
-    return finite(summaries)
-
-
-def look_alike_errors(confusion: np.ndarray) -> float:
-    """The share of all errors that are between classes worn on the upper body; NaN for no error.
-
-    confusion: counts (10, 10).  By chance alone it would be 20 of 90, 22 %.
-    """
-    errors = confusion - np.diag(np.diag(confusion))
-    alike = [CLASSES.index(name) for name in LOOK_ALIKE]
-    return float(errors[np.ix_(alike, alike)].sum() / errors.sum()) if errors.any() else math.nan
+    return finite(model_summaries(probabilities, labels))
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[object]]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fashion_hpo.design.config import field_names
 from fashion_hpo.design.sentences import shortened
+from fashion_hpo.design.summaries import curve_summaries, energy_summary, finite
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.running.documents import write_documents
 from fashion_hpo.running.session import Session
@@ -21,7 +22,6 @@ from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.packaging import ServedClassifier
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.summaries import curve_summaries, energy_summary, finite
 
 NOT_KEPT = "not kept: an earlier trial of its level did as well, and the study keeps the best"
 

@@ -31,7 +31,7 @@ def test_an_excess_is_a_share_of_its_bound() -> None:
     assert excesses({"generalization_gap": 0.0}, {"generalization_gap": 0.2}) == {
         "generalization_gap": 0.2
     }
-    assert in_words(BOUNDS) == "parameters at most 1,000, ece at most 0.05"
+    assert in_words(BOUNDS) == "parameters at most 1,000, calibration error at most 0.05"
 
 
 @pytest.mark.parametrize(

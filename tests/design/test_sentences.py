@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from fashion_hpo.design import checks, config, spec
-from fashion_hpo.design.claims import MEASURES
 from fashion_hpo.design.config import TrainConfig, field_names
+from fashion_hpo.design.measures import CLAIMABLE
 from fashion_hpo.design.sentences import did_you_mean, listed, shortened
 from fashion_hpo.design.spec import levels
 from fashion_hpo.training.architectures import CATALOGUE, build_for
@@ -64,7 +64,7 @@ WRONG: dict[str, tuple[Callable[[str], object], list[str]]] = {
     "config": (lambda name: TrainConfig.from_dict({name: 1}), [*field_names()]),
     "set": (lambda name: config.parse_field(name, "1"), [*field_names()]),
     "architecture": (lambda name: build_for(TrainConfig(architecture=name)), [*CATALOGUE]),
-    "measure": (lambda name: checks.check_choice("measure", name, MEASURES), [*MEASURES]),
+    "measure": (lambda name: checks.check_choice("measure", name, CLAIMABLE), [*CLAIMABLE]),
 }
 
 

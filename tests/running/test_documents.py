@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_hpo.running.documents import look_alike_errors, write_documents
+from fashion_hpo.design.scores import look_alike_errors
+from fashion_hpo.running.documents import write_documents
 from fashion_hpo.training.data import CLASSES
 
 SHIRT, T_SHIRT, BAG, COAT = (
@@ -12,19 +13,25 @@ SHIRT, T_SHIRT, BAG, COAT = (
 )
 
 
+def predictions(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities and labels with these counts of (true class, predicted class)."""
+    true, predicted = np.indices(confusion.shape).reshape(2, -1).repeat(confusion.flat, axis=1)
+    return np.eye(10)[predicted], true
+
+
 def test_errors_between_garments_for_the_upper_body_are_counted() -> None:
     confusion = np.diag([50] * 10)
     confusion[SHIRT, T_SHIRT], confusion[COAT, SHIRT] = 5, 1
     confusion[BAG, SHIRT], confusion[SHIRT, BAG] = 1, 1
-    assert look_alike_errors(confusion) == 0.75
+    assert look_alike_errors(*predictions(confusion)) == 0.75
 
 
 def test_chance_makes_such_errors_as_well() -> None:
-    assert look_alike_errors(np.ones((10, 10))) == pytest.approx(20 / 90)
+    assert look_alike_errors(*predictions(np.ones((10, 10), dtype=int))) == pytest.approx(20 / 90)
 
 
 def test_without_an_error_there_is_no_share(tmp_path: Path) -> None:
-    assert math.isnan(look_alike_errors(np.diag([50] * 10)))
+    assert math.isnan(look_alike_errors(*predictions(np.diag([50] * 10))))
     sure = np.eye(10)
     assert "look_alike_errors" not in write_documents(tmp_path, sure, sure, np.arange(10))
 

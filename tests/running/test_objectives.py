@@ -50,8 +50,12 @@ def test_a_search_none_of_whose_trials_is_feasible_registers_nothing(
     list(work(session))
     published = publish(session.mirror)
     assert published.mirrored
-    assert published.answer[0].startswith("None of 2 complete trials is feasible (ece at most 1, ")
-    with pytest.raises(ValueError, match=r"has no feasible trial \(ece at most 1, latency at most"):
+    assert published.answer[0].startswith(
+        "None of 2 complete trials is feasible (calibration error at most 1, "
+    )
+    with pytest.raises(
+        ValueError, match=r"has no feasible trial \(calibration error at most 1, latency at most"
+    ):
         candidate(session.ledger, session.tracker)
     assert open_confirmation(session, device="cpu") is None
     assert examine(store, session.ledger, session.tracker) == []

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 
-from fashion_hpo.design.claims import MEASURES
 from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig
+from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.integrity.invariants import examine
 from fashion_hpo.registering import registration

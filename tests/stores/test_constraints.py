@@ -96,8 +96,8 @@ def test_the_best_keeps_them(store: Store) -> None:
     assert (found.infeasible, best_trial(found)) == (2, 2)
     assert answer(found)[0].startswith("Best of 4 trials (0 pruned): 70.00%")
     assert answer(found)[-1] == (
-        "2 of 4 complete trials are infeasible (ece at most 0.1, parameters at most 1,000) and "
-        "left out of that."
+        "2 of 4 complete trials are infeasible (calibration error at most 0.1, parameters at most "
+        "1,000) and left out of that."
     )
     outcomes = [outcome for row in trials_table(found).rows for outcome in row]
     assert outcomes.count("complete, infeasible") == 2
@@ -109,8 +109,8 @@ def test_where_none_keeps_them_one_sentence_says_so(store: Store) -> None:
     found = of_ledger(ledger)
     assert best_trial(found) is None
     assert answer(found)[0] == (
-        "None of 2 complete trials is feasible (ece at most 0.1, parameters at most 1,000), so "
-        "there is no best one."
+        "None of 2 complete trials is feasible (calibration error at most 0.1, parameters at most "
+        "1,000), so there is no best one."
     )
 
 

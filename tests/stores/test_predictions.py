@@ -127,7 +127,8 @@ def test_without_its_evidence_there_is_no_verdict(
     assert [verdict.word for verdict in after[:3]] == [NO_VERDICT] * 3
     assert after[3] == before[3], "roughness is no mean over images"
     assert after[0].sentence == (
-        "val_accuracy with dropout 0.5 against 0: no verdict: the validation logits of trial 1 "
+        "final validation accuracy with dropout 0.5 against 0: no verdict: the validation logits "
+        "of trial 1 "
         f"{what}; let `python -m fashion_hpo.doctor tiny --fix` look for them, or put "
         f"{place.relative_to(done.store.root)} back from a copy of the store."
     )

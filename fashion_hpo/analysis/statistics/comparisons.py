@@ -17,6 +17,7 @@ from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, QUICK
 from fashion_hpo.analysis.wording import Units, what_decides
 from fashion_hpo.design.claims import Part
 from fashion_hpo.design.formats import level_text
+from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.design.spec import Level
 
@@ -64,14 +65,12 @@ class Judged:
     why: str = ""  # why it is undecided
 
 
-def compare(
-    records: Records, measure: str = "value", *, higher: bool = True, delta: float = DELTA
-) -> list[Comparison]:
+def compare(records: Records, measure: str = "value", *, delta: float = DELTA) -> list[Comparison]:
     """Each level of each scientific field against the reference, in the design's order.
 
     Levels that share fewer than two seeds with the reference are left out; a search has none.
     """
-    found = []
+    found, higher = [], MEASURES[measure].better == "higher"
     for part in _parts(records, measure, higher):
         statistic = find(records, part)
         if statistic is not None and len(statistic.effect.values) > 1:
@@ -137,11 +136,7 @@ def in_one_line(comparisons: Sequence[Comparison]) -> str:
     against = _listed(list(references))
     if QUICK in {each.why for each in comparisons}:
         parts.append(QUICK)
-    return f"By {_named(comparisons[0].measure)} against {against}, {'; '.join(parts)}."
-
-
-def _named(measure: str) -> str:
-    return "validation accuracy" if measure == "value" else measure
+    return f"By {MEASURES[comparisons[0].measure].at(None)} against {against}, {'; '.join(parts)}."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -178,7 +173,8 @@ def _comparison(part: Part, found: Found, judged: Judged, delta: float) -> Compa
         said = f"{NO_VERDICT}, {missing}"
     else:
         said = f"{_in_words(judged, units, delta)}; {units.brief(interval)}, {found.basis}"
-    of = f"{name} {level_text(level)} against {level_text(reference)} by {_named(part.measure)}"
+    by = MEASURES[part.measure].at(None)
+    of = f"{name} {level_text(level)} against {level_text(reference)} by {by}"
     return Comparison(
         field=name,
         level=level,

@@ -7,9 +7,9 @@ import numpy as np
 
 from fashion_hpo.analysis.statistics.cells import Cells
 from fashion_hpo.analysis.statistics.tuning import widening
-from fashion_hpo.analysis.wording import level_mean
 from fashion_hpo.design.claims import Contrast, Part
 from fashion_hpo.design.formats import level_text
+from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.spec import Level
 
 Sides = Sequence[tuple[Mapping[str, Level], int]]
@@ -188,11 +188,11 @@ def _whole(*sides: np.ndarray) -> list[np.ndarray]:
 
 
 def _mean(values: np.ndarray, part: Part) -> str:
-    return level_mean(float(values.mean()), part.measure) if len(values) else "–"
+    return MEASURES[part.measure].text(float(values.mean())) if len(values) else "–"
 
 
 def _measure(part: Part) -> str:
-    return part.measure if part.epoch is None else f"{part.measure} at epoch {part.epoch}"
+    return MEASURES[part.measure].at(part.epoch)
 
 
 def _versus(contrast: Contrast) -> str:

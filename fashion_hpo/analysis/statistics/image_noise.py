@@ -9,42 +9,9 @@ from fashion_hpo.analysis.statistics.cells import Cells, compared_trials, weight
 from fashion_hpo.analysis.statistics.effects import Effect
 from fashion_hpo.analysis.statistics.intervals import ImageNoise, image_noise
 from fashion_hpo.design.claims import Part
-from fashion_hpo.design.scores import brier_scores, cross_entropies, is_correct, softmax
+from fashion_hpo.design.measures import MEASURES, correct
 from fashion_hpo.design.spec import Level
 from fashion_hpo.stores.predictions import NoPredictionsError, Predictions
-
-
-def correct(predictions: Predictions) -> np.ndarray:
-    """1 for an image whose class has the highest logit, 0 for another; (images,)."""
-    return is_correct(predictions.logits, predictions.labels).astype(float)
-
-
-def loss(predictions: Predictions) -> np.ndarray:
-    """Cross entropy in nats, (images,)."""
-    return cross_entropies(predictions.logits, predictions.labels)
-
-
-def brier(predictions: Predictions) -> np.ndarray:
-    """Brier score, (images,)."""
-    return brier_scores(softmax(predictions.logits), predictions.labels)
-
-
-PER_IMAGE: dict[str, Callable[[Predictions], np.ndarray]] = {
-    "value": correct,
-    "val_accuracy": correct,
-    "model_val_accuracy": correct,
-    "val_loss": loss,
-    "generalization_gap": loss,
-    "model_val_loss": loss,
-    "brier_score": brier,
-}
-"""The measures that are means over the validation images.
-
-The gap is such a mean less one over a sample of training images, whose losses are not kept: its
-noise here is that of the validation images alone, and its `basis` says so.
-"""
-LAST_EPOCH = ("val_accuracy", "val_loss", "generalization_gap")
-"""What is taken after the last epoch.  The logits are of the weights that were kept."""
 
 
 def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> ImageNoise | None:
@@ -56,7 +23,9 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
     """
     if records.predictions is None or not is_of_images(part, effect):
         return None
+    per_image = MEASURES[part.measure].per_image
     assert effect.shares is not None
+    assert per_image is not None
     behind, foreign = _behind(records, part), _foreign(records, part)
     used = [(cells.levels[place], effect.shares[place]) for place in np.flatnonzero(effect.shares)]
     by_seed: list[np.ndarray] = []
@@ -68,7 +37,7 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
             trials += [(uid, share * weight / whole) for uid, weight in there]
         if others := [uid for uid, _ in trials if uid in foreign]:
             raise _of_another_epoch(records, others[0], part)
-        by_seed.append(_weighted(records, PER_IMAGE[part.measure], trials))
+        by_seed.append(_weighted(records, per_image, trials))
     return image_noise(np.stack(by_seed))
 
 
@@ -84,15 +53,15 @@ def noise_of_trials(records: Records, uids: Sequence[str]) -> ImageNoise | None:
 
 def basis(part: Part, noise: ImageNoise) -> str:
     """Which images an interval has the noise of: `5,000 images`."""
-    if part.measure == "generalization_gap":
-        return f"{noise.images:,} images (of validation alone)"
-    return f"{noise.images:,} images"
+    which = MEASURES[part.measure].images
+    return f"{noise.images:,} images" + (f" ({which})" if which else "")
 
 
 def is_of_images(part: Part, effect: Effect) -> bool:
     """Whether a statistic is a sum of means over the validation images, as they were at the end."""
-    at_the_end = part.measure in PER_IMAGE and part.epoch is None
-    return at_the_end and effect.shares is not None and len(effect.seeds) > 1
+    if MEASURES[part.measure].per_image is None or part.epoch is not None:
+        return False
+    return effect.shares is not None and len(effect.seeds) > 1
 
 
 def _behind(records: Records, part: Part) -> dict[tuple[Level, ...], list[tuple[str, float]]]:
@@ -112,7 +81,7 @@ def _behind(records: Records, part: Part) -> dict[tuple[Level, ...], list[tuple[
 def _foreign(records: Records, part: Part) -> set[str]:
     """The uids of trials whose logits are of another epoch than the measure."""
     trials = compared_trials(records, part)
-    if part.measure not in LAST_EPOCH or "uid" not in trials:
+    if MEASURES[part.measure].needs not in ("epochs", "curve") or "uid" not in trials:
         return set()
     if "kept_epoch" not in trials:
         return set(trials["uid"])
@@ -122,7 +91,7 @@ def _foreign(records: Records, part: Part) -> set[str]:
 def _of_another_epoch(records: Records, uid: str, part: Part) -> NoPredictionsError:
     return NoPredictionsError(
         f"the validation logits of trial {_number(records, uid)} are those of its best epoch, and "
-        f"{part.measure} is of its last",
+        f"the {MEASURES[part.measure].at(None)} is of its last",
         "ask for a measure of the kept model (model_val_accuracy, model_val_loss), or train "
         "without early stopping",
     )
@@ -130,11 +99,14 @@ def _of_another_epoch(records: Records, uid: str, part: Part) -> NoPredictionsEr
 
 def _weighted(
     records: Records,
-    measured: Callable[[Predictions], np.ndarray],
+    per_image: Callable[[np.ndarray, np.ndarray], np.ndarray],
     trials: Sequence[tuple[str, float]],
 ) -> np.ndarray:
     """The trials' values of each image, weighted and summed."""
-    values = [weight * measured(_read(records, uid)) for uid, weight in trials]
+    values = []
+    for uid, weight in trials:
+        predictions = _read(records, uid)
+        values.append(weight * per_image(predictions.logits, predictions.labels))
     return np.asarray(np.sum(values, axis=0))
 
 

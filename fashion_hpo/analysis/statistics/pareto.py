@@ -33,7 +33,7 @@ def front(values: pd.DataFrame) -> pd.DataFrame:
 
     Columns are objectives by name.  Best first in the first objective; equal rows all stay.
     """
-    falling = [OBJECTIVES[str(name)].direction == "minimize" for name in values.columns]
+    falling = [OBJECTIVES[str(name)].better == "lower" for name in values.columns]
     costs = values.to_numpy() * np.where(falling, 1, -1)
     kept = [not ((costs <= row).all(axis=1) & (costs < row).any(axis=1)).any() for row in costs]
     return values.loc[np.array(kept, dtype=bool)].sort_values(

@@ -13,6 +13,7 @@ from fashion_hpo.analysis.statistics.estimates import find
 from fashion_hpo.analysis.statistics.intervals import Estimate, seeds_to_decide
 from fashion_hpo.analysis.wording import Units, seeds, what_decides
 from fashion_hpo.design.claims import Claim, Part
+from fashion_hpo.design.measures import MEASURES
 
 REPRODUCED, REFUTED, UNDECIDED = "reproduced", "not reproduced", "undecided"
 UNTESTABLE = "not testable here"
@@ -96,8 +97,8 @@ def decide(effect: Estimate, part: Part) -> tuple[str, str]:
 def _judge(records: Records, part: Part) -> _Finding:
     found = find(records, part)
     if found is None:
-        where = "" if part.epoch is None else f" at epoch {part.epoch}"
-        return _Finding(UNDECIDED, f"no trial has {part.measure}{where} yet.")
+        name = MEASURES[part.measure].at(part.epoch)
+        return _Finding(UNDECIDED, f"{name}: no trial has a value yet.")
     effect, units = found.effect, Units(part)
     count = len(effect.values)
     if count < 2:

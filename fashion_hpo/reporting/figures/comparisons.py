@@ -11,6 +11,7 @@ from fashion_hpo.analysis.statistics.comparisons import references_of
 from fashion_hpo.analysis.statistics.estimates import Found, at_level, between, interval_note
 from fashion_hpo.analysis.statistics.intervals import Interval
 from fashion_hpo.design.formats import level_text
+from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.spec import Level
 from fashion_hpo.reporting.figures.axes import title_of
 from fashion_hpo.reporting.figures.theme import BLUE, GREY, VERMILLION, faint, new_figure, say_empty
@@ -20,7 +21,7 @@ LEVEL_HEIGHT = 52  # pixels
 CELL_HEIGHT = 58
 MOST_PAIRS = 6  # of scientific fields
 PALE_TO_BLUE = [[0.0, faint(BLUE, 0.05)], [1.0, faint(BLUE, 0.65)]]
-OBJECTIVE = "validation accuracy"
+OBJECTIVE = MEASURES["value"].title
 
 
 def paired_differences(records: Records) -> go.Figure | None:

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from fashion_hpo.analysis.records import Records
+from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.reporting.figures.theme import (
     ACCURACY,
     BLUE,
@@ -178,9 +179,16 @@ def _captioned(
         y=LOSS,
     )
     lines = (
-        ("val_loss", "validation loss", BLUE, "solid", "y", 1),
-        ("train_eval_loss", "training loss, in evaluation mode", BLUE, "dash", "y", 1),
-        ("val_accuracy", "validation accuracy", VERMILLION, "solid", "y2", 100),
+        ("val_loss", MEASURES["val_loss"].title, BLUE, "solid", "y", 1),
+        (
+            "train_eval_loss",
+            f"{MEASURES['train_eval_loss'].title}, in evaluation mode",
+            BLUE,
+            "dash",
+            "y",
+            1,
+        ),
+        ("val_accuracy", MEASURES["val_accuracy"].title, VERMILLION, "solid", "y2", 100),
     )
     for metric, name, colour, dash, axis, scale in lines:
         mean = curve(rows.epochs, metric, scale=scale).mean

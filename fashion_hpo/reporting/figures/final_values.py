@@ -8,12 +8,11 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.cells import column_of
 from fashion_hpo.analysis.statistics.estimates import Found, at_level, interval_note
 from fashion_hpo.design.formats import level_text
+from fashion_hpo.design.measures import MEASURES, Measure
 from fashion_hpo.reporting.figures.axes import title_of
 from fashion_hpo.reporting.figures.theme import (
-    ACCURACY,
     BLUE,
     GREY,
-    LOSS,
     VERMILLION,
     new_figure,
     say_empty,
@@ -37,19 +36,19 @@ def isolation(records: Records) -> go.Figure:
     values are hollow.
     """
     tuned = ", each level at its best" if records.plan.spec.nuisance else ""
-    title = f"Final validation accuracy{tuned}"
-    return _final(records, "val_accuracy", title, ACCURACY, scale=100)
+    return _final(records, MEASURES["val_accuracy"], tuned)
 
 
 def final_loss(records: Records) -> go.Figure:
     """Validation loss after the last epoch, every trial a dot."""
-    return _final(records, "val_loss", "Final validation loss", f"validation {LOSS}")
+    return _final(records, MEASURES["val_loss"])
 
 
-def _final(records: Records, measure: str, title: str, axis: str, *, scale: float = 1) -> go.Figure:
+def _final(records: Records, measure: Measure, tuned: str = "") -> go.Figure:
     """Levels from top to bottom, so that long names can be read on a narrow screen."""
-    groups, column = by_level(records), column_of(measure)
-    means = [at_level(records, measure, rows.levels) for rows in groups]
+    groups, column = by_level(records), column_of(measure.name)
+    scale = 100 if measure.is_share else 1
+    means = [at_level(records, measure.name, rows.levels) for rows in groups]
     told = interval_note(records, [found for found in means if found is not None])
     note = f"dots: trials; diamond: mean over seeds, with its {told}"
     if len(records.complete) > len(records.tuned):
@@ -57,7 +56,8 @@ def _final(records: Records, measure: str, title: str, axis: str, *, scale: floa
     note += left_out(records)
     fields = ", ".join(map(title_of, records.plan.scientific))
     height = 180 + LEVEL_HEIGHT * max(len(groups), 2)
-    figure = new_figure(title, note, x=axis, y=fields or "level", height=height)
+    title = f"{measure.at(None).capitalize()}{tuned}"
+    figure = new_figure(title, note, x=measure.axis, y=fields or "level", height=height)
     if groups:
         _add_others(figure, records, groups, column, scale)
         _add_dots(figure, groups, column, scale)

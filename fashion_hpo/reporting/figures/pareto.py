@@ -35,7 +35,7 @@ def _front(records: Records, values: pd.DataFrame, cost: str) -> go.Figure:
     """Every complete trial a dot, the front of these two objectives a line of steps."""
     objective = OBJECTIVES[cost]
     note = f"filled: no trial is better in both; hollow: one is{left_out(records)}"
-    title = f"{objective.title} ({objective.unit}, log scale)"
+    title = f"{objective.title} ({objective.unit.symbol}, log scale)"
     figure = new_figure(f"Accuracy against {objective.title}", note, x=title, y=ACCURACY)
     if values.empty:
         return say_empty(figure)

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from fashion_hpo.design.measures import MEASURES
+
 # Okabe and Ito (2008), a little lighter blue, without the black and the yellow that vanish on one
 # background or the other.
 COLOURS = ("#1F82C0", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#C98600", "#8A6FC9", "#8A8A8A")
@@ -13,7 +15,7 @@ GREY = "#808080"
 LOW_TO_HIGH = [[0.0, "#3B7FBF"], [0.5, "#9A9A9A"], [1.0, "#E08214"]]  # of middling lightness
 HEIGHT = 420  # pixels
 LOSS = "cross-entropy loss (nats)"
-ACCURACY = "validation accuracy (%)"
+ACCURACY = MEASURES["val_accuracy"].axis
 
 _AXIS = {
     "automargin": True,

@@ -20,7 +20,12 @@ from fashion_hpo.reporting.page.cost import cost_table
 from fashion_hpo.reporting.page.finalists import finalists_table
 from fashion_hpo.reporting.page.gallery import mistakes
 from fashion_hpo.reporting.page.sections import Section
-from fashion_hpo.reporting.page.tables import MEASURES, claims_table, levels_table, trials_table
+from fashion_hpo.reporting.page.tables import (
+    LEVEL_MEASURES,
+    claims_table,
+    levels_table,
+    trials_table,
+)
 
 MODEL, COST = "model", "cost"  # sections that hold more than figures
 
@@ -121,7 +126,7 @@ def _page(
         cost_figures=cost_figures,
         figures=figures,
         levels=levels_table(records) if has_levels else None,
-        measures={name: description for name, (_, description) in MEASURES.items()},
+        measures={measure.at(None): measure.what for measure in LEVEL_MEASURES},
         model="" if best is None else _which(records, best),
         wrong=0 if best is None else int((~best.correct).sum()),
         mistakes=None if best is None or images is None else mistakes(best, images),

@@ -11,6 +11,7 @@ from fashion_hpo.analysis.checks.check import Check
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.comparisons import Comparison
 from fashion_hpo.design.formats import level_text
+from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.reporting.levels import numbers
 from fashion_hpo.reporting.page.sections import Section
 from fashion_hpo.reporting.page.tables import Cell, Table
@@ -52,14 +53,16 @@ def comparisons_table(compared: Sequence[Comparison]) -> Table | None:
         return None
     rows: list[list[Cell | str]] = [
         [
-            f"{comparison.field} {level_text(comparison.level)} against {level_text(comparison.reference)}",
+            f"{comparison.field} {level_text(comparison.level)} against "
+            f"{level_text(comparison.reference)}",
             Cell(comparison.word, "word"),
             f"{comparison.corrected:.2g}",
             Cell(comparison.sentence, "text"),
         ]
         for comparison in compared
     ]
-    caption = "By validation accuracy; p corrected for the number of comparisons (Holm 1979)"
+    by = MEASURES["value"].title
+    caption = f"By {by}; p corrected for the number of comparisons (Holm 1979)"
     return Table(caption, ["levels", "verdict", "p", "what was seen"], rows)
 
 

@@ -11,6 +11,7 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import Found, at_level, interval_note
 from fashion_hpo.analysis.statistics.verdicts import Verdict
 from fashion_hpo.design.formats import level_text
+from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.reporting.levels import by_level, numbers
 
 NONE = "–"
@@ -34,36 +35,8 @@ class Table:
     note: str = ""
 
 
-def percent(value: float) -> str:
-    """A share as a percentage."""
-    return f"{value:.2%}".replace("%", " %")
-
-
-def decimals(value: float) -> str:
-    """Four decimals, as losses are compared."""
-    return f"{value:.4f}"
-
-
-def epochs(value: float) -> str:
-    """A count of epochs or a mean of such counts."""
-    return f"{value:.1f}".removesuffix(".0")
-
-
-MEASURES: dict[str, tuple[Callable[[float], str], str]] = {
-    "val_accuracy": (percent, "after the last epoch"),
-    "val_loss": (decimals, "after the last epoch, in nats"),
-    "generalization_gap": (decimals, "val_loss − train_eval_loss after the last epoch, in nats"),
-    "parting_epoch": (
-        epochs,
-        "epoch of the lowest smoothed validation loss, if it then rises by more than 2 % while "
-        "the training loss falls; the number of epochs + 1 where the losses do not part",
-    ),
-    "roughness": (
-        decimals,
-        "standard deviation of the second differences of the validation accuracy, last half",
-    ),
-    "ece": (decimals, "expected calibration error, 15 bins of equal mass"),
-}
+LEVEL_MEASURES = [measure for measure in MEASURES.values() if measure.in_levels_table]
+percent = MEASURES["value"].unit.cell
 
 
 def claims_table(verdicts: Sequence[Verdict]) -> Table:
@@ -87,15 +60,16 @@ def levels_table(records: Records) -> Table:
     """Mean and 95 % interval of every measure, at every level."""
     levels = by_level(records)
     statistics = [
-        [at_level(records, measure, level.levels) for measure in MEASURES] for level in levels
+        [at_level(records, measure.name, level.levels) for measure in LEVEL_MEASURES]
+        for level in levels
     ]
     rows = [
         [
             level.label,
             str(level.trials["seed_index"].nunique()),
             *(
-                _interval(statistic, write)
-                for statistic, (write, _) in zip(row, MEASURES.values(), strict=True)
+                _interval(statistic, measure.unit.cell)
+                for statistic, measure in zip(row, LEVEL_MEASURES, strict=True)
             ),
         ]
         for level, row in zip(levels, statistics, strict=True)
@@ -104,7 +78,8 @@ def levels_table(records: Records) -> Table:
     source = f"mean and {interval_note(records, measured)}"
     if all(len(statistic.effect.values) < 2 for statistic in measured):
         source = "values of one seed, which has no interval"
-    return Table(f"Levels: {source}", ["level", "seeds", *MEASURES], rows)
+    titles = [measure.at(None) for measure in LEVEL_MEASURES]
+    return Table(f"Levels: {source}", ["level", "seeds", *titles], rows)
 
 
 def trials_table(records: Records) -> Table:
@@ -115,7 +90,7 @@ def trials_table(records: Records) -> Table:
         others = trials.drop(index=best).sort_values(["value", "trial"], ascending=[False, True])
         trials = pd.concat([trials.loc[best], others])
     fields = [name for name in records.varied if name in trials]
-    headings = ["trial", *fields, "seed", "outcome", "validation accuracy", "epochs", "seconds"]
+    headings = ["trial", *fields, "seed", "outcome", MEASURES["value"].title, "epochs", "seconds"]
     rows = [_trial(row, fields) for row in trials.to_dict("records")]
     order = "order of claim" if records.plan.search is None else "best first"
     return Table(f"All trials, {order}", headings, rows)

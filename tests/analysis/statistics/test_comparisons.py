@@ -48,9 +48,11 @@ def test_the_difference_that_matters_can_be_named() -> None:
 
 def test_a_lower_value_can_be_the_better_one() -> None:
     made = measured(TABLE, column="ece")
-    (first, _) = compare(made, "ece", higher=False)
+    (first, _) = compare(made, "ece")
     assert first.word == "worse"
-    assert first.sentence.startswith("dropout 0.25 against 0 by ece: worse; +0.02050 (")
+    assert first.sentence.startswith(
+        "dropout 0.25 against 0 by calibration error: worse; +0.02050 ("
+    )
 
 
 def test_noise_decides_nothing_and_says_how_many_seeds_would() -> None:

@@ -107,7 +107,7 @@ def test_a_contrast_may_be_at_levels_of_other_fields(batch: int, expected: float
     part = Part(measure="value", contrast=CONTRAST, direction="higher", at={"batch_size": batch})
     effect = found(FACTORIAL(), part)
     assert effect.values == pytest.approx([expected] * 2)
-    assert effect.name == f"value with dropout 0.5 against 0 at batch_size {batch}"
+    assert effect.name == f"validation accuracy with dropout 0.5 against 0 at batch_size {batch}"
 
 
 def test_a_seed_that_lacks_one_cell_is_not_averaged_over_the_others() -> None:
@@ -200,7 +200,7 @@ def test_a_curve_may_be_taken_at_an_epoch() -> None:
     part = Part(measure="val_accuracy", contrast=CONTRAST, direction="higher", epoch=2)
     effect = found(made, part)
     assert effect.values == pytest.approx([0.02, 0.02])
-    assert effect.name.startswith("val_accuracy at epoch 2 with ")
+    assert effect.name.startswith("validation accuracy at epoch 2 with ")
     assert cells_of(made, Part(measure="val_accuracy", contrast=CONTRAST, epoch=3)) is None
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -14,11 +15,11 @@ from optuna.distributions import FloatDistribution
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import Found, find
-from fashion_hpo.analysis.statistics.image_noise import PER_IMAGE, brier, correct, loss
 from fashion_hpo.analysis.statistics.intervals import image_noise
 from fashion_hpo.analysis.statistics.verdicts import judge
 from fashion_hpo.design.claims import Claim, Part
 from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.plan import make_plan
 from fashion_hpo.design.spec import Budget, StudySpec, levels
 from fashion_hpo.stores.layout import Store
@@ -27,6 +28,16 @@ from fashion_hpo.stores.tracking import Tracker
 from tests.analysis.made import claim, plan
 
 CONTRAST = ("dropout", 0.0, 0.5)
+
+
+def of_images(measure: str) -> Callable[[Predictions], np.ndarray]:
+    """The measure's value of every image."""
+    per_image = MEASURES[measure].per_image
+    assert per_image is not None
+    return lambda of: per_image(of.logits, of.labels)
+
+
+correct, loss, brier = map(of_images, ("val_accuracy", "val_loss", "brier_score"))
 PART = Part("val_loss", "lower", contrast=CONTRAST)
 IMAGES = 300
 
@@ -121,7 +132,7 @@ def test_measures_of_single_images_by_hand() -> None:
 def test_a_contrast_carries_the_noise_of_paired_images(tmp_path: Path, measure: str) -> None:
     records = stored(Store.at(tmp_path))
     found = found_in(records, Part(measure, "lower", contrast=CONTRAST))
-    files, measured = records.predictions, PER_IMAGE[measure]
+    files, measured = records.predictions, of_images(measure)
     assert files is not None
     values = np.stack([measured(files.read(f"uid-{number}")) for number in range(6)])
     assert found.estimate.values == pytest.approx((values[1::2] - values[::2]).mean(axis=1))
@@ -196,7 +207,7 @@ def test_logits_of_an_earlier_epoch_give_the_last_no_interval(tmp_path: Path, me
     assert math.isnan(found.estimate.interval().low)
     assert str(found.missing) == (
         "the validation logits of trial 3 are those of its best epoch, "
-        f"and {measure} is of its last"
+        f"and the {MEASURES[measure].at(None)} is of its last"
     )
     other = Part(measure, "lower", figure=0.0, at={"dropout": 0.0})
     assert found_in(records, other).estimate.images is not None  # trial 3 has dropout 0.5

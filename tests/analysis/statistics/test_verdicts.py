@@ -9,6 +9,7 @@ from fashion_hpo.analysis.statistics.cells import column_of
 from fashion_hpo.analysis.statistics.intervals import Estimate
 from fashion_hpo.analysis.statistics.verdicts import decide, judge
 from fashion_hpo.design.claims import Direction, Part
+from fashion_hpo.design.measures import MEASURES
 from tests.analysis.made import CLEAR, Table, claim, factorial, measured, plan, records
 
 NOISY: Table = {0.0: [0.30, 0.31, 0.29], 0.5: [0.20, 0.35, 0.31]}
@@ -24,7 +25,7 @@ def test_a_clear_effect_is_reproduced_and_its_figures_are_named() -> None:
     word, sentence = verdict(CLEAR)
     assert word == "reproduced"
     assert sentence == (
-        "generalization_gap with dropout 0.5 against 0: -0.097 (95 % interval -0.111 to "
+        "generalization gap with dropout 0.5 against 0: -0.097 (95 % interval -0.111 to "
         "-0.082), 3 seeds; claimed lower."
     )
 
@@ -87,7 +88,7 @@ def test_without_trials_or_the_measure_a_claim_is_undecided() -> None:
     for made in (records(plan(claim()), []), measured(CLEAR, claim(), column="ece")):
         (found,) = judge(made)
         assert found.word == "undecided"
-        assert found.sentence == "no trial has generalization_gap yet."
+        assert found.sentence == "generalization gap: no trial has a value yet."
 
 
 def test_only_complete_trials_count() -> None:
@@ -113,8 +114,8 @@ def test_shares_are_shown_in_points_and_curves_taken_at_the_last_epoch(measure: 
     (found,) = judge(measured(rising, wanted, column=f"last_{measure}"))
     assert found.word == "reproduced"
     assert found.sentence == (
-        f"{measure} with dropout 0.5 against 0: +1.03 points (95 % interval 0.89 points to "
-        "1.18 points), 3 seeds; claimed higher by more than 0.50 points."
+        f"{MEASURES[measure].at(None)} with dropout 0.5 against 0: +1.03 points (95 % interval "
+        "0.89 points to 1.18 points), 3 seeds; claimed higher by more than 0.50 points."
     )
 
 
@@ -173,7 +174,7 @@ def test_a_figure_is_held_against_the_measure_itself(
                    direction=direction)  # fmt: skip
     (found,) = judge(measured({0.5: values, 0.0: [0.1, 0.2, 0.3]}, wanted, column="value"))
     assert found.word == word
-    mean = f"value at dropout 0.5: {100 * np.mean(values):.2f} % (95 % interval "
+    mean = f"validation accuracy at dropout 0.5: {100 * np.mean(values):.2f} % (95 % interval "
     assert found.sentence.startswith(mean)
     assert f" %), 3 seeds; claimed {direction} than 93.00 %" in found.sentence
 
@@ -246,5 +247,5 @@ def test_influence_is_in_points_of_the_variance() -> None:
     (found,) = judge(made(wanted))
     assert found.word == "reproduced"
     assert found.ours[0].startswith("dropout 94.6 %, batch_size 5.4 %: +89.")
-    name = "dropout's share of the variance of value less the largest other: +89."
+    name = "dropout's share of the variance of validation accuracy less the largest other: +89."
     assert found.sentence.startswith(name)

@@ -4,15 +4,8 @@ from dataclasses import replace
 import pytest
 
 from fashion_hpo.design.config import Epoch
-from fashion_hpo.training.summaries import (
-    area_above_curve,
-    curve_summaries,
-    energy_summary,
-    finite,
-    parting_epoch,
-    roughness,
-    smoothed,
-)
+from fashion_hpo.design.curves import area_above_curve, parting_epoch, roughness, smoothed
+from fashion_hpo.design.summaries import curve_summaries, energy_summary, finite
 
 EPOCH = Epoch(
     epoch=1, train_loss=1, train_eval_loss=1, train_eval_accuracy=0.5, val_loss=1,
@@ -25,6 +18,10 @@ def curves(val: list[float], train: list[float]) -> list[Epoch]:
         replace(EPOCH, epoch=number, val_loss=v, train_eval_loss=t)
         for number, (v, t) in enumerate(zip(val, train, strict=True), start=1)
     ]
+
+
+def accuracies(*values: float) -> list[Epoch]:
+    return [replace(EPOCH, epoch=number, val_accuracy=v) for number, v in enumerate(values, 1)]
 
 
 FALLING = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]
@@ -63,9 +60,11 @@ def test_smoothed_is_the_mean_with_the_neighbours_there_are(
 
 
 def test_roughness_is_of_the_last_half_and_blind_to_slope() -> None:
-    assert roughness([9, -9, 9, -9, 0.1, 0.2, 0.3, 0.4]) == pytest.approx(0)
-    assert roughness([0, 0, 0, 0, 0, 1, 0, 1]) == pytest.approx(2)  # differences -2 and 2
-    assert math.isnan(roughness([0.1, 0.9, 0.2, 0.8, 0.3]))  # one difference has no spread
+    assert roughness(accuracies(9, -9, 9, -9, 0.1, 0.2, 0.3, 0.4)) == pytest.approx(0)
+    assert roughness(accuracies(0, 0, 0, 0, 0, 1, 0, 1)) == pytest.approx(2)  # differences -2 and 2
+    assert math.isnan(
+        roughness(accuracies(0.1, 0.9, 0.2, 0.8, 0.3))
+    )  # one difference has no spread
 
 
 def test_curve_summaries() -> None:
@@ -81,9 +80,10 @@ def test_curve_summaries() -> None:
 
 
 def test_the_area_above_a_curve_is_small_where_it_is_soon_and_lastingly_high() -> None:
-    assert area_above_curve([1.0, 1.0]) == 0
-    assert area_above_curve([0.6, 0.8]) == pytest.approx(0.3)
-    assert area_above_curve([0.8, 0.9, 0.9]) < area_above_curve([0.4, 0.9, 0.9])
+    assert area_above_curve(accuracies(1.0, 1.0)) == 0
+    assert area_above_curve(accuracies(0.6, 0.8)) == pytest.approx(0.3)
+    soon, late = accuracies(0.8, 0.9, 0.9), accuracies(0.4, 0.9, 0.9)
+    assert area_above_curve(soon) < area_above_curve(late)
 
 
 def test_an_empty_history_is_refused() -> None:
