@@ -13,7 +13,7 @@ from fashion_hpo.analysis.statistics.pareto import answer_of_front
 from fashion_hpo.analysis.statistics.selection import Finalist, audit, finalists, mean_bias, winner
 from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, Verdict, judge
 from fashion_hpo.analysis.wording import startup
-from fashion_hpo.design.claims import Part
+from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.constraints import in_words
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.plan import startup_trials

@@ -3,9 +3,8 @@
 import math
 
 from fashion_hpo.analysis.statistics.intervals import LARGEST_SEED_COUNT, Interval
-from fashion_hpo.design.claims import Part
+from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.formats import number_text
-from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.plan import Plan, startup_trials
 from fashion_hpo.design.search import STARTUP_TRIALS
 
@@ -14,15 +13,7 @@ class Units:
     """How a part's statistic is written: in points of a percentage, in percent or as a number."""
 
     def __init__(self, part: Part) -> None:
-        self._percent = MEASURES[part.measure].is_share
-        self._sign = "+"
-        self._unit = " points" if self._percent else ""
-        if part.kind == "influence":
-            self._percent, self._unit = True, " points"
-        elif part.relative:
-            self._percent, self._unit = True, " %"
-        elif part.kind == "figure":  # not a difference
-            self._sign, self._unit = "", " %" if self._percent else ""
+        self._percent, self._unit, self._sign = part.kind.scale(part)
 
     def number(self, value: float, *, signed: bool = False, decimals: int | None = None) -> str:
         """One number with its unit; what is no percentage has three digits or so many decimals."""

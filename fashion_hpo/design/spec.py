@@ -26,10 +26,10 @@ from fashion_hpo.design.checks import (
     make_plain,
     plain,
 )
+from fashion_hpo.design.claim_kinds.kind import Direction as Direction
+from fashion_hpo.design.claim_kinds.kind import Level as Level
+from fashion_hpo.design.claim_kinds.kind import Part as Part
 from fashion_hpo.design.claims import Claim as Claim  # a study file has all it needs from here
-from fashion_hpo.design.claims import Direction as Direction
-from fashion_hpo.design.claims import Level as Level
-from fashion_hpo.design.claims import Part as Part
 from fashion_hpo.design.claims import check_claims
 from fashion_hpo.design.config import TrainConfig, field_names
 from fashion_hpo.design.search import Search as Search

@@ -4,7 +4,7 @@ import pytest
 
 from fashion_hpo.analysis.statistics.intervals import Interval
 from fashion_hpo.analysis.wording import Units, decimals_of
-from fashion_hpo.design.claims import Part
+from fashion_hpo.design.claim_kinds.kind import Part
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from fashion_hpo.design.claims import KINDS, Claim, Part
+from fashion_hpo.design.claim_kinds.kind import KINDS, Part
+from fashion_hpo.design.claims import Claim
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import digest, make_plan
 from fashion_hpo.design.reports import CLAIMS, REPORTS
@@ -62,7 +63,7 @@ def refusal(**changes: Any) -> str:
 )
 def test_every_kind_is_taken(changes: dict[str, Any], name: str) -> None:
     (found,) = spec(claim(**changes)).claims
-    assert found.kind == name
+    assert type(found.kind) is KINDS[name]
     assert list(found.all_parts) == [found]
 
 
@@ -145,6 +146,20 @@ def test_an_id_is_part_of_a_tags_name() -> None:
 def test_a_part_is_of_one_kind(changes: dict[str, Any], given: str) -> None:
     told = f"claim T.a has {given}; give one of {', '.join(KINDS)}."
     assert refusal(**changes) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("contrst", "did you mean contrast?"),
+        ("margn", "did you mean margin?"),
+        ("x", f"choose one of {', '.join(KINDS)}."),
+    ],
+)
+def test_a_keyword_that_no_claim_has_is_refused_by_name(name: str, advice: str) -> None:
+    with pytest.raises(ValueError, match=r"^a claim has no ") as error:
+        claim(**{name: 0.5})
+    assert str(error.value) == f"a claim has no {name!r}; {advice}"
 
 
 def test_a_wrong_part_is_named_by_its_number() -> None:

@@ -1,6 +1,7 @@
 """Numbers in a study: numpy's are plain ones, and what is none is refused by the field's name."""
 
 import dataclasses
+import inspect
 import math
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from fashion_hpo.design.claims import Part
+from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import canonical_json, make_plan, point_id, points
 from fashion_hpo.design.spec import Budget, Claim, Search, StudySpec, levels
@@ -28,7 +29,7 @@ def fields(kind: type, *types: Any) -> list[str]:
 
 
 def default(kind: type, name: str) -> Any:
-    return next(f.default for f in dataclasses.fields(kind) if f.name == name)
+    return inspect.signature(kind).parameters[name].default
 
 
 NUMPYS: dict[Any, list[Any]] = {

@@ -14,7 +14,7 @@ from fashion_hpo.analysis.statistics.comparisons import BETTER, WORSE, judge_all
 from fashion_hpo.analysis.statistics.intervals import Estimate, image_noise
 from fashion_hpo.analysis.statistics.tuning import cross_fit, widening
 from fashion_hpo.analysis.statistics.verdicts import REFUTED, REPRODUCED, decide
-from fashion_hpo.design.claims import Part
+from fashion_hpo.design.claim_kinds.kind import Part
 
 POINTS = 4
 SLOPES: Mapping[str, float] = {"flat": 0.0, "middling": 1.0, "steep": 8.0}

@@ -15,7 +15,7 @@ from fashion_hpo.analysis.statistics.intervals import (
     seeds_to_decide,
     t_interval,
 )
-from fashion_hpo.design.claims import Part
+from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.sentences import study_command
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.design.claims import Part
+from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.config import EPOCH_METRICS
 from fashion_hpo.design.spec import Level
 
@@ -53,14 +53,6 @@ class Cells:
 
         order = sorted((cell for cell, seeds in enumerate(known) if len(seeds)), key=place)
         return [dict(zip(self.fields, self.levels[cell], strict=True)) for cell in order]
-
-    def others(self, best: Mapping[str, Level], at: Mapping[str, Level]) -> list[dict[str, Level]]:
-        """Every combination of the fields of `best` but that one."""
-        places = [self.fields.index(name) for name in best]
-        here = [cell for cell, chosen in zip(self.levels, self.at(at), strict=True) if chosen]
-        found = dict.fromkeys(tuple(cell[place] for place in places) for cell in here)
-        named = [dict(zip(best, levels, strict=True)) for levels in found]
-        return [levels for levels in named if levels != dict(best)]
 
 
 def column_of(measure: str) -> str:

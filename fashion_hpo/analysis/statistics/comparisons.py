@@ -15,7 +15,7 @@ from fashion_hpo.analysis.statistics.estimates import Found, find
 from fashion_hpo.analysis.statistics.intervals import Estimate, Interval, holm, seeds_to_decide
 from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, QUICK
 from fashion_hpo.analysis.wording import Units, what_decides
-from fashion_hpo.design.claims import Part
+from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.plan import Plan
@@ -164,8 +164,7 @@ def _seeds_needed(estimate: Estimate, delta: float, confidence: float) -> int | 
 
 
 def _comparison(part: Part, found: Found, judged: Judged, delta: float) -> Comparison:
-    assert part.contrast is not None
-    name, reference, level = part.contrast
+    name, reference, level = part.claimed["contrast"]
     interval, units, missing = found.estimate.interval(), Units(part), ""
     if found.missing is not None:
         judged = replace(judged, word=NO_VERDICT, more_seeds=None, why="")

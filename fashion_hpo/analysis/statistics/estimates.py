@@ -12,7 +12,7 @@ from fashion_hpo.analysis.statistics.effects import Effect, difference_of, effec
 from fashion_hpo.analysis.statistics.image_noise import basis, noise_of
 from fashion_hpo.analysis.statistics.intervals import UNKNOWN, Estimate
 from fashion_hpo.analysis.wording import seeds
-from fashion_hpo.design.claims import Part
+from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.spec import Level
 from fashion_hpo.stores.predictions import NoPredictionsError
 

@@ -12,8 +12,8 @@ from fashion_hpo.analysis.statistics.effects import Effect
 from fashion_hpo.analysis.statistics.estimates import find
 from fashion_hpo.analysis.statistics.intervals import Estimate, seeds_to_decide
 from fashion_hpo.analysis.wording import Units, seeds, what_decides
-from fashion_hpo.design.claims import Claim, Part
-from fashion_hpo.design.measures import MEASURES
+from fashion_hpo.design.claim_kinds.kind import Part
+from fashion_hpo.design.claims import Claim
 
 REPRODUCED, REFUTED, UNDECIDED = "reproduced", "not reproduced", "undecided"
 UNTESTABLE = "not testable here"
@@ -97,8 +97,7 @@ def decide(effect: Estimate, part: Part) -> tuple[str, str]:
 def _judge(records: Records, part: Part) -> _Finding:
     found = find(records, part)
     if found is None:
-        name = MEASURES[part.measure].at(part.epoch)
-        return _Finding(UNDECIDED, f"{name}: no trial has a value yet.")
+        return _Finding(UNDECIDED, f"{part.name}: no trial has a value yet.")
     effect, units = found.effect, Units(part)
     count = len(effect.values)
     if count < 2:
@@ -114,7 +113,7 @@ def _judge(records: Records, part: Part) -> _Finding:
     ours = f"{means}{units.brief(interval)}, {found.basis}"
     if records.plan.budget == "quick":
         return _Finding(UNDECIDED, f"{measured}; {QUICK}.", ours)
-    figure = part.figure if part.figure != "epochs" else records.plan.base.epochs
+    figure = part.kind.figure(records.plan.base.epochs)
     word, rest = decide(found.estimate.minus(figure or 0.0), part)
     return _Finding(word, f"{measured}; {_claimed(part, units, figure)}{rest}.", ours)
 

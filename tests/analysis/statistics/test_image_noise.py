@@ -17,7 +17,8 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import Found, find
 from fashion_hpo.analysis.statistics.intervals import image_noise
 from fashion_hpo.analysis.statistics.verdicts import judge
-from fashion_hpo.design.claims import Claim, Part
+from fashion_hpo.design.claim_kinds.kind import Part
+from fashion_hpo.design.claims import Claim
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.plan import make_plan

@@ -8,7 +8,7 @@ import pytest
 from fashion_hpo.analysis.statistics.cells import column_of
 from fashion_hpo.analysis.statistics.intervals import Estimate
 from fashion_hpo.analysis.statistics.verdicts import decide, judge
-from fashion_hpo.design.claims import Direction, Part
+from fashion_hpo.design.claim_kinds.kind import Direction, Part
 from fashion_hpo.design.measures import MEASURES
 from tests.analysis.made import CLEAR, Table, claim, factorial, measured, plan, records
 
