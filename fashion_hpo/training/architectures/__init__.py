@@ -1,10 +1,10 @@
-"""The catalogue: one file per family, one builder per variant.
+"""The networks: one file a family, registered by one line here; one builder a variant.
 
 Every network maps float32 (N, 1, 28, 28) to logits (N, 10).
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,54 +13,25 @@ from torch import nn
 
 from fashion_hpo.design.config import Option, TrainConfig
 from fashion_hpo.design.sentences import did_you_mean, listed
-from fashion_hpo.training.architectures import (
-    cnn,
-    cnn_transformer,
-    deformable_cnn,
-    dilated_cnn,
-    lenet5,
-    mobilenet_v2,
-    optimized_cnn,
-    pooled_vit,
-    prompted_vit,
-    resnet9,
-    resnet18,
-    simple_cnn,
-    three_block_cnn,
-    vgg,
-    vit,
-)
+from fashion_hpo.training.architectures import cnn as cnn
+from fashion_hpo.training.architectures import cnn_transformer as cnn_transformer
+from fashion_hpo.training.architectures import deformable_cnn as deformable_cnn
+from fashion_hpo.training.architectures import dilated_cnn as dilated_cnn
+from fashion_hpo.training.architectures import lenet5 as lenet5
+from fashion_hpo.training.architectures import mobilenet_v2 as mobilenet_v2
+from fashion_hpo.training.architectures import optimized_cnn as optimized_cnn
+from fashion_hpo.training.architectures import pooled_vit as pooled_vit
+from fashion_hpo.training.architectures import prompted_vit as prompted_vit
+from fashion_hpo.training.architectures import resnet9 as resnet9
+from fashion_hpo.training.architectures import resnet18 as resnet18
+from fashion_hpo.training.architectures import simple_cnn as simple_cnn
+from fashion_hpo.training.architectures import three_block_cnn as three_block_cnn
+from fashion_hpo.training.architectures import vgg as vgg
+from fashion_hpo.training.architectures import vit as vit
+from fashion_hpo.training.architectures.catalogue import CATALOGUE as CATALOGUE
 from fashion_hpo.training.architectures.pretrained import read_weights
 from fashion_hpo.training.architectures.prompted_vit import PromptedTransformer
 from fashion_hpo.training.randomness import seed_default_generator
-
-CATALOGUE: dict[str, Callable[..., nn.Module]] = {
-    "cnn": cnn.cnn,
-    "dilated_cnn": dilated_cnn.dilated_cnn,
-    "deformable_cnn": deformable_cnn.deformable_cnn,
-    "simple_cnn": simple_cnn.simple_cnn,
-    "optimized_cnn": optimized_cnn.optimized_cnn,
-    "three_block_cnn": three_block_cnn.three_block_cnn,
-    "lenet5": lenet5.lenet5,
-    "vgg8": vgg.vgg8,
-    "vgg8_separable": vgg.vgg8_separable,
-    "vgg8_wide": vgg.vgg8_wide,
-    "vgg12": vgg.vgg12,
-    "resnet9": resnet9.resnet9,
-    "resnet18": resnet18.resnet18,
-    "resnet18_narrow": resnet18.resnet18_narrow,
-    "resnet18_wide": resnet18.resnet18_wide,
-    "resnet18_dilated": resnet18.resnet18_dilated,
-    "vit": vit.vit,
-    "vit_shallow_prompts": prompted_vit.vit_shallow_prompts,
-    "vit_deep_prompts": prompted_vit.vit_deep_prompts,
-    "vit_pooled": pooled_vit.vit_pooled,
-    "vit_depthwise": pooled_vit.vit_depthwise,
-    "vit_patch_free": pooled_vit.vit_patch_free,
-    "cnn_transformer": cnn_transformer.cnn_transformer,
-    "mobilenet_v2": mobilenet_v2.mobilenet_v2,
-}
-"""Name to builder; a builder's keyword arguments, but for dropout, are its options."""
 
 CLASSICAL = ("logistic_regression", "nearest_neighbours", "svm", "random_forest", "mlp")
 """No networks, but an architecture of a study as well: see `running.classical`."""

@@ -7,9 +7,11 @@ gradients are the same, and ReLU has a quarter to do.
 
 from torch import nn
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.pooling import MaxPool2x2
 
 
+@network
 def cnn(
     *, dropout: float = 0.0, channels: int = 32, hidden: int = 128, dilation: int = 1
 ) -> nn.Sequential:

@@ -7,11 +7,13 @@ image into 7x7 overlapping pieces, two encoder layers mix them, and a linear hea
 
 from torch import nn
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.pooled_vit import PooledTransformer
 from fashion_hpo.training.architectures.pooling import MaxPool2x2
 from fashion_hpo.training.architectures.transformer import EncoderLayer, Tokens
 
 
+@network
 def cnn_transformer(
     *,
     dropout: float = 0.0,

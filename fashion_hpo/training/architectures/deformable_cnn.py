@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, linear, pad
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.cnn import cnn
 
 
+@network
 def deformable_cnn(
     *, dropout: float = 0.0, channels: int = 32, hidden: int = 128, offset_penalty: float = 0.0
 ) -> nn.Sequential:

@@ -6,9 +6,11 @@ parameters are the plain network's 421,642.
 
 from torch import nn
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.cnn import cnn
 
 
+@network
 def dilated_cnn(
     *, dropout: float = 0.0, channels: int = 32, hidden: int = 128, dilation: int = 2
 ) -> nn.Sequential:

@@ -7,7 +7,10 @@ basis functions.  `dropout` comes before the last layer; the original has none.
 
 from torch import nn
 
+from fashion_hpo.training.architectures.catalogue import network
 
+
+@network
 def lenet5(*, dropout: float = 0.0) -> nn.Sequential:
     """conv 5x5 6, pool, conv 5x5 16, pool, fc 120, fc 84, fc 10; tanh."""
     return nn.Sequential(

@@ -15,6 +15,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.pretrained import (
     load_into,
     published_weights,
@@ -22,6 +23,7 @@ from fashion_hpo.training.architectures.pretrained import (
 )
 
 
+@network
 def mobilenet_v2(
     *,
     dropout: float = 0.0,

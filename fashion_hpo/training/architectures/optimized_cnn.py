@@ -10,9 +10,11 @@ information, so dropping single ones hides little, and their masks took a quarte
 
 from torch import nn
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.pooling import MaxPool2x2
 
 
+@network
 def optimized_cnn(*, dropout: float = 0.0, channels: int = 32, hidden: int = 256) -> nn.Sequential:
     """Blocks of conv, batch norm, ReLU, (pool,) dropout with c, 2c, 4c, 4c channels; fc; fc 10."""
     c = channels

@@ -19,6 +19,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.transformer import (
     EncoderLayer,
     PatchEmbedding,
@@ -28,6 +29,7 @@ from fashion_hpo.training.architectures.transformer import (
 )
 
 
+@network
 def vit_pooled(
     *,
     dropout: float = 0.0,
@@ -43,6 +45,7 @@ def vit_pooled(
     return PooledTransformer(embedding, embedding.grid**2, width, layers, dropout)
 
 
+@network
 def vit_depthwise(
     *,
     dropout: float = 0.0,
@@ -60,6 +63,7 @@ def vit_depthwise(
     return PooledTransformer(embedding, embedding.grid**2, width, layers, dropout)
 
 
+@network
 def vit_patch_free(
     *,
     dropout: float = 0.0,

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.imagenet_vit import IMAGENET, OPTIONS
 from fashion_hpo.training.architectures.pretrained import load_into
 from fashion_hpo.training.architectures.vit import VisionTransformer
@@ -28,6 +29,7 @@ NAMES = ("models:/", TRIAL)
 """How the name of a trained backbone begins."""
 
 
+@network
 def vit_shallow_prompts(
     *,
     dropout: float = 0.0,
@@ -44,6 +46,7 @@ def vit_shallow_prompts(
     return PromptedTransformer(1, prompts, dropout, patch, width, depth, heads, mlp_ratio)
 
 
+@network
 def vit_deep_prompts(
     *,
     dropout: float = 0.0,

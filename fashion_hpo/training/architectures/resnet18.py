@@ -17,14 +17,18 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from fashion_hpo.training.architectures.catalogue import network
+
 Stem = Literal["imagenet", "small"]
 
 
+@network
 def resnet18(*, dropout: float = 0.0, channels: int = 64, stem: Stem = "imagenet") -> nn.Sequential:
     """Stem; two blocks each of c, 2c, 4c, 8c channels; mean over the places; fc 10."""
     return _resnet18(dropout, channels, stem, dilation=1)
 
 
+@network
 def resnet18_narrow(
     *, dropout: float = 0.0, channels: int = 32, stem: Stem = "imagenet"
 ) -> nn.Sequential:
@@ -32,6 +36,7 @@ def resnet18_narrow(
     return _resnet18(dropout, channels, stem, dilation=1)
 
 
+@network
 def resnet18_wide(
     *, dropout: float = 0.0, channels: int = 128, stem: Stem = "imagenet"
 ) -> nn.Sequential:
@@ -39,6 +44,7 @@ def resnet18_wide(
     return _resnet18(dropout, channels, stem, dilation=1)
 
 
+@network
 def resnet18_dilated(
     *,
     dropout: float = 0.0,

@@ -10,9 +10,11 @@ do.
 
 from torch import Tensor, nn
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.pooling import MaxPool2x2
 
 
+@network
 def resnet9(*, dropout: float = 0.0, channels: int = 24) -> nn.Sequential:
     """conv c; conv 2c, pool, pair; conv 4c, pool; conv 8c, pool, pair; highest value; fc 10."""
     c = channels

@@ -6,9 +6,11 @@ the plain `cnn`.
 
 from torch import nn
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.cnn import cnn
 
 
+@network
 def simple_cnn(*, dropout: float = 0.0, channels: int = 16, hidden: int = 64) -> nn.Sequential:
     """conv c, pool, conv 2c, pool, fc hidden, fc 10; all convolutions 3x3."""
     return cnn(dropout=dropout, channels=channels, hidden=hidden)

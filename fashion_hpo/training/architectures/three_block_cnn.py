@@ -7,9 +7,11 @@ all four off.
 
 from torch import nn
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.pooling import MaxPool2x2
 
 
+@network
 def three_block_cnn(
     *, dropout: float = 0.0, channels: int = 64, hidden: int = 128
 ) -> nn.Sequential:

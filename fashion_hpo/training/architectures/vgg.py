@@ -13,14 +13,17 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.pooling import MaxPool2x2
 
 
+@network
 def vgg8(*, dropout: float = 0.0, channels: int = 32, hidden: int = 4096) -> nn.Sequential:
     """Five convolutions of c, c, 2c, 2c, 4c channels; fc hidden twice; fc 10."""
     return _vgg8(dropout, channels, hidden, _plain)
 
 
+@network
 def vgg8_separable(
     *, dropout: float = 0.0, channels: int = 32, hidden: int = 4096
 ) -> nn.Sequential:
@@ -28,11 +31,13 @@ def vgg8_separable(
     return _vgg8(dropout, channels, hidden, _separable)
 
 
+@network
 def vgg8_wide(*, dropout: float = 0.0, channels: int = 64, hidden: int = 4096) -> nn.Sequential:
     """`vgg8` with twice the channels."""
     return _vgg8(dropout, channels, hidden, _plain)
 
 
+@network
 def vgg12(*, dropout: float = 0.0, channels: int = 8, hidden: int = 4096) -> nn.Sequential:
     """Nine convolutions of c, c, 2c, 4c, ... 128c channels, but the first depthwise-separable."""
     widths = [channels, channels, *(channels * 2**power for power in range(1, 8))]

@@ -9,6 +9,7 @@ there: three heads, as in other transformers of this width; the place of the nor
 import torch
 from torch import Tensor, nn
 
+from fashion_hpo.training.architectures.catalogue import network
 from fashion_hpo.training.architectures.transformer import (
     EncoderLayer,
     PatchEmbedding,
@@ -17,6 +18,7 @@ from fashion_hpo.training.architectures.transformer import (
 )
 
 
+@network
 def vit(
     *,
     dropout: float = 0.0,
