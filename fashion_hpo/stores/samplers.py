@@ -1,5 +1,7 @@
 """Optuna's samplers and pruners, and one of our own, by the names that study files give them."""
 
+from collections.abc import Callable
+
 from optuna.pruners import (
     BasePruner,
     HyperbandPruner,
@@ -27,15 +29,20 @@ class OneEpochPruner(BasePruner):
         return done is not None and done < trial.user_attrs["config"]["epochs"]
 
 
+SAMPLERS: dict[Sampler, Callable[[int], BaseSampler]] = {
+    "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS),
+    "tpe": lambda seed: TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS),
+    "random": lambda seed: RandomSampler(seed=seed),  # where another's draws make no config
+}
+"""Name to a sampler with this seed.  The points of a drawn search wait in the ledger."""
+
+
 def make_sampler(name: Sampler, seed: int) -> BaseSampler:
-    """A sampler that proposes by what came before: to be made anew, with another seed, for each
-    proposal, because one that is made again with the same seed repeats its suggestions."""
-    if name == "gp":
-        return GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
-    if name == "random":  # where another sampler's draws make no config
-        return RandomSampler(seed=seed)
-    assert name == "tpe"  # the points of a drawn search wait in the ledger
-    return TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
+    """A sampler that proposes by what came before.
+
+    Each proposal needs a new one with another seed: the same seed repeats the suggestions.
+    """
+    return SAMPLERS[name](seed)
 
 
 def make_pruner(name: Pruner, epochs: int) -> BasePruner:

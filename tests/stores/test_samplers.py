@@ -4,7 +4,7 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import optuna
 import pytest
@@ -30,7 +30,7 @@ from tests.design.test_sequences import of_choices
 from tests.plans import BUDGETS, TINY, search
 from tests.stores.test_ledger import claim_all, finish, opened
 
-SAMPLERS = ("tpe", "gp", "quasi_random", "random")
+SAMPLERS = get_args(Sampler)
 
 
 def run(ledger: Ledger, count: int) -> list[Attempt]:
