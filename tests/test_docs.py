@@ -9,7 +9,7 @@ import pytest
 
 from fashion_hpo.analysis.findings import gather
 from fashion_hpo.analysis.statistics.intervals import Interval, t_interval
-from fashion_hpo.design.reports import CLAIMS
+from fashion_hpo.design.reports import reports
 from fashion_hpo.design.study_file import PACKAGED, list_studies, load_study
 from fashion_hpo.reporting.page.claims_page import summary
 from fashion_hpo.stores.layout import Store
@@ -58,7 +58,7 @@ def test_there_is_one_number_of_claims(tmp_path: Path) -> None:
     assert not unreadable
     count = len(findings)
     assert summary(findings).startswith(f"{count} claims: ")
-    assert f"put {count} claims to the test: the {len(CLAIMS)} of five reports" in STUDIES
+    assert f"put {count} claims to the test: the {len(reports().claims)} of five reports" in STUDIES
     written = re.search(r"^(\d+) claims: (.*)\.$", REPORTS, re.M)
     assert written is not None
     table = [row for row in rows(REPORTS) if re.match(r"R\d\.[a-z]", row[0])]

@@ -231,6 +231,18 @@ def test_the_wheels_studies_are_the_projects(
     assert said.stderr.startswith("error: study is 'foreign', which is not in studies/; ")
 
 
+def test_the_wheel_has_the_reports_claims_which_are_no_study(
+    wheel: Path, packages: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = (wheel, packages())
+    show = "from fashion_hpo.design.reports import reports; print(reports().claims['R2.b'].text)"
+    said = python("-c", show, path=path, here=tmp_path)
+    assert said.stdout == "Dropout is the most influential hyperparameter.\n", said.stderr
+    said = python("-m", "fashion_hpo.study", "_reports", path=path, here=tmp_path)
+    assert said.returncode == 2
+    assert said.stderr.startswith("error: study name is '_reports'; ")
+
+
 def test_a_persons_studies_are_those_of_the_folder_they_stand_in(
     wheel: Path, packages: Callable[..., Path], tmp_path: Path
 ) -> None:

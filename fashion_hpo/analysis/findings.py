@@ -15,7 +15,7 @@ from fashion_hpo.analysis.statistics.verdicts import (
     verdict_of,
 )
 from fashion_hpo.design.claims import Claim
-from fashion_hpo.design.reports import CLAIMS
+from fashion_hpo.design.reports import reports
 from fashion_hpo.design.spec import StudySpec
 from fashion_hpo.design.study_file import list_studies, load_study
 from fashion_hpo.stores.layout import Store
@@ -38,7 +38,7 @@ def gather(store: Store, budget: str | None = None) -> tuple[list[Finding], list
 
     Of each study the largest complete budget counts, or the one named.
     """
-    found: dict[str, list[Finding]] = {claim_id: [] for claim_id in CLAIMS}
+    found: dict[str, list[Finding]] = {claim_id: [] for claim_id in reports().claims}
     unreadable = []
     for name in list_studies():
         try:
@@ -48,7 +48,7 @@ def gather(store: Store, budget: str | None = None) -> tuple[list[Finding], list
             continue
         for finding in findings:
             found.setdefault(finding.verdict.claim_id, []).append(finding)
-    for claim_id, known in CLAIMS.items():
+    for claim_id, known in reports().claims.items():
         if not found[claim_id]:
             sentence = "no study here asks about it."
             verdict = Verdict(claim_id, known.text, NO_STUDY, sentence, known.figure)
@@ -60,7 +60,8 @@ def gather(store: Store, budget: str | None = None) -> tuple[list[Finding], list
 def _place(claim_id: str) -> int:
     """The reports' claims in their order, a further answer (R2.c-tuned) after its claim."""
     first = claim_id.partition("-")[0]
-    return list(CLAIMS).index(first) if first in CLAIMS else len(CLAIMS)
+    ids = list(reports().claims)
+    return ids.index(first) if first in ids else len(ids)
 
 
 def _of_study(

@@ -14,7 +14,7 @@ from fashion_hpo.design.checks import check_choice, check_count, check_flag, is_
 from fashion_hpo.design.claim_kinds.kind import KINDS, Design, Direction, Part, check_levels
 from fashion_hpo.design.config import EPOCH_METRICS
 from fashion_hpo.design.measures import CLAIMABLE
-from fashion_hpo.design.reports import CLAIMS
+from fashion_hpo.design.reports import reports
 
 ID = re.compile(r"[\w.-]+", re.ASCII)  # it is part of a tag's name
 
@@ -23,8 +23,8 @@ ID = re.compile(r"[\w.-]+", re.ASCII)  # it is part of a tag's name
 class Claim(Part):
     """A claim of one part, or of several `parts`, all of which must hold.
 
-    A report's claim has its text and the report's own figure from `design.reports`, by its id.  One
-    that cannot be put to the test says why in `untestable`.
+    A report's claim has its text and the report's own figure from `studies/_reports.py`, by its id.
+    A claim that cannot be put to the test says why in `untestable`.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Claim(Part):
         **part: Any,
     ) -> None:
         super().__init__(**part)
-        known = CLAIMS.get(id)
+        known = reports().claims.get(id)
         if known is not None:
             text, reported = text or known.text, reported or known.figure
         self._set(id=id, text=text, reported=reported, parts=parts, untestable=untestable)

@@ -1,17 +1,22 @@
-"""The five reports' claims, each in our own words with the report's own figure.
+"""The reports' claims, which stand beside the studies that ask them: `studies/_reports.py`."""
 
-A study's claim refers to one of these by its id; each is claimed by one study.
-"""
-
+import runpy
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
-REPORTS = {
-    "R0": "Deep Learning on Clothing Classification (2025)",
-    "R1": "Fashion-MNIST Clothing Classification (2024/25)",
-    "R2": "Classifying Fashion Items using a Convolutional Neural Network",
-    "R3": "Advanced Deep Learning Techniques for Fashion-MNIST Classification",
-    "R4": "Deep Network with Fashion MNIST (2024)",
-}
+
+def _packaged() -> Path:
+    """The project's studies: in the installed package, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed, checkout = package / "studies", package.parent
+    if installed.is_dir() or not (checkout / "pyproject.toml").is_file():
+        return installed  # what lies beside an installed package is another's
+    return checkout / "studies"
+
+
+PACKAGED = _packaged()
 
 
 class ReportedClaim(NamedTuple):
@@ -21,87 +26,19 @@ class ReportedClaim(NamedTuple):
     figure: str
 
 
-CLAIMS = {
-    "R0.a": ReportedClaim(
-        "MixUp costs the plain CNN a little accuracy and lowers its loss.",
-        "92.18 → 91.96 %; loss 0.2541 → 0.2381",
-    ),
-    "R0.b": ReportedClaim(
-        "Deformable convolution alone leaves the accuracy as it is and lowers the loss.",
-        "92.18 → 92.16 %; loss 0.2541 → 0.2469",
-    ),
-    "R0.c": ReportedClaim(
-        "Deformable convolution and MixUp gain more together than the sum of both.",
-        "+0.61 points together, −0.22 and −0.02 alone; loss −16 %",
-    ),
-    "R0.d": ReportedClaim("The plain CNN beats the vision transformer.", "92.18 against 86.62 %"),
-    "R0.e": ReportedClaim(
-        "Tuning prompts, under 1 % of the parameters, loses most of what full training gains.",
-        "86.62 → 63.62 % (shallow), 63.15 % (deep)",
-    ),
-    "R0.f": ReportedClaim(
-        "The vision transformer over-fits: its accuracy peaks early and falls.",
-        "87.31 % at epoch 7, then 86.62 %",
-    ),
-    "R0.g": ReportedClaim("MixUp improves calibration.", "no figure"),
-    "R0.h": ReportedClaim(
-        "Deep prompts over-fit early, and prompt tuning oscillates.",
-        "66.24 % at epoch 7, then 63.15 %",
-    ),
-    "R0.i": ReportedClaim(
-        "Deformable convolution with MixUp learns faster than the others at first.", "no figure"
-    ),
-    "R1.a": ReportedClaim(
-        "The simplest network wins: VGG8 beats all that are deeper or larger.",
-        "91.8 % against 86 (wider), 10 (VGG12) and 88.6 (ResNet18)",
-    ),
-    "R1.b": ReportedClaim("A wider VGG8 over-fits.", "91.8 → 86 %"),
-    "R1.c": ReportedClaim(
-        "VGG12 cannot be trained on these images: its gradients vanish.", "10 % for 7 epochs"
-    ),
-    "R1.d": ReportedClaim(
-        "ResNet18 trains faster than VGG12 and is less accurate than VGG8.", "88.6 against 91.8 %"
-    ),
-    "R1.e": ReportedClaim("Dilation does not help on 28x28 images.", "no gain"),
-    "R1.f": ReportedClaim(
-        "A depthwise convolution in each transformer layer gains accuracy for few parameters.",
-        "86.34 → 88 %, about 2 % more parameters",
-    ),
-    "R1.g": ReportedClaim(
-        "Doing without patches gains a little accuracy.",
-        "86.34 → 86.7 %, for twice the parameters",
-    ),
-    "R1.h": ReportedClaim("MixUp and RandAugment improve every model.", "no figure"),
-    "R1.i": ReportedClaim(
-        "Depthwise-separable convolutions change neither VGG8's speed nor its accuracy.",
-        "no noticeable change",
-    ),
-    "R2.a": ReportedClaim(
-        "Without dropout the losses part early; with dropout they fall together.",
-        "parting at about epoch 5",
-    ),
-    "R2.b": ReportedClaim("Dropout is the most influential hyperparameter.", "no figure"),
-    "R2.c": ReportedClaim(
-        "A large batch gives smoother curves, a lower loss and a higher accuracy than a small one.",
-        "loss about 0.15 at 92 to 93 %",
-    ),
-    "R2.d": ReportedClaim(
-        "A high learning rate makes the accuracy jump; a low one is smooth.", "no figure"
-    ),
-    "R2.e": ReportedClaim("The optimized CNN beats the simple CNN clearly.", "92 to 93 %"),
-    "R2.f": ReportedClaim(
-        "Dropout, a low learning rate and a large batch are the best setting.", "92 to 93 %"
-    ),
-    "R3.a": ReportedClaim("A light pretrained network reaches 93 % at low cost.", "93 %"),
-    "R3.b": ReportedClaim("Most errors are between classes that look alike.", "no figure"),
-    "R3.c": ReportedClaim(
-        "Most predictions are confident, and therefore reliable.", "a box plot of confidences"
-    ),
-    "R4.a": ReportedClaim("The three-block network reaches 99.43 %.", "99.43 %"),
-    "R4.b": ReportedClaim("Augmentation and dropout are both crucial.", "no figure"),
-    "R4.c": ReportedClaim(
-        "Quoted for comparison: MLP, random forest, LeNet-5 and a tuned CNN.",
-        "87.1, 87.3, 98 and 93.11 %",
-    ),
-}
-"""By id, in the order in which they are shown."""
+class Reports(NamedTuple):
+    """The reports' titles by their number (R0), and their claims by id (R0.a), in order."""
+
+    titles: Mapping[str, str]
+    claims: Mapping[str, ReportedClaim]
+
+
+@cache
+def reports() -> Reports:
+    """What the reports claim; nothing where the project's studies are not installed."""
+    path = PACKAGED / "_reports.py"
+    if not path.is_file():
+        return Reports({}, {})
+    values = runpy.run_path(str(path))
+    claims = {name: ReportedClaim(*claim) for name, claim in values["CLAIMS"].items()}
+    return Reports(values["REPORTS"], claims)

@@ -4,20 +4,10 @@ import ast
 import runpy
 from pathlib import Path
 
+from fashion_hpo.design.reports import PACKAGED
 from fashion_hpo.design.sentences import did_you_mean, listed, shortened
 from fashion_hpo.design.spec import StudySpec, check_name
 
-
-def _packaged() -> Path:
-    """The project's studies: in the installed package, or beside the package in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed, checkout = package / "studies", package.parent
-    if installed.is_dir() or not (checkout / "pyproject.toml").is_file():
-        return installed  # what lies beside an installed package is another's
-    return checkout / "studies"
-
-
-PACKAGED = _packaged()
 LARGEST = 2**18  # bytes; a study is a page of text
 LONGEST_REASON = 300  # characters of what a study file raised
 

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 
 from fashion_hpo import claims
 from fashion_hpo.design.plan import make_plan
-from fashion_hpo.design.reports import CLAIMS
+from fashion_hpo.design.reports import reports
 from fashion_hpo.design.study_file import load_study
 from fashion_hpo.running import workers
 from fashion_hpo.running.session import open_session
@@ -77,13 +77,14 @@ def test_every_claim_has_its_verdict_figures_and_basis(
     assert claims.main([]) == 0
     said = capsys.readouterr().out
     ids = [line.split()[0] for line in said.splitlines() if re.match(r"R\d\.", line)]
-    own = list(CLAIMS)
+    reported = reports().claims
+    own = list(reported)
     own.insert(own.index("R2.c") + 1, "R2.c-tuned")
     assert ids == own
     assert said.index(f"\n{own[-1]}  ") < said.index("\nT.own  "), "other studies' claims come last"
     reproduced = block(said, "R2.a")
-    assert reproduced.startswith(f"R2.a  REPRODUCED  {CLAIMS['R2.a'].text}\n")
-    assert f"reported  {CLAIMS['R2.a'].figure}\n" in reproduced
+    assert reproduced.startswith(f"R2.a  REPRODUCED  {reported['R2.a'].text}\n")
+    assert f"reported  {reported['R2.a'].figure}\n" in reproduced
     assert ": +0 (0 to 0), 2 seeds\n" in reproduced
     assert "rests on  dropout_ablation, standard: 100 images × 2 epochs\n" in reproduced
     assert "claimed higher than 99.90 %" in block(said, "T.own")

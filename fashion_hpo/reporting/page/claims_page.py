@@ -6,7 +6,7 @@ from itertools import groupby
 from textwrap import indent
 
 from fashion_hpo.analysis.findings import Finding, tally
-from fashion_hpo.design.reports import REPORTS
+from fashion_hpo.design.reports import reports
 from fashion_hpo.design.sentences import with_store
 from fashion_hpo.reporting.page import document
 from fashion_hpo.reporting.page.tables import NONE, Cell, Table, claim_cells
@@ -82,7 +82,8 @@ def page(findings: Sequence[Finding], unreadable: Sequence[str], where: str = ""
 
 
 def _heading(report: str) -> str:
-    return f"{report} · {REPORTS[report]}" if report in REPORTS else report
+    titles = reports().titles
+    return f"{report} · {titles[report]}" if report in titles else report
 
 
 def _table(findings: Iterable[Finding]) -> Table:
@@ -99,7 +100,7 @@ def _table(findings: Iterable[Finding]) -> Table:
 
 def _report(finding: Finding) -> str:
     report = finding.verdict.claim_id.partition(".")[0]
-    return report if report in REPORTS else OWN
+    return report if report in reports().titles else OWN
 
 
 def _basis(finding: Finding) -> str:
