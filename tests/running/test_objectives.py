@@ -54,7 +54,8 @@ def test_a_search_none_of_whose_trials_is_feasible_registers_nothing(
         "None of 2 complete trials is feasible (calibration error at most 1, "
     )
     with pytest.raises(
-        ValueError, match=r"has no feasible trial \(calibration error at most 1, latency at most"
+        ValueError,
+        match=r"has no feasible trial \(calibration error at most 1, latency of one image",
     ):
         candidate(session.ledger, session.tracker)
     assert open_confirmation(session, device="cpu") is None
