@@ -92,7 +92,7 @@ def test_every_claim_has_its_verdict_figures_and_basis(
     assert "why       Nothing here could tell.\n" in block(said, "T.open")
     not_run = block(said, "R2.e")
     assert not_run.startswith("R2.e  NOT RUN HERE")
-    assert "; python -m fashion_hpo.study simple_vs_optimized makes them.\n" in not_run
+    assert "; `python -m fashion_hpo.study simple_vs_optimized` makes them.\n" in not_run
     assert re.search(
         r"^33 claims: 1 reproduced, 1 not reproduced, 2 not testable here, 29 not run here",
         said,
@@ -130,7 +130,7 @@ def test_the_page_takes_no_text_for_markup_and_may_go_elsewhere(home: Path, tmp_
 def test_another_budget_has_other_results(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert claims.main(["--budget", "quick"]) == 0
     said = block(capsys.readouterr().out, "R2.a")
-    assert "; python -m fashion_hpo.study dropout_ablation --budget quick makes them." in said
+    assert "; `python -m fashion_hpo.study dropout_ablation --budget quick` makes them." in said
 
 
 def test_markdown_is_one_table(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
