@@ -183,7 +183,7 @@ def _run(connection: Connection, start: Start) -> None:
         session.signals.leaves_at_second = False  # one may come from the system, and one from us
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         limits = {"max_trials": start.max_trials, "timeout": start.timeout}
-        for event in workers.work(session, **limits):  # type: ignore[arg-type]
+        for event in workers.work(session, worker=start.number, **limits):  # type: ignore[arg-type]
             connection.send(event)
     except (StudyHaltedError, ValueError) as error:  # which another worker would meet as well
         connection.send(_Failed(str(error)))

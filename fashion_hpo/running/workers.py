@@ -26,6 +26,7 @@ class TrialStarted:
 
     attempt: Attempt
     name: str
+    worker: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,11 @@ Event = TrialStarted | EpochDone | TrialEnded
 
 
 def work(
-    session: Session, *, max_trials: int | None = None, timeout: float | None = None
+    session: Session,
+    *,
+    max_trials: int | None = None,
+    timeout: float | None = None,
+    worker: int = 0,
 ) -> Iterator[Event]:
     """Run points until none is left, `max_trials` are done or `timeout` seconds are over.
 
@@ -65,7 +70,7 @@ def work(
             return
         attempt, held = claimed
         with held, session.ledger.alive(attempt):
-            yield TrialStarted(attempt, run_name(session.ledger, attempt))
+            yield TrialStarted(attempt, run_name(session.ledger, attempt), worker)
             result = yield from _run(session, attempt, deadline)
         done += 1
         failures = failures + 1 if result is not None and result.outcome == "failed" else 0

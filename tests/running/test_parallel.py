@@ -18,7 +18,7 @@ from fashion_hpo.running import parallel, workers
 from fashion_hpo.running.parallel import Start, WorkerDied
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.running.signals import HANDLED, Stopped
-from fashion_hpo.running.workers import EpochDone, StudyHaltedError, TrialEnded
+from fashion_hpo.running.workers import EpochDone, StudyHaltedError, TrialEnded, TrialStarted
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.training.data import SearchSplits
@@ -70,11 +70,15 @@ def test_two_workers_come_to_what_one_comes_to(open_real: OpenSession, real_data
     levels = {"dropout": (0.0, 0.25, 0.5)}
     session = open_real(design(scientific=levels, seeds=1))
     told: dict[int, list[str]] = {}
+    numbers = set()
     for event in parallel.work(session, 4, data=real_data, device="cpu", max_trials=2):
         assert isinstance(event, workers.Event)
+        if isinstance(event, TrialStarted):
+            numbers.add(event.worker)
         told.setdefault(event.attempt.number, []).append(type(event).__name__)
     in_order = ["TrialStarted", "EpochDone", "EpochDone", "EpochDone", "TrialEnded"]
     assert told == {0: in_order, 1: in_order}, "two of the four workers had a trial each"
+    assert numbers == {0, 1}
     assert session.ledger.remaining() == 1
     alone = open_real(design(scientific=levels, seeds=1, budget="quick"))
     list(workers.work(alone, max_trials=2))
