@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fashion_hpo.design.sentences import did_you_mean, quoted
 from fashion_hpo.terminal.folding import say, say_table
+from fashion_hpo.terminal.output import guarded
 
 COMMANDS = {
     "study": "run a study, or go on with it",
@@ -28,6 +29,10 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Hand over to a command; returns its exit code, or 2 for one that is not there."""
     given = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _hand_over(given))
+
+
+def _hand_over(given: Sequence[str]) -> int:
     if not given or given[0] in ("-h", "--help"):
         print("usage: fashion-hpo COMMAND ...")
         say_table(COMMANDS, margin="  ")

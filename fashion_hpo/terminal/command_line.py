@@ -197,14 +197,7 @@ def run(
     argv: Sequence[str] | None,
 ) -> int:
     """Parse, run, and turn what goes wrong into one sentence and an exit code."""
-    output.protect()
-    try:
-        try:
-            return _run(main, made.parse_args(argv))
-        finally:
-            sys.stdout.flush()  # here, where a reader that has gone still has an exit code
-    except output.ClosedOutputError:
-        return output.CLOSED_PIPE
+    return output.guarded(lambda: _run(main, made.parse_args(argv)))
 
 
 def _run(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -50,6 +51,18 @@ class _Output(io.FileIO):
         except OSError:  # a full disk, a terminal that was hung up
             pass
         return memoryview(data).nbytes
+
+
+def guarded(call: Callable[[], int]) -> int:
+    """Call with protected output; returns the call's exit code, or CLOSED_PIPE."""
+    protect()
+    try:
+        try:
+            return call()
+        finally:
+            sys.stdout.flush()  # here, where a reader that has gone still has an exit code
+    except ClosedOutputError:
+        return CLOSED_PIPE
 
 
 def protect() -> None:

@@ -12,6 +12,7 @@ STATUS = "{python} -m fashion_hpo.status dropout_ablation --store {store}"
 COMMANDS = (
     STATUS,
     "{python} -m fashion_hpo.study --list",
+    "{python} -m fashion_hpo",
     "{python} -m fashion_hpo.predict --help",
 )
 
@@ -33,7 +34,7 @@ def shell(
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
 def test_what_a_terminal_cannot_show_looks_alike(encoding: str) -> None:
-    code = "from fashion_hpo.reporting import output; output.protect(); print('▁▄█ 1 – 2 → 3… ☃')"
+    code = "from fashion_hpo.terminal import output; output.protect(); print('▁▄█ 1 – 2 → 3… ☃')"
     said = shell(f'{{python}} -c "{code}"', PYTHONIOENCODING=encoding)
     assert (said.returncode, said.stdout) == (0, "_-# 1 - 2 -> 3... ?\n")
 
@@ -45,7 +46,7 @@ def test_output_that_goes_nowhere_is_no_error(command: str, redirected: str) -> 
     assert (said.returncode, said.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("command", COMMANDS[:2])  # argparse itself forgives it of --help
+@pytest.mark.parametrize("command", COMMANDS[:3])  # argparse itself forgives it of --help
 def test_a_reader_that_has_gone_is_an_exit_code_without_a_traceback(command: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
