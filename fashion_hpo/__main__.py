@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _hand_over(given: Sequence[str]) -> int:
     if not given or given[0] in ("-h", "--help"):
         print("usage: fashion-hpo COMMAND ...")
-        say_table(COMMANDS, margin="  ")
+        say_table(COMMANDS, margin=2)
         return 0
     if given[0] not in COMMANDS:
         every = f"choose one of {', '.join(COMMANDS)}."

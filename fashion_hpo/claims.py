@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from fashion_hpo.terminal import command_line
-from fashion_hpo.terminal.folding import say
+from fashion_hpo.terminal.folding import say, say_table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,7 +36,10 @@ def _run(args: argparse.Namespace) -> int:
     if args.markdown:
         print(claims_page.markdown(findings))
         return 0
-    say(*claims_page.text(findings, unreadable).splitlines(), indent=claims_page.MARGIN)
+    for finding in findings:
+        say(claims_page.title(finding))
+        say_table(claims_page.facts(finding), margin=6)
+    say("", *claims_page.left_out(unreadable), claims_page.summary(findings))
     if store.copied is not None:
         print(f"report    not written, because store {store.root} is read-only")
     elif store.has_ledgers:  # a store without any is left without a page

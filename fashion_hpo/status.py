@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fashion_hpo.terminal import command_line
-from fashion_hpo.terminal.folding import say
+from fashion_hpo.terminal.folding import say, say_table
 
 if TYPE_CHECKING:
     from fashion_hpo.stores.layout import Store
@@ -32,14 +32,15 @@ def _run(args: argparse.Namespace) -> int:
     store = store_to_read(args.store, args.storage)
     question, spec = load_study(args.name)
     say(f"{args.name}: {question}")
+    rows = {}
     for budget in spec.budgets:
         try:
             ledger = read_ledger(store, make_plan(args.name, question, spec, budget))
             lines = ["not begun"] if ledger is None else list(_lines(store, ledger))
         except UnreadableLedgerError as error:  # the other budgets' ledgers are others
             lines = [f"cannot be read by this version ({error.reason})"]
-        for label, line in zip((budget, ""), lines, strict=False):
-            say(f"  {label:9} {line}")
+        rows[budget] = "\n".join(lines)
+    say_table(rows, margin=2)
     return 0
 
 

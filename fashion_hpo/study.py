@@ -217,14 +217,14 @@ def _work(
             max_trials=limits.trials,
             timeout=limits.seconds,
         )
-    progress = Progress(plan, remaining, seconds, sys.stdout, count)
     done = 0
-    for event in events:
-        try:
-            progress.show(event)
-        except ClosedOutputError:  # Python ignores the signal: any broken connection would send it
-            here.signals.request(signal.SIGPIPE)
-        done += isinstance(event, workers.TrialEnded)
+    with Progress(plan, remaining, seconds, sys.stdout, count) as progress:
+        for event in events:
+            try:
+                progress.show(event)
+            except ClosedOutputError:  # not by signal: any broken connection would send SIGPIPE
+                here.signals.request(signal.SIGPIPE)
+            done += isinstance(event, workers.TrialEnded)
     return limits.after(done)
 
 

@@ -56,7 +56,7 @@ def _list() -> int:
     from fashion_hpo.training.architectures import CATALOGUE
 
     print("fields, with their defaults:")
-    say_table({name: f"{value}" for name, value in TrainConfig().to_dict().items()}, margin="  ")
+    say_table({name: f"{value}" for name, value in TrainConfig().to_dict().items()}, margin=2)
     print("values of architecture:")
     say(f"  {', '.join(sorted(CATALOGUE))}")
     return 0

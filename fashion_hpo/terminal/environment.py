@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 NEEDED = (
-    "filelock", "jinja2", "mlflow", "numpy", "optuna", "pandas", "plotly", "scipy", "torch",
+    "filelock", "jinja2", "mlflow", "numpy", "optuna", "pandas", "plotly", "rich", "scipy", "torch",
 )  # fmt: skip
 """By every command, sooner or later: a study without plotly would end after its training."""
 PROJECTS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # of modules with another name

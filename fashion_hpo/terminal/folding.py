@@ -1,65 +1,68 @@
 """Sentences and tables for a terminal, folded between words; files and pipes get whole lines.
 
-Imports nothing slow, so that --help answers at once.
+Imports rich for a terminal alone, so that --help answers at once, and a Python without packages can
+say what to install.
 """
 
 import argparse
-import os
 import re
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
-from typing import TextIO
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, TextIO
 
-USUAL = 80  # columns of a terminal that does not say how many it has
+if TYPE_CHECKING:
+    from fashion_hpo.terminal.console import Console
+
 PART = re.compile(r"\[.*?\]+(?=\s|$)|\S+")  # of a usage line: an option with its value
 GAP = "\0"  # a space inside such a part
 
 
-def width_of(stream: TextIO) -> int | None:
-    """A terminal's columns; None where lines stay whole."""
-    if not stream.isatty():
-        return None
-    columns = os.environ.get("COLUMNS", "")  # what the person says, before what the terminal does
-    if columns.isdecimal() and int(columns):
-        return int(columns)
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or USUAL
-    except (ValueError, OSError):
-        return USUAL
+def folded(text: str, width: int, indent: str = "") -> list[str]:
+    """Lines of at most `width` characters, broken at spaces alone; `indent` starts those added."""
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
-def fold(text: str, width: int | None, indent: str = "") -> str:
-    """Lines of at most `width` columns, broken at spaces alone; `indent` starts those added."""
-    if width is None:
-        return text
-    return "\n".join(_folded(line, width, indent) for line in text.split("\n"))
-
-
-def say(*lines: str, stream: TextIO | None = None, indent: str = "") -> None:
-    """Print sentences, each on a line of its own; `indent` starts what a terminal adds."""
+def say(*lines: str, stream: TextIO | None = None) -> None:
+    """Print sentences, each on a line of its own."""
     stream = sys.stdout if stream is None else stream
-    width = width_of(stream)
+    console = _console(stream)
     for line in lines:
-        print(fold(line, width, indent), file=stream)
+        if console is None:
+            print(line, file=stream)
+        else:
+            console.say(line)
 
 
-def say_table(rows: Mapping[str, str], margin: str = "") -> None:
-    """Print names with what is said of them beside; the column is as wide as the longest name."""
+def say_table(rows: Mapping[str, str], margin: int = 0) -> None:
+    """Print names with a text each beside; a name without a text is left out."""
     column = max(map(len, rows), default=0)
-    width = width_of(sys.stdout)
-    indent = " " * (len(margin) + column + 2)
-    if width is not None and len(indent) > width // 2:
-        indent = f"{margin}    "
-    for name, what in rows.items():
-        print(fold(f"{margin}{name:{column}}  {what}", width, indent))
+    under = "\n" + " " * (margin + column + 2)
+    rows = {f"{name:{column}}": text for name, text in rows.items() if text}
+    if console := _console(sys.stdout):
+        console.say_table(rows, margin)
+        return
+    for name, text in rows.items():
+        print(f"{'':{margin}}{name}  {text.replace(chr(10), under)}")
+
+
+def _console(stream: TextIO) -> "Console | None":
+    """None for a file or a pipe, and where rich is not installed."""
+    if not stream.isatty() or find_spec("rich") is None:
+        return None
+    from fashion_hpo.terminal.console import Console
+
+    return Console(stream)
 
 
 class HelpFormatter(argparse.HelpFormatter):
     """argparse's, which breaks no word, also not at its hyphen, and keeps to the width."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return _folded(" ".join(text.split()), width, "").splitlines()
+        return folded(" ".join(text.split()), width)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return textwrap.indent("\n".join(self._split_lines(text, width - len(indent))), indent)
@@ -75,16 +78,5 @@ class HelpFormatter(argparse.HelpFormatter):
         whole = super()._format_usage(usage, actions, groups, prefix)  # wider than the terminal
         self._width = width
         parts = [part.replace(" ", GAP) for part in PART.findall(whole)]
-        return _folded(" ".join(parts), width, "    ").replace(GAP, " ") + "\n\n"
-
-
-def _folded(line: str, width: int, indent: str) -> str:
-    if len(line) <= width:
-        return line
-    return textwrap.fill(
-        line,
-        width,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+        lines = folded(" ".join(parts), width, indent="    ")
+        return "\n".join(lines).replace(GAP, " ") + "\n\n"

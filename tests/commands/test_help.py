@@ -8,7 +8,18 @@ import fashion_hpo.__main__ as dispatcher
 
 PACKAGE = Path(dispatcher.__file__).parent
 COMMANDS = sorted(path.stem for path in PACKAGE.glob("[a-z]*.py"))
-SLOW = {"torch", "mlflow", "optuna", "pandas", "numpy", "scipy", "plotly", "sqlalchemy", "PIL"}
+SLOW = {
+    "torch",
+    "mlflow",
+    "optuna",
+    "pandas",
+    "numpy",
+    "scipy",
+    "plotly",
+    "sqlalchemy",
+    "PIL",
+    "rich",
+}
 HELP_AND_MODULES = """
 import importlib, sys
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from fashion_hpo import __main__ as dispatcher
-from fashion_hpo.terminal import command_line, folding
-from fashion_hpo.terminal.folding import fold, say, say_table, width_of
+from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.console import Console
+from fashion_hpo.terminal.folding import say, say_table
 
 WIDTHS = (60, 80, 120)
 LONGEST_NAME = "a_study_of_the_longest_name_that_is_allowed_which_is_63_letters"
@@ -147,16 +148,41 @@ def test_a_pipe_gets_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = StringIO()
     say(QUESTION * 3, stream=stream)
     assert stream.getvalue() == f"{QUESTION * 3}\n"
-    assert fold(QUESTION, None) == QUESTION
 
 
+@pytest.mark.parametrize(("columns", "width"), [("0", 80), ("wide", 80), ("60", 60)])
+@pytest.mark.parametrize("kind", ["dumb", "xterm"])
 def test_a_terminal_that_does_not_say_its_width_has_the_usual_one(
+    columns: str, width: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "get_terminal_size", unknown_size)
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERM", kind)
+    assert Console(Terminal()).width == width
+
+
+def unknown_size(*_: int) -> os.terminal_size:
+    return os.terminal_size((0, 0))
+
+
+def test_a_table_says_nothing_of_names_without_a_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = {"a": "one\ntwo", "empty": "", "bb": "[three]"}
+    say_table(rows, margin=2)
+    assert capsys.readouterr().out == "  a      one\n         two\n  bb     [three]\n"
+    stream = terminal(60, monkeypatch)
+    say_table(rows, margin=2)
+    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    assert lines == ["  a      one", "         two", "  bb     [three]"]
+
+
+def test_a_path_that_is_wider_than_the_terminal_stays_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv("COLUMNS", raising=False)
-    assert width_of(Terminal()) == folding.USUAL
-    monkeypatch.setenv("COLUMNS", "wide")
-    assert width_of(Terminal()) == folding.USUAL
+    stream, path = terminal(60, monkeypatch), "/".join(["folder"] * 12)
+    say(f"report {path}")
+    assert stream.getvalue() == f"report\n{path}\n"
 
 
 def test_a_real_terminal_is_asked_for_its_width() -> None:
@@ -164,7 +190,10 @@ def test_a_real_terminal_is_asked_for_its_width() -> None:
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
     environment = {name: text for name, text in os.environ.items() if name != "COLUMNS"}
     command = [sys.executable, "-m", "fashion_hpo", "x" * 100]
-    ended = subprocess.run(command, stderr=follower, env=environment, check=False)
+    ended = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=follower,
+        env=environment, check=False,
+    )  # fmt: skip
     os.close(follower)
     told = os.read(leader, 4096).decode()
     os.close(leader)

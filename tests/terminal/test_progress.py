@@ -1,3 +1,5 @@
+import re
+import sys
 from io import StringIO
 
 import pytest
@@ -12,7 +14,7 @@ from fashion_hpo.terminal import progress as terminal
 from fashion_hpo.terminal.progress import BARS, Progress, clock, plan_lines, sparkline
 from tests import plans
 
-CLEAR_LINE = "\r\033[K"
+CODES = re.compile(r"\033\[[\d;?]*[A-Za-z]|\r|\n|[^\033\r\n]+")
 
 
 class Terminal(StringIO):
@@ -20,6 +22,22 @@ class Terminal(StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+def screen(stream: StringIO) -> list[str]:
+    """The lines that a terminal shows in the end."""
+    lines, row = [""], 0
+    for code in CODES.findall(stream.getvalue()):
+        if code == "\033[2K":
+            lines[row] = ""
+        elif code == "\033[1A":
+            row -= 1
+        elif code == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif code[0] not in "\r\033":
+            lines[row] += code
+    return [line.rstrip() for line in lines]
 
 
 def attempt(number: int = 0) -> Attempt:
@@ -53,6 +71,14 @@ def ended(
 def progress(stream: StringIO, *, remaining: int = 4, workers: int = 1) -> Progress:
     """4 trials of 3 epochs, of 10 seconds each."""
     return Progress(plans.design(), remaining, 120.0, stream, workers)
+
+
+@pytest.fixture(autouse=True)
+def emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 80 columns that can move its cursor."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("NO_COLOR", raising=False)
 
 
 @pytest.fixture
@@ -139,37 +165,91 @@ def test_a_file_is_not_filled_with_epochs(monkeypatch: pytest.MonkeyPatch) -> No
     ]  # fmt: skip
 
 
-def test_a_terminal_has_one_line_that_moves() -> None:
+def test_a_terminal_has_a_row_for_each_trial_under_way() -> None:
     stream = Terminal()
-    shown = progress(stream)
-    for event in (TrialStarted(attempt(), "a"), epoch(1, 0.5), epoch(2, 0.7)):
-        shown.show(event)
-    assert "\n" not in stream.getvalue()
-    assert stream.getvalue().split(CLEAR_LINE) == [
-        "",
-        "[0/4 done] trial 0  a  epoch 1/3 ▁ 50.00%  1 min 50 s left",
-        "[0/4 done] trial 0  a  epoch 2/3 ▁█ 70.00%  1 min 40 s left",
-    ]
-    shown.show(ended())  # stays
-    assert stream.getvalue().endswith(
-        f"{CLEAR_LINE}[1/4 done] trial 0  a  complete 80.00%  in 30 s, 1 min 30 s left\n"
-    )
+    with progress(stream, workers=2) as shown:
+        for event in (
+            TrialStarted(attempt(0), "a", 0), TrialStarted(attempt(1), "dropout=0.5", 1),
+            epoch(1, 0.5, trial=0), epoch(1, 0.9, trial=1), epoch(2, 0.7, trial=0),
+        ):  # fmt: skip
+            shown.show(event)
+        first, *rows = screen(stream)
+        assert first == f"[0/4 done]  45 s left  {'━' * 10}╺{'━' * 29}"
+        assert rows == [
+            "trial 0  a            epoch 2/3  ▁█  70.00%",
+            "trial 1  dropout=0.5  epoch 1/3  ▁   90.00%",
+        ]
+        shown.show(ended(trial=1))
+        shown.show(TrialStarted(attempt(2), "b", 1))
+        done, first, *rows = screen(stream)
+        assert done == "[1/4 done] trial 1  dropout=0.5  complete 80.00%  in 30 s, 35 s left"
+        assert first.startswith("[1/4 done]  best trial 80.00%  35 s left  ━━━")
+        assert rows == ["trial 0  a  epoch 2/3  ▁█  70.00%", "trial 2  b  epoch 0/3"]
+        shown.show(WorkerDied(1, "SIGKILL"))
+        died = "worker 1 died (SIGKILL); its point waits again"
+        assert screen(stream)[:2] == [done, died]
+        assert screen(stream)[3:] == ["trial 0  a  epoch 2/3  ▁█  70.00%", ""]
+    assert screen(stream)[2:] == [""] * 3
 
 
-@pytest.mark.parametrize("width", [20, 40, 60, 80])
-def test_a_line_that_moves_fits_in_one_row(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = []
-    for columns in (width, 500):
-        monkeypatch.setenv("COLUMNS", str(columns))
-        stream = Terminal()
-        named = progress(stream)
-        named.show(TrialStarted(attempt(), "architecture=vit_shallow_prompts seed 0"))
-        named.show(epoch(1, 0.5))
-        shown.append(stream.getvalue().removeprefix(CLEAR_LINE))
-    short, whole = shown
-    assert len(short) < width
-    words = short.removesuffix(" …").split()
-    assert words == whole.split()[: len(words)]
+@pytest.mark.parametrize("width", [20, 40, 50, 80])
+def test_a_row_is_one_line_of_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream = Terminal()
+    with progress(stream) as shown:
+        shown.show(TrialStarted(attempt(), "architecture=vit_shallow_prompts seed 0"))
+        for number in range(1, 30):
+            shown.show(epoch(number, number / 30))
+        rows = screen(stream)
+    assert len(rows) == 2
+    assert all(len(row) <= width for row in rows)
+    if width >= 50:
+        assert rows[1].endswith("█  96.67%")
+        assert rows[1].startswith("trial 0  archi")
+
+
+@pytest.mark.parametrize(("variable", "moves"), [("TERM=dumb", False), ("NO_COLOR=1", True)])
+def test_what_the_person_says_of_the_terminal_is_obeyed(
+    variable: str, moves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(*variable.split("="))
+    stream = Terminal()
+    with progress(stream) as shown:
+        for event in (TrialStarted(attempt(), "a"), epoch(1), ended()):
+            shown.show(event)
+    assert ("\033" in stream.getvalue()) == moves
+    assert not re.search(r"\033\[[\d;]*3\dm", stream.getvalue()), "no colour"
+    assert screen(stream)[0] == "[1/4 done] trial 0  a  complete 80.00%  in 30 s, 1 min 30 s left"
+
+
+def test_a_process_that_is_killed_leaves_the_cursor_visible() -> None:
+    stream = Terminal()
+    with progress(stream) as shown:
+        shown.show(TrialStarted(attempt(), "a"))
+        assert "\033[?25l" not in stream.getvalue()
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_a_file_stays_a_file_where_colours_are_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stream = StringIO()
+    with progress(stream) as shown:
+        shown.show(TrialStarted(attempt(), "a"))
+        shown.show(epoch(1))
+    assert stream.getvalue() == "[0/4 done] trial 0  a  epoch 1/3 ▁ 80.00%  1 min 50 s left\n"
+
+
+def test_warnings_stand_above_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress(stream) as shown:
+        shown.show(TrialStarted(attempt(), "a"))
+        print("something is odd", file=sys.stderr)
+        shown.show(epoch(1))
+        odd, first, row = screen(stream)
+    assert odd == "something is odd"
+    assert first.startswith("[0/4 done]")
+    assert row == "trial 0  a  epoch 1/3  ▁  80.00%"
 
 
 @pytest.mark.usefixtures("every_epoch")
@@ -186,6 +266,7 @@ def test_the_best_value_is_that_of_complete_trials() -> None:
         shown.show(TrialStarted(attempt(), "a"))
         shown.show(ended(outcome, value))
         assert shown.best == best
+    shown.show(TrialStarted(attempt(), "a"))
     shown.show(epoch(1))
     assert "80.00%  best trial 85.00%  " in stream.getvalue().splitlines()[-1]
 
@@ -245,17 +326,17 @@ def test_the_time_left_follows_the_measured_epochs() -> None:
     assert stream.getvalue().endswith(f"{clock(11 * 12.0)} left\n")  # a fifth of the way to 20
 
 
+@pytest.mark.usefixtures("every_epoch")
 def test_a_new_trial_begins_a_new_curve() -> None:
-    stream = Terminal()
+    stream = StringIO()
     shown = progress(stream)
     for event in (
         TrialStarted(attempt(), "a"), epoch(1), epoch(2), ended(),
         TrialStarted(attempt(1), "b"), epoch(1, 0.25, trial=1),
     ):  # fmt: skip
         shown.show(event)
-    assert (
+    assert stream.getvalue().splitlines()[-1] == (
         "[1/4 done] trial 1  b  epoch 1/3 ▁ 25.00%  best trial 80.00%  1 min 20 s left"
-        in stream.getvalue()
     )
 
 
@@ -269,7 +350,7 @@ def test_several_workers_have_a_curve_each_and_share_the_time_left() -> None:
     stream = StringIO()
     shown = progress(stream, workers=2)
     for event in (
-        TrialStarted(attempt(0), "a"), TrialStarted(attempt(1), "b"),
+        TrialStarted(attempt(0), "a", 0), TrialStarted(attempt(1), "b", 1),
         epoch(1, 0.5, trial=0), epoch(1, 0.9, trial=1), epoch(2, 0.6, trial=0),
         epoch(2, 0.8, trial=1), ended(value=0.8, trial=1), epoch(3, 0.7, trial=0),
         ended(value=0.7, trial=0),
@@ -288,13 +369,11 @@ def test_several_workers_have_a_curve_each_and_share_the_time_left() -> None:
 
 
 def test_a_worker_that_died_is_told() -> None:
-    for stream in (StringIO(), Terminal()):
-        shown = progress(stream, workers=2)
-        shown.show(WorkerDied(1, "SIGKILL"))
-        assert stream.getvalue().removeprefix(CLEAR_LINE) == (
-            "worker 1 died (SIGKILL); its point waits again\n"
-        )
-        assert shown.ended == 0
+    stream = StringIO()
+    shown = progress(stream, workers=2)
+    shown.show(WorkerDied(1, "SIGKILL"))
+    assert stream.getvalue() == "worker 1 died (SIGKILL); its point waits again\n"
+    assert shown.ended == 0
 
 
 @pytest.mark.usefixtures("every_epoch")

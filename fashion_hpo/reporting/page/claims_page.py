@@ -1,9 +1,8 @@
-"""All claims in one table: for the terminal, as Markdown and as one HTML page."""
+"""All claims: for the terminal, as a Markdown table and as one HTML page."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
-from textwrap import indent
 
 from fashion_hpo.analysis.findings import Finding, tally
 from fashion_hpo.design.reports import reports
@@ -12,7 +11,6 @@ from fashion_hpo.reporting.page import document
 from fashion_hpo.reporting.page.tables import NONE, Cell, Table, claim_cells
 
 TITLE = "The reports' claims"
-MARGIN = "      "  # of the lines about one claim
 OWN = "Other studies' claims"
 DECLARED = "Declared before the studies ran"
 HEADINGS = ["claim", "verdict", "what it says", "measured here", "why"]
@@ -27,22 +25,20 @@ def on_store(findings: Sequence[Finding], where: str) -> list[Finding]:
     ]
 
 
-def text(findings: Sequence[Finding], unreadable: Sequence[str]) -> str:
-    """A few lines for each claim, and how many have which verdict."""
-    blocks = []
-    for finding in findings:
-        verdict = finding.verdict
-        facts = {
-            "reported": verdict.reported,
-            "measured": "\n          ".join(verdict.ours),
-            "rests on": _basis(finding),
-            "why": verdict.sentence,
-        }
-        column = max(map(len, facts))
-        lines = [f"{name:{column}}  {what}" for name, what in facts.items() if what]
-        head = f"{verdict.claim_id}  {verdict.word.upper()}  {verdict.text}"
-        blocks.append(f"{head}\n{indent(chr(10).join(lines), MARGIN)}")
-    return "\n".join([*blocks, "", *_unreadable(unreadable), summary(findings)])
+def title(finding: Finding) -> str:
+    """`R2.a  REPRODUCED  Dropout lowers the loss.`."""
+    verdict = finding.verdict
+    return f"{verdict.claim_id}  {verdict.word.upper()}  {verdict.text}"
+
+
+def facts(finding: Finding) -> dict[str, str]:
+    """What the terminal says below a claim's title; empty where there is nothing to say."""
+    return {
+        "reported": finding.verdict.reported,
+        "measured": "\n".join(finding.verdict.ours),
+        "rests on": _basis(finding),
+        "why": finding.verdict.sentence,
+    }
 
 
 def summary(findings: Sequence[Finding]) -> str:
@@ -75,7 +71,7 @@ def page(findings: Sequence[Finding], unreadable: Sequence[str], where: str = ""
         "claims.html",
         title=TITLE,
         summary=summary(findings),
-        unreadable=_unreadable(unreadable),
+        unreadable=left_out(unreadable),
         where=where,
         reports=[(_heading(name), _table(part)) for name, part in groupby(findings, _report)],
     )
@@ -107,7 +103,8 @@ def _basis(finding: Finding) -> str:
     return f"{finding.study}, {finding.basis}" if finding.basis else ""
 
 
-def _unreadable(reasons: Iterable[str]) -> list[str]:
+def left_out(reasons: Iterable[str]) -> list[str]:
+    """A sentence for each study that cannot be read."""
     return [f"a study cannot be read, and its claims are left out: {reason}" for reason in reasons]
 
 
