@@ -30,7 +30,7 @@ ODD = "100% für alle"
 SMALL = ("epochs=1", "train_images=200", "architecture=lenet5")
 OWN = '"""Is it mine?"""\n'
 
-PASSED_ON = ("PATH", "TMPDIR", "FASHION_HPO_DATA")
+PASSED_ON = ("PATH", "TMPDIR", "FASHION_HPO_DATA", "OMP_WAIT_POLICY")
 
 Run = subprocess.CompletedProcess[str]
 Said = tuple[int, str]
