@@ -16,9 +16,9 @@ def result(outcome: str, attempt: Attempt) -> Result:
     """What an attempt could have come to; no trial of these keeps a model."""
     if outcome == "failed":
         return Result(outcome, reason="RuntimeError: x", traceback="in x", hardware=HARDWARE)
-    epochs = [_epoch(number + 1) for number in range(attempt.config.epochs)]
+    epochs = [an_epoch(number + 1) for number in range(attempt.config.epochs)]
     if outcome == "diverged":
-        epochs = [_epoch(1, val_loss=float("nan"))]
+        epochs = [an_epoch(1, val_loss=float("nan"))]
         return _result(outcome, None, epochs, {})
     if outcome == "pruned":
         epochs = epochs[:1]
@@ -97,7 +97,7 @@ def _result(
     )
 
 
-def _epoch(number: int, val_loss: float = 0.5) -> Epoch:
+def an_epoch(number: int, val_loss: float = 0.5) -> Epoch:
     return Epoch(
         epoch=number,
         train_loss=1.0 / number,
@@ -110,3 +110,8 @@ def _epoch(number: int, val_loss: float = 0.5) -> Epoch:
         images_per_second=100.0,
         timestamp=1_700_000_000_000 + number,
     )
+
+
+def one_epoch(val_accuracy: float) -> list[dict[str, float]]:
+    """The history of a trial that ended after its first epoch."""
+    return [{**asdict(an_epoch(1)), "val_accuracy": val_accuracy}]

@@ -15,6 +15,7 @@ from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.opening import all_ledgers, connect
 from fashion_hpo.stores.warm_start import warm_start
 from tests.plans import search
+from tests.states import one_epoch
 from tests.stores.test_ledger import opened
 
 BOUNDS = {"ece": 0.1, "parameters": 1000}
@@ -26,8 +27,7 @@ def bounded(trials: int = 4, sampler: str = "tpe", **options: object) -> Plan:
 
 def result(value: float, parameters: float, outcome: str = "complete") -> Result:
     summaries = {"parameters": parameters, "ece": 0.05}
-    history = [{"val_accuracy": value, "seconds": 1.0, "epoch": 1}]
-    return Result(outcome, value=value, summaries=summaries, history=history)
+    return Result(outcome, value=value, summaries=summaries, history=one_epoch(value))
 
 
 def claimed(ledger: Ledger) -> Attempt:

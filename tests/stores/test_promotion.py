@@ -12,6 +12,7 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.opening import all_ledgers
 from tests.plans import TINY, search
+from tests.states import one_epoch
 from tests.stores.test_ledger import claim_all, opened
 
 
@@ -22,7 +23,7 @@ def pruning(resume_pruned: int = 2, trials: int = 4, **options: Any) -> Plan:
 
 def pruned(value: float) -> Result:
     """The model's own value, 0.5, is not what was reported last."""
-    return Result("pruned", value=0.5, history=[{"val_accuracy": value, "seconds": 1.0}])
+    return Result("pruned", value=0.5, history=one_epoch(value))
 
 
 def complete(value: float) -> Result:
