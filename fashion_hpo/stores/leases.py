@@ -1,8 +1,8 @@
 """Liveness across hosts: a running trial's lease, on the database's clock.
 
-On one host a held file lock tells that a trial is alive.  Where several hosts share a database,
-each running trial also has a lease, which its process renews; hosts' own clocks and time zones
-never meet.
+On one host a held file lock shows that a trial is alive.  Where several hosts share a database,
+each running trial also has a lease, which its process renews.  The clocks and time zones of the
+hosts are never compared.
 """
 
 import platform
@@ -31,30 +31,30 @@ class Leases:
         self._storage = storage
 
     def take(self, trial_id: int) -> None:
-        """Say that this store's process is at work on a trial; raises what the database raises."""
+        """Write or renew this store's lease on a trial; raises the database's errors."""
         self._grant(trial_id, self.holder)
 
     def lend(self, trial_id: int) -> None:
-        """Give a running trial without a lease its first: if nobody renews it, it is dead."""
+        """Give a running trial its first lease: unless a process renews it, the trial is dead."""
         self._grant(trial_id, "unknown")
 
     def is_foreign(self, lease: Mapping[str, Any]) -> bool:
-        """Whether another host's file locks decide about this trial, which cannot be seen here."""
+        """Whether another host or store holds the trial, whose file locks are invisible here."""
         return bool(lease["holder"] != self.holder)
 
     def has_expired(self, lease: Mapping[str, Any]) -> bool:
-        """Whether its process has not renewed it in time."""
+        """Whether the trial's process failed to renew the lease in time."""
         return self.now() > float(lease["until"])
 
     def now(self) -> float:
-        """Seconds since 1970 by the database's clock."""
+        """Seconds since 1970 on the database's clock."""
         with self._storage.engine.connect() as connection:
-            found: datetime = connection.execute(select(func.current_timestamp())).scalar_one()
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+            time: datetime = connection.execute(select(func.current_timestamp())).scalar_one()
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
     @contextmanager
     def renewed(self, trial_id: int) -> Iterator[None]:
-        """Within, a thread renews the lease; a failed write is tried again at the next turn."""
+        """Within, a thread renews the lease; a failed renewal is retried at the next interval."""
         ended = threading.Event()
         thread = threading.Thread(target=self._renew, args=(trial_id, ended), daemon=True)
         thread.start()
@@ -73,4 +73,4 @@ class Leases:
             try:
                 self.take(trial_id)
             except (OptunaError, SQLAlchemyError):
-                continue  # the database is away, or the trial was closed: its commit will tell
+                continue  # database unreachable, or trial closed: the commit raises

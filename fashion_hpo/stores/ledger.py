@@ -1,7 +1,8 @@
 """The ledger: one Optuna study per (study, budget, revision), the truth about every trial.
 
-A design's points wait in it as trials, in slices, because Optuna's queries slow down with many
-waiting.  A trial's `result` attribute is the commit point: from then on it counts, whatever dies.
+A design's points are enqueued as WAITING trials, in slices, because Optuna's queries slow down with
+many waiting trials.  A trial's `result` attribute is the commit point: once written, the trial
+counts, whichever process dies.
 """
 
 from collections import Counter
@@ -48,24 +49,24 @@ from fashion_hpo.stores.promotion import outstanding
 from fashion_hpo.stores.ranking import ranked
 from fashion_hpo.stores.samplers import make_sampler
 
-SLICE = 50  # points that wait at a time
-MOST_REFUSED = 100  # draws in a row that make no config, before a search halts
-MOST_LEARNED = 5  # of them by the search's own sampler; the others are random
-NARROWED = "narrowed"  # the attribute of a search whose samplers draw from narrowed ranges
+SLICE = 50  # points enqueued at a time
+MOST_REFUSED = 100  # consecutive draws without a valid config, after which a search halts
+MOST_LEARNED = 5  # the first of those draws use the search's sampler; the others are random
+NARROWED = "narrowed"  # attribute of a search that samples from narrowed ranges
 
 
 class NoConfigError(RuntimeError):
-    """A search's draws made no config, too often for the next to be worth trying."""
+    """Too many consecutive draws of a search made no valid config."""
 
 
 class LostClaimError(RuntimeError):
-    """A trial was closed by somebody else, who took this process for dead."""
+    """Another process took this process for dead and closed its trial."""
 
 
 class Ledger:
-    """Made by `opening.open_ledger`; its plan is extended by what the ledger already knows.
+    """One ledger, opened by `opening.open_ledger`; its plan includes all points stored before.
 
-    `leases` are None where the database is the store's own: there file locks tell who is alive.
+    `leases` is None if the database is in the store's folder: there file locks show liveness.
     """
 
     def __init__(
@@ -82,59 +83,59 @@ class Ledger:
         self.leases = leases
         self._study = study
         self._storage = storage
-        # Two hosts may propose at once, each with a worker 0.
+        # Each host has a worker 0; their samplers need different seeds.
         self._worker = worker if leases is None else f"{leases.holder}#{worker}"
         self._study_id = storage.get_study_id_from_name(study.study_name)
 
     @property
     def uid(self) -> str:
-        """Names this ledger in other stores; its Optuna number would not survive a copy."""
+        """The ledger's id in other stores; Optuna's study number would not survive a copy."""
         return str(self.attributes["uid"])
 
     @property
     def data_hash(self) -> str:
-        """Of the data that all its trials were trained on."""
+        """The hash of the data that all its trials are trained on."""
         return str(self.attributes["data_hash"])
 
     @property
     def threads(self) -> int:
-        """Threads of every trial: sums in another order would round differently."""
+        """The thread count of every trial: another order of summation rounds differently."""
         return int(self.attributes["threads"])
 
     @property
     def precision(self) -> str:
-        """Of every trial whose config leaves it to the hardware; not all hardware has the same.
+        """The precision of every trial whose config leaves the choice to the hardware.
 
-        Ledgers from before it was kept are float32.
+        Ledgers without the attribute are from an earlier version, which trained in float32.
         """
         return str(self.attributes.get("precision", "fp32"))
 
     @property
     def keeps_logits(self) -> bool:
-        """Whether its trials' validation logits are in the store; ledgers of before have them in
-        MLflow alone."""
+        """Whether the store has its trials' validation logits; earlier versions logged them to
+        MLflow only."""
         return "logits" in self.attributes
 
     def entries(self) -> list[Entry]:
-        """Every trial, in order."""
+        """Every trial, by number."""
         return [self._entry(trial) for trial in self._trials()]
 
     def entry(self, number: int) -> Entry:
-        """One trial as it is now."""
+        """The present state of one trial."""
         return self._entry(self._storage.get_trial(self._id(number)))
 
     def claim(self) -> Attempt | None:
         """The next point to train; None if every point has an outcome or a holder.
 
-        To be called under the store's lock "claim", with the trial's own lock taken before that is
-        let go: a running trial without a held lock counts as dead.
+        Call this under the store's lock "claim", and take the trial's lock before the release of
+        "claim": a running trial whose lock is free counts as dead.
         """
         stalled = self.has_stalled()
         if not stalled and not any(map(has_point, self._trials(TrialState.WAITING))):
             self._enqueue_slice()
         for trial in self._trials(TrialState.WAITING):
             if not has_point(trial):
-                continue  # enqueued by another program: a search takes it as its next proposal
+                continue  # enqueued by another program: a search's next `ask` takes such a trial
             if stalled and not is_promoted(trial):
                 continue
             if not self._storage.set_trial_state_values(self._id(trial.number), TrialState.RUNNING):
@@ -149,10 +150,10 @@ class Ledger:
         return None if stalled else self._propose()
 
     def promote(self) -> int:
-        """Let the pruned points that a search resumes wait, once all its own trials have ended.
+        """Enqueue the pruned points that a search resumes, once all its other trials have ended.
 
-        To be called under the store's lock "claim"; again, it adds what is missing.  Returns how
-        many of them have no outcome yet; 0 before all trials have ended.
+        Call this under the store's lock "claim".  A repeated call adds only missing points.
+        Returns the number of promoted points without an outcome; 0 before all trials have ended.
         """
         entries = self.entries()
         running = any(e.state == "RUNNING" and not e.attempt.promoted for e in entries)
@@ -172,15 +173,15 @@ class Ledger:
         return len(due)
 
     def alive(self, attempt: Attempt) -> AbstractContextManager[None]:
-        """Within, other hosts know that the attempt is under way."""
+        """Within, the attempt's lease is renewed, so that other hosts see that it is alive."""
         if self.leases is None:
             return nullcontext()
         return self.leases.renewed(self._id(attempt.number))
 
     def is_alive_elsewhere(self, entry: Entry) -> bool:
-        """Whether a running trial belongs to another host, as far as its lease tells.
+        """Whether another host holds a valid lease on a running trial.
 
-        One without a lease, whose process is just after the claim or dead, is given one here.
+        A trial without a lease gets one here: its process has just claimed the trial, or is dead.
         """
         if self.leases is None or entry.state != "RUNNING":
             return False
@@ -190,15 +191,15 @@ class Ledger:
         return self.leases.is_foreign(entry.lease) and not self.leases.has_expired(entry.lease)
 
     def requeue(self, attempt: Attempt) -> None:
-        """Let the point of an attempt without outcome wait again, unless it does or ran already."""
+        """Enqueue the point of an attempt without outcome again, unless a later trial has it."""
         same = [trial for trial in self._trials() if goal_of(trial) == attempt.goal]
         if all(closed_without_outcome(trial) for trial in same):
-            old = next(trial for trial in same if trial.number == attempt.number)
-            self._add(attempt, old.params, old.distributions, attempt.attempt + 1)
+            ended = next(trial for trial in same if trial.number == attempt.number)
+            self._add(attempt, ended.params, ended.distributions, attempt.attempt + 1)
             wrote("point enqueued again")
 
     def report(self, attempt: Attempt, epoch: int, value: float) -> bool:
-        """Record an intermediate value; True if a search's pruner ends the trial here."""
+        """Record an intermediate value; True if the search's pruner ends the trial here."""
         trial_id = self._id(attempt.number)
         try:
             self._storage.set_trial_intermediate_value(trial_id, epoch, value)
@@ -210,7 +211,7 @@ class Ledger:
         return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
 
     def commit(self, attempt: Attempt, result: Result) -> None:
-        """The commit point; raises LostClaimError if the trial was closed by somebody else."""
+        """Write the result; raises LostClaimError if another process closed the trial."""
         try:
             self._storage.set_trial_user_attr(self._id(attempt.number), "result", vars(result))
         except UpdateFinishedTrialError:
@@ -218,12 +219,12 @@ class Ledger:
         wrote("result committed")
 
     def close(self, attempt: Attempt, result: Result) -> None:
-        """Commit and tell."""
+        """Write the result and tell Optuna."""
         self.commit(attempt, result)
         self.tell(attempt, result)
 
     def tell(self, attempt: Attempt, result: Result) -> None:
-        """Close the trial by its result; telling a closed trial again changes nothing."""
+        """Set the trial's final state in Optuna; a repeated call changes nothing."""
         states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
         state = states.get(result.outcome, TrialState.FAIL)
         values = None if state == TrialState.FAIL else self._values(result)
@@ -232,32 +233,28 @@ class Ledger:
                 self._tell_constraints(attempt, result)
             self._storage.set_trial_state_values(self._id(attempt.number), state, values)
         except UpdateFinishedTrialError:
-            return  # told before the process died
+            return  # done before the process died
         wrote("trial told")
 
     def best(self) -> Entry | None:
-        """The first of the trials that are compared; None if there are none.
-
-        Of several objectives this is the first.
-        """
+        """The best of the compared trials by the first objective; None if there are none."""
         return next(iter(self.ranked()), None)
 
     def ranked(self) -> list[Entry]:
-        """The trials that are compared, best first; see `ranking.ranked`."""
+        """The compared trials, best first; see `ranking.ranked`."""
         return ranked(self.entries(), self.plan.constraints)
 
     def remaining(self) -> int:
-        """Points that still lack their terminal outcome.
+        """The number of points without a terminal outcome.
 
-        As long as a search has trials of its own to run, as many pruned ones as it may resume are
-        counted.
+        Until all other trials of a search have ended, its `resume_pruned` counts in full.
         """
         entries = self.entries()
         left = self._left(entries)
         return left + self._resumed if left else len(outstanding(entries, self._resumed))
 
     def has_stalled(self) -> bool:
-        """Whether a search with a plateau has had that many complete trials since its best one."""
+        """Whether a search had `plateau` complete trials since its best trial."""
         search = self.plan.search
         if search is None or not search.plateau:
             return False
@@ -267,21 +264,21 @@ class Ledger:
         return bool(done) and len(done) - 1 - done.index((best or done)[0]) >= search.plateau
 
     def running(self) -> int:
-        """Points that a worker holds."""
+        """The number of running trials."""
         return len(self._trials(TrialState.RUNNING))
 
     def _left(self, entries: Sequence[Entry]) -> int:
-        """Points without an outcome, those that are promoted left out."""
+        """The number of points without an outcome, promoted ones excluded."""
         if self.has_stalled():
             return 0
         final = [e.attempt for e in entries if e.result is not None and e.result.final]
         done = [attempt.point for attempt in final if not attempt.promoted]
-        # A sampler may propose a point again, which is another trial.
+        # A sampler may propose a point twice: two trials.
         return max(0, self._asked_for - len(done if self.plan.search else set(done)))
 
     @property
     def _resumed(self) -> int:
-        """How many pruned points go on to their end."""
+        """The number of pruned points to train to completion."""
         return self.plan.search.resume_pruned if self.plan.search else 0
 
     @cached_property
@@ -289,26 +286,26 @@ class Ledger:
         return points(self.plan)
 
     def _tell_constraints(self, attempt: Attempt, result: Result) -> None:
-        """Where samplers look for them; told again, as after a kill, they are the same."""
+        """Store the constraints' values where Optuna's samplers read them."""
         bounds = self.plan.constraints
         if result.outcome == "pruned":
             bounds = of_network(bounds, result.summaries)
         for name, excess in excesses(bounds, result.summaries).items():
-            key = f"constraints:{name}"  # as `optuna.Trial.set_constraint` has it
+            key = f"constraints:{name}"  # the key of `optuna.Trial.set_constraint`
             self._storage.set_trial_system_attr(self._id(attempt.number), key, excess)
             wrote("constraint told")
 
     def _values(self, result: Result) -> list[float] | None:
-        """Of the objectives: the trial's value, then what its summaries have."""
+        """The objectives' values: the trial's value, then those among its summaries."""
         if result.value is None:
             return None
         return [result.value, *(result.summaries[name] for name in self.plan.objectives[1:])]
 
     @property
     def _asked_for(self) -> int:
-        """How many trials there will be: as planned, unless a drawn search has not so many points.
+        """The number of trials to run: the plan's, or fewer if a drawn search has fewer points.
 
-        One that another version began may hold other points than it would draw now; they count.
+        Points that an earlier version drew differently count as well.
         """
         if self.plan.search is None or not self.plan.search.is_drawn:
             return self.plan.trials
@@ -316,7 +313,7 @@ class Ledger:
 
     @property
     def _known(self) -> set[str]:
-        """The points that were claimed or wait."""
+        """The ids of all enqueued or claimed points."""
         return {trial.user_attrs["point"] for trial in self._trials() if has_point(trial)}
 
     def _lost(self, attempt: Attempt) -> LostClaimError:
@@ -328,7 +325,7 @@ class Ledger:
             wrote("lease taken")
 
     def _is_duplicate(self, trial: FrozenTrial) -> bool:
-        """Whether a trial before this one stands for the same point."""
+        """Whether an earlier trial has the same point."""
         return any(
             other.number < trial.number
             and goal_of(other) == goal_of(trial)
@@ -369,15 +366,14 @@ class Ledger:
         self._study.add_trial(waiting)
 
     def _propose(self) -> Attempt | None:
-        """Let the sampler choose a point, all values at once; None once it has had its trials."""
+        """Sample the next point of a search, all values at once; None once all trials exist."""
         search, trials = self.plan.search, self._trials()
         if search is None or search.is_drawn:
             return None
-        own = [trial for trial in trials if not is_promoted(trial) and not is_foreign(trial)]
-        if sum(not closed_without_outcome(trial) for trial in own) >= search.trials:
+        sampled = [trial for trial in trials if not is_promoted(trial) and not is_foreign(trial)]
+        if sum(not closed_without_outcome(trial) for trial in sampled) >= search.trials:
             return None
-        # Counted without attempts at known points: a worker that was killed proposes as if it
-        # had not been.
+        # Repeated attempts do not count: after a kill the sampler's seed is as without the kill.
         before = sum(has_point(trial) and trial.user_attrs["attempt"] == 1 for trial in trials)
         before += sum(map(is_refused, trials))
         asked, point = self._draw(search.sampler, before)
@@ -389,11 +385,11 @@ class Ledger:
         return attempt
 
     def _draw(self, sampler: Sampler, before: int) -> tuple[optuna.Trial, Point]:
-        """A proposal that makes a config, by the number of draws before it.
+        """A proposal with a valid config; `before` is the number of draws so far.
 
-        Others are closed as refused: each counts in the seed of the next, which would be the same.
-        A sampler that learns sees no refused ones, and may return to them for ever: the last draws
-        are random.
+        Other proposals are closed as refused and counted, so that the next draw has another seed.
+        A sampler that learns does not see refused trials and may propose them for ever; therefore
+        the last draws are random.
         """
         for number in range(before, before + MOST_REFUSED):
             seed = sampler_seed(self.plan.spec.seed, self._worker, number)
@@ -414,7 +410,7 @@ class Ledger:
 
     @property
     def _ranges(self) -> Mapping[str, BaseDistribution]:
-        """What is drawn from: narrowed, unless an earlier version began without that."""
+        """The ranges to sample from; an earlier version's ledger has them without narrowing."""
         if NARROWED not in self.attributes:
             return self.plan.ranges
         return narrowed(self.plan.ranges, self.plan.base)

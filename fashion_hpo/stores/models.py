@@ -1,12 +1,11 @@
-"""Models as MLflow files: written as pt2, and read only if they are what is written here.
+"""Write models as MLflow folders with a pt2 archive, and read only what `write_model` writes.
 
-A pt2 archive can run code when it is loaded, with pickle switched off as well: torch evaluates its
-symbolic sizes and its guards as Python, and calls whatever function of torch a node names.  So
-`read_model` checks the archive before it is loaded, and loads nothing else.
+Loading a pt2 archive can run code even without pickle: torch evaluates symbolic sizes and guards as
+Python, and calls any torch function that a node names.  So `read_model` checks the archive first.
 
-MLflow, desktops and editors leave files of their own beside a model (`registered_model_meta`,
-`.DS_Store`).  They are ignored unless they could be run: MLflow itself would unpickle an added
-`data/model.pth` in place of the archive.
+MLflow, desktops and editors add files beside a model (`registered_model_meta`, `.DS_Store`).  They
+are ignored unless they could be run: MLflow would unpickle an added `data/model.pth` instead of the
+archive.
 """
 
 import hashlib
@@ -38,7 +37,7 @@ FILES = {
     "MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "input_example.json",
     "serving_input_example.json", ARCHIVE,
 }  # fmt: skip
-"""All that `write_model` leaves in a folder."""
+"""All files that `write_model` writes."""
 RUNNABLE = {
     ".py", ".pyc", ".pth", ".pt", ".pt2", ".pkl", ".pickle", ".joblib", ".so", ".dll", ".dylib",
 }  # fmt: skip
@@ -54,7 +53,7 @@ FLAVORS: dict[str, dict[str, Any]] = {
     },
     "pytorch": {"code": None, "model_data": "data"},
 }
-"""All that its MLmodel says about loading, but for versions."""
+"""All that the MLmodel file says about loading, except versions."""
 VERSIONS = {"python_version", "pytorch_version"}
 RECORD = re.compile(
     r"archive_format|archive_version|byteorder|version|\.data/(?:version|serialization_id)"
@@ -70,20 +69,22 @@ WORDS = {
     "none", "tanh", "same", "valid", "constant", "reflect", "replicate", "circular", "nearest",
     "bilinear", "bicubic", "floor", "trunc", "mean", "sum",
 }  # fmt: skip
-"""Text that an operator may be given: modes, so that none is given the name of a file."""
+"""The strings that an operator's argument may be: modes, never a file's name."""
 TREES = {None, "builtins.tuple", "builtins.list", "builtins.dict"}
 
 
 class UnsafeModelError(RuntimeError):
-    """A model's files are not what this project writes, or not those that were registered."""
+    """A model's files are not of this project's form, or differ from the registered files."""
 
 
 def write_model(
     served: nn.Module, folder: Path, example: np.ndarray, metadata: Mapping[str, Any]
 ) -> None:
-    """Write an MLflow model folder.  `example`: raw images uint8 (2, 28, 28); with one image, the
-    export would fix the batch size at one."""
-    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that died here
+    """Write an MLflow model folder.
+
+    example: raw images, uint8 (2, 28, 28); with one image the export would fix the batch size at 1.
+    """
+    shutil.rmtree(folder, ignore_errors=True)  # left by an attempt that died here
     mlflow.pytorch.save_model(
         served,
         str(folder),
@@ -98,7 +99,7 @@ def write_model(
 def read_model(folder: Path | str) -> nn.Module:
     """Load a local model folder.
 
-    Raises UnsafeModelError, before anything is loaded, if it is not what `write_model` writes.
+    Raises UnsafeModelError, before loading anything, if `write_model` writes no such files.
     """
     folder = Path(folder).absolute()
     try:
@@ -109,15 +110,15 @@ def read_model(folder: Path | str) -> nn.Module:
     except UnsafeModelError as error:
         raise UnsafeModelError(f"model {folder} has {error}; it was not loaded.") from None
     except OSError:
-        raise  # the disk's fault, not the model's
-    except Exception as error:  # damaged files fail in every way there is
+        raise  # a fault of the disk, not of the model
+    except Exception as error:  # damaged files raise any kind of error
         reason = shortened(error, 200) or type(error).__name__
         raise UnsafeModelError(f"model {folder} cannot be read ({reason}).") from None
     return model
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """sha256 of every file, by its path in the folder; locks and a desktop's files left out."""
+    """sha256 of every file by its path in the folder, without locks and desktops' files."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): _sha256(path)
@@ -127,7 +128,7 @@ def file_hashes(folder: Path) -> dict[str, str]:
 
 
 def hashes_in(files: Mapping[str, str]) -> dict[str, str]:
-    """Of a trial's files, the model's alone, by their path in its folder."""
+    """The hashes of a trial's model files, by their path in the model's folder."""
     return {
         name.removeprefix("model/"): sha256
         for name, sha256 in files.items()
@@ -136,9 +137,9 @@ def hashes_in(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def changes(folder: Path, expected: Mapping[str, str]) -> list[str]:
-    """What became of the files that were written, such as "MLmodel is altered".
+    """How a folder's files differ from the expected ones, such as "MLmodel is altered".
 
-    Empty if all are the same and nothing that could be run was added; other additions are ignored.
+    An added file counts only if it could be run.
     """
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     states = {name: "added" for name in files if name not in expected and _is_runnable(name)}
@@ -151,7 +152,7 @@ def changes(folder: Path, expected: Mapping[str, str]) -> list[str]:
 
 
 def remedy(folder: Path, change: str) -> str:
-    """What a person can do about one of `changes`."""
+    """What a person can do about one of the `changes`."""
     verb = "move it out of" if change.endswith(" is added") else "put the file as it was back into"
     return f"{verb} {folder}"
 
@@ -187,27 +188,27 @@ def _check_description(path: Path) -> None:
         shown = ", ".join(map(str, flavors)) if isinstance(flavors, dict) else "none"
         raise UnsafeModelError(f"the flavors {shown}; allowed are {', '.join(FLAVORS)}")
     for flavor, allowed in FLAVORS.items():
-        found = {k: v for k, v in flavors[flavor].items() if k not in VERSIONS}
-        for key in sorted(found.keys() | allowed.keys()):
-            if found.get(key) != allowed.get(key):
+        settings = {k: v for k, v in flavors[flavor].items() if k not in VERSIONS}
+        for key in sorted(settings.keys() | allowed.keys()):
+            if settings.get(key) != allowed.get(key):
                 raise UnsafeModelError(
-                    f"{flavor}.{key} {found.get(key)!r}; allowed is {allowed.get(key)!r}"
+                    f"{flavor}.{key} {settings.get(key)!r}; allowed is {allowed.get(key)!r}"
                 )
 
 
 def _check_archive(path: Path) -> None:
-    reader = torch._C.PyTorchFileReader(str(path))  # the loader's own, so both see the same
+    reader = torch._C.PyTorchFileReader(str(path))  # the loader's reader, so that both see the same
     for name in reader.get_all_records():
         if not RECORD.fullmatch(name):
             raise UnsafeModelError(f"{name} in its archive, where only tensors and their graph are")
         if name.endswith(".json"):
             _check_graph(json.loads(reader.get_record(name)))
-        elif name.endswith(".pt"):  # the example: tensors alone, for unpickling runs code
+        elif name.endswith(".pt"):  # the example; weights_only, because unpickling runs code
             torch.load(io.BytesIO(reader.get_record(name)), weights_only=True)
 
 
 def _check_graph(value: Any) -> None:
-    """Every value that the loader would evaluate, call, import or unpickle, wherever it is."""
+    """Check every value that the loader would evaluate, call, import or unpickle."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key in HARMLESS and not HARMLESS[key](inner):
@@ -219,14 +220,14 @@ def _check_graph(value: Any) -> None:
 
 
 def _matches(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
-    """A tensor may have a key's name, and is then described by a dict."""
+    """A test of text; a dict passes too, because it describes a tensor of the key's name."""
     return lambda value: (
         isinstance(value, dict) or (isinstance(value, str) and pattern.fullmatch(value) is not None)
     )
 
 
 def _is_size(value: Any) -> bool:
-    """Sums and products of symbols; torch evaluates it as Python."""
+    """Whether an expression, which torch evaluates as Python, only adds and multiplies symbols."""
     if not isinstance(value, str):
         return isinstance(value, dict)
     rest = SYMBOL.sub("0", value)
@@ -234,7 +235,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _is_tree(value: Any) -> bool:
-    """Tuples, lists and dicts; torch imports the modules of some other types."""
+    """Whether a tree has only tuples, lists and dicts; for other types torch imports modules."""
     if not isinstance(value, str):
         return value is None or isinstance(value, dict)
     nodes = [json.loads(value)[1]]
@@ -258,4 +259,4 @@ HARMLESS: dict[str, Callable[[Any], bool]] = {
     "use_pickle": lambda value: value is False,
     **dict.fromkeys(("as_operator", "as_custom_obj", "as_graph"), lambda value: False),
 }
-"""What the loader acts on, and when that is no more than a tensor's size, name or operator."""
+"""The keys that the loader acts on, each with a test that its value is harmless."""

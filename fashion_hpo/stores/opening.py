@@ -1,4 +1,4 @@
-"""Open a ledger: make it, or verify that it holds the same spec and extend it."""
+"""Open a ledger: create it, or verify that it holds the same spec and extend it."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ from fashion_hpo.stores.samplers import make_pruner
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, alone, check_ledger, make_empty
 from fashion_hpo.stores.warm_start import warm_start
 
-LAST_DESCRIBED = "extent"  # the attribute that a ledger gets last: without it, it was not finished
+LAST_DESCRIBED = "extent"  # the last attribute written: without it the creation was interrupted
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -51,19 +51,19 @@ def open_ledger(
     revise: bool = False,
     worker: int = 0,
 ) -> Ledger:
-    """Create the plan's ledger, or verify and extend the one there is.
+    """Create the plan's ledger, or verify and extend the existing one.
 
-    A new one keeps `threads` and `precision` for all its trials, wherever they run.  Raises
-    StoreError if a ledger of another spec or other data is there, naming the differences.
+    A new ledger fixes `threads` and `precision` for all its trials, wherever they run.  Raises
+    StoreError, naming the differences, if the existing ledger has another spec or other data.
     """
     with store.lock("databases"):
-        check_ledger(store)  # names an address that is wrong, which taking its lock does not
-    # First use of a fresh database by two processes crashes, and two may not make one ledger.
+        check_ledger(store)  # gives the message for a wrong address, before `alone` connects
+    # First use of a fresh database by two processes crashes, and only one may create a ledger.
     with store.lock("databases"), alone(store.ledger_url, "ledgers"):
         storage = connect(store)
         name = _newest_name(storage, plan)
         if name is None or revise or not _is_described(storage, name):
-            plan = _begun(store, storage, plan)
+            plan = _with_warm_start(store, storage, plan)
         if name is None or revise:
             name = _next_name(storage, plan)
             optuna.create_study(
@@ -81,34 +81,33 @@ def open_ledger(
 
 
 def _is_described(storage: RDBStorage, name: str) -> bool:
-    """Whether a ledger's maker has finished it; nothing was run before."""
+    """Whether the ledger has all its attributes; no trial runs before."""
     return LAST_DESCRIBED in optuna.load_study(study_name=name, storage=storage).user_attrs
 
 
-def _begun(store: Store, storage: RDBStorage, plan: Plan) -> Plan:
-    """A new ledger's plan, with the points of an earlier search that it is to begin with."""
+def _with_warm_start(store: Store, storage: RDBStorage, plan: Plan) -> Plan:
+    """A new ledger's plan, with the points of the earlier search that it starts from."""
     if plan.search is None or not plan.search.warm_start:
         return plan
     name, budget = source_of(plan.search.warm_start, plan.budget)
-    wanted = dataclasses.replace(plan, name=name, budget=budget)
-    newest = ledger_name(wanted, _revisions(storage, wanted))
+    earlier = dataclasses.replace(plan, name=name, budget=budget)
+    newest = ledger_name(earlier, _revisions(storage, earlier))
     source = _kept(store, storage, newest) if newest in _names(storage) else None
     return dataclasses.replace(plan, warm_start=warm_start(plan, source))
 
 
 def read_ledger(store: Store, plan: Plan) -> Ledger | None:
-    """The newest ledger of a plan's study and budget, to be read; None if there is none.
+    """The newest ledger of a plan's study and budget, for reading; None if there is none.
 
-    Raises UnreadableLedgerError if this version cannot read it.
+    Raises UnreadableLedgerError if this version cannot read the ledger.
     """
     return next(read_ledgers(store, [plan]), None)
 
 
 def read_ledgers(store: Store, plans: Iterable[Plan]) -> Iterator[Ledger]:
-    """Those of several plans that there are, in their order; opening a database takes its time.
+    """The newest ledger of each plan that has one; opens the database once.
 
-    A store without a database is left without one.  Raises UnreadableLedgerError when it comes to
-    a ledger that this version cannot read.
+    Creates no database.  Raises UnreadableLedgerError at a ledger that this version cannot read.
     """
     if not store.has_ledgers:
         return
@@ -126,31 +125,31 @@ def _newest(store: Store, storage: RDBStorage, plan: Plan) -> Ledger | None:
     with readable(name):
         study = _load(storage, name, plan)
         if LAST_DESCRIBED not in study.user_attrs:
-            return None  # its maker died, and nothing was run
-        kept = study.user_attrs  # its own base config, which --set may have changed
-        plan = dataclasses.replace(_grown(plan, kept["extent"]), base=kept_base(kept))
+            return None  # its creation was interrupted; no trial ran
+        stored = study.user_attrs  # its base config may differ from the plan's by --set
+        plan = dataclasses.replace(_grown(plan, stored["extent"]), base=kept_base(stored))
         return Ledger(study, storage, plan, _leases(store, storage))
 
 
 def confirmation_of(store: Store, ledger: Ledger) -> Ledger | None:
     """The ledger in which a search's finalists are trained on fresh seeds; None if there is none.
 
-    Its seed indices from 1 are the finalists'; 0 have pruned points that were trained to their end.
+    Seed indices from 1 are the fresh seeds; index 0 is that of pruned points trained to completion.
     """
     if ledger.plan.search is None:
         return None
-    nothing = Confirmation(of=ledger.name, uid=ledger.uid, finalists=())
-    return read_ledger(store, confirmation_plan(ledger.plan, nothing, seeds=0))
+    empty = Confirmation(of=ledger.name, uid=ledger.uid, finalists=())
+    return read_ledger(store, confirmation_plan(ledger.plan, empty, seeds=0))
 
 
 def all_ledgers(store: Store) -> list[Ledger]:
-    """Every ledger in the store that can be read: all studies, budgets and revisions, with or
-    without a study file."""
+    """Every readable ledger of the store: all studies, budgets and revisions, with or without a
+    study file."""
     return readable_and_not(store)[0]
 
 
 def readable_and_not(store: Store) -> tuple[list[Ledger], list[UnreadableLedgerError]]:
-    """The same, and an error for each ledger that this version cannot read."""
+    """Every readable ledger of the store, and an error for each unreadable ledger."""
     if not store.has_ledgers:
         return [], []
     with store.lock("databases"):
@@ -179,18 +178,18 @@ def ledger_of_trial(store: Store, uid: str) -> Ledger | None:
 
 
 def _kept(store: Store, storage: RDBStorage, name: str) -> Ledger | None:
-    """A ledger as it is kept, whatever the study file says now; None if it is another program's, or
-    its maker died."""
+    """A ledger with its stored plan, whatever the study file says now; None if another program's or
+    its creation was interrupted."""
     with readable(name):
-        kept = optuna.load_study(study_name=name, storage=storage).user_attrs
-    if LAST_DESCRIBED not in kept:
+        stored = optuna.load_study(study_name=name, storage=storage).user_attrs
+    if LAST_DESCRIBED not in stored:
         return None
-    plan = kept_plan(name, kept)
+    plan = kept_plan(name, stored)
     return Ledger(_load(storage, name, plan), storage, plan, _leases(store, storage))
 
 
 def _check_readable(ledger: Ledger) -> None:
-    """Raise UnreadableLedgerError unless its points, trials and curves can be read as well."""
+    """Raise UnreadableLedgerError unless the ledger's points, trials and curves can be read."""
     with readable(ledger.name, ledger.uid):
         points(ledger.plan)
         for entry in ledger.entries():
@@ -199,13 +198,16 @@ def _check_readable(ledger: Ledger) -> None:
 
 
 def ledger_name(plan: Plan, revision: int) -> str:
-    """Optuna's name of it."""
+    """The name of a ledger in Optuna."""
     return f"{plan.name}/{plan.budget}/r{revision}"
 
 
 def connect(store: Store) -> RDBStorage:
-    """Open Optuna's database; raises StoreError, without the password, where that fails or another
-    schema is there, which is left as it is."""
+    """Open Optuna's database.
+
+    Raises StoreError, without the password, if the database cannot be opened or has another schema;
+    a database with another schema is not changed.
+    """
     check_ledger(store)
     url = store.ledger_url
     local = url.startswith("sqlite")
@@ -231,7 +233,7 @@ def connect(store: Store) -> RDBStorage:
 
 
 def _newest_name(storage: RDBStorage, plan: Plan) -> str | None:
-    """Of the plan's ledgers; a confirmation has one for each revision of its search."""
+    """The name of the plan's newest ledger; a confirmation has one per revision of its search."""
     if plan.confirmation is None:
         revision = _revisions(storage, plan)
         return ledger_name(plan, revision) if revision else None
@@ -245,19 +247,19 @@ def _next_name(storage: RDBStorage, plan: Plan) -> str:
 
 
 def _revisions(storage: RDBStorage, plan: Plan) -> int:
-    """How many there are."""
-    name = re.compile(re.escape(f"{plan.name}/{plan.budget}/r") + r"\d+")
-    return sum(bool(name.fullmatch(there)) for there in _names(storage))
+    """The number of the plan's ledgers."""
+    pattern = re.compile(re.escape(f"{plan.name}/{plan.budget}/r") + r"\d+")
+    return sum(bool(pattern.fullmatch(name)) for name in _names(storage))
 
 
 def _names(storage: RDBStorage) -> set[str]:
-    """Of all studies in Optuna's database; its own list fails where one of them is damaged."""
+    """The names of all Optuna studies; Optuna's own list fails if one study is damaged."""
     with storage.engine.connect() as connection:
         return {str(row[0]) for row in connection.execute(text("SELECT study_name FROM studies"))}
 
 
 def _leases(store: Store, storage: RDBStorage) -> Leases | None:
-    """None where the database is the store's own, which no other host can share."""
+    """The store's leases; None for a database in its folder, which no other host can share."""
     return None if store.storage is None else Leases(store, storage)
 
 
@@ -265,7 +267,7 @@ def _describe(
     study: optuna.Study, plan: Plan, data_hash: str, threads: int, precision: str
 ) -> None:
     identity = plan.identity()
-    kept = {
+    attributes = {
         "uid": uuid.uuid4().hex[:12],
         "identity": canonical_json(identity),
         "spec_hash": digest(identity),
@@ -277,19 +279,19 @@ def _describe(
         **_narrowing(plan),
         LAST_DESCRIBED: plan.extent(),
     }
-    there = study.user_attrs  # some, if its maker died here
-    for key, value in kept.items():
-        if key not in there:
+    stored = study.user_attrs  # not empty if an earlier creation was interrupted here
+    for key, value in attributes.items():
+        if key not in stored:
             study.set_user_attr(key, value)
             wrote("ledger described")
 
 
 def _narrowing(plan: Plan) -> dict[str, str]:
-    """That a search's ranges are narrowed, where they are; ledgers of before draw as they did."""
+    """The attribute of a search with narrowed ranges; ledgers without it sample as before."""
     if plan.search is None or plan.search.is_drawn:
         return {}
     ranges = narrowed(plan.search.space, plan.base)
-    names = [name for name, each in ranges.items() if each != plan.search.space[name]]
+    names = [name for name, narrow in ranges.items() if narrow != plan.search.space[name]]
     return {NARROWED: ", ".join(names)} if names else {}
 
 
@@ -301,64 +303,60 @@ def _load(storage: RDBStorage, name: str, plan: Plan) -> optuna.Study:
 
 
 def _extended(study: optuna.Study, plan: Plan, data_hash: str) -> Plan:
-    """The plan with all that the ledger holds as well; refused if it is not the same spec."""
-    kept = study.user_attrs
-    found = differences(_parsed(kept["identity"]), _parsed(canonical_json(plan.identity())))
-    if kept["data_hash"] != data_hash:
-        found.append(f"data: {kept['data_hash'][:12]}… → {data_hash[:12]}…")
-    old, new = [each.name.lower() for each in study.directions], directions(plan.objectives)
+    """The plan united with the ledger's extent; raises StoreError if the specs differ."""
+    stored = study.user_attrs
+    identity = json.loads(canonical_json(plan.identity()))
+    changed = differences(json.loads(stored["identity"]), identity)
+    if stored["data_hash"] != data_hash:
+        changed.append(f"data: {stored['data_hash'][:12]}… → {data_hash[:12]}…")
+    old, new = [d.name.lower() for d in study.directions], directions(plan.objectives)
     if old != new:
-        found.append(f"direction: {', '.join(old)} → {', '.join(new)}")
-    for name, levels in kept["extent"]["scientific"].items():
+        changed.append(f"direction: {', '.join(old)} → {', '.join(new)}")
+    for name, levels in stored["extent"]["scientific"].items():
         if lost := [value for value in levels if value not in plan.scientific.get(name, ())]:
-            found.append(f"scientific.{name}: {lost} left out")
-    found += _other_beginning(plan, kept_warm_start(kept["extent"]))
-    if found:
+            changed.append(f"scientific.{name}: {lost} left out")
+    changed += _other_warm_start(plan, kept_warm_start(stored["extent"]))
+    if changed:
         raise StoreError(
-            f"ledger {study.study_name} holds another spec ({'; '.join(found)}); undo the change, "
-            "or run the same command with --revise, which starts a new revision."
+            f"ledger {study.study_name} holds another spec ({'; '.join(changed)}); undo the "
+            "change, or run the same command with --revise, which starts a new revision."
         )
-    plan = _grown(plan, kept["extent"])
-    if plan.extent() != kept["extent"]:
+    plan = _grown(plan, stored["extent"])
+    if plan.extent() != stored["extent"]:
         study.set_user_attr("extent", plan.extent())
     return plan
 
 
-def _other_beginning(plan: Plan, kept: WarmStart | None) -> list[str]:
-    """How a warm start that is asked for differs from the one that a ledger had."""
+def _other_warm_start(plan: Plan, stored: WarmStart | None) -> list[str]:
+    """How the plan's warm start differs from the ledger's."""
     if plan.search is None or not plan.search.warm_start:
         return []
-    asked = source_of(plan.search.warm_start, plan.budget)
-    if kept is not None and kept.source == asked:
+    source = source_of(plan.search.warm_start, plan.budget)
+    if stored is not None and stored.source == source:
         return []
-    return [f"warm_start: {':'.join(kept.source) if kept else 'none'} → {':'.join(asked)}"]
+    return [f"warm_start: {':'.join(stored.source) if stored else 'none'} → {':'.join(source)}"]
 
 
-def _grown(plan: Plan, kept: Mapping[str, Any]) -> Plan:
-    """The plan, no smaller than what the ledger was extended to before."""
+def _grown(plan: Plan, extent: Mapping[str, Any]) -> Plan:
+    """The plan, at least as large as the ledger's stored extent."""
     search = plan.search
     if search is not None:
         search = dataclasses.replace(
             search,
-            trials=max(search.trials, kept["trials"]),
-            resume_pruned=max(search.resume_pruned, kept.get("resume_pruned", 0)),
+            trials=max(search.trials, extent["trials"]),
+            resume_pruned=max(search.resume_pruned, extent.get("resume_pruned", 0)),
         )
     levels = {
-        name: tuple(dict.fromkeys((*values, *kept["scientific"].get(name, ()))))
+        name: tuple(dict.fromkeys((*values, *extent["scientific"].get(name, ()))))
         for name, values in plan.scientific.items()
     }
-    repeated = plan.confirmation
+    confirmation = plan.confirmation
     return dataclasses.replace(
         plan,
         search=search,
-        confirmation=None if repeated is None else repeated.grown(kept),
-        warm_start=kept_warm_start(kept),
+        confirmation=None if confirmation is None else confirmation.grown(extent),
+        warm_start=kept_warm_start(extent),
         scientific=levels,
-        seeds=max(plan.seeds, kept["seeds"]),
-        nuisance_points=max(plan.nuisance_points, kept["nuisance_points"]),
+        seeds=max(plan.seeds, extent["seeds"]),
+        nuisance_points=max(plan.nuisance_points, extent["nuisance_points"]),
     )
-
-
-def _parsed(canonical: str) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(canonical)
-    return value

@@ -1,8 +1,8 @@
-"""What trials said of every validation image, read back: the one reader of the kept logits.
+"""Read the trials' validation logits.
 
-A trial's logits are evidence, as its result is: they are a file of the store, written before the
-result, whose sha256 is in the ledger.  MLflow has a copy.  Stores made before have that copy alone,
-and another host's trials are in that host's store; theirs are taken from MLflow, once.
+A trial's logits are a file of the store, written before the trial's result, which holds the file's
+sha256.  MLflow has a copy, which is downloaded once if the file is not in this store: an earlier
+version logged to MLflow only, and another host's trials are in that host's store.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.tracking import is_away
 
 FILE = "validation_logits.npz"
-HASHED_AS = f"files/{FILE}"  # in a result's files
+HASHED_AS = f"files/{FILE}"  # the key in a result's files
 FAILURES = (MlflowException, SQLAlchemyError, OSError)
 
 
@@ -38,7 +38,7 @@ class Predictions(NamedTuple):
 
 
 class NoPredictionsError(ValueError):
-    """A trial's validation logits cannot be had: what has become of them, and what to do."""
+    """A trial's validation logits are unavailable: what happened to them, and what to do."""
 
     def __init__(self, what: str, advice: str = "") -> None:
         super().__init__(what)
@@ -48,8 +48,7 @@ class NoPredictionsError(ValueError):
 class PredictionFiles:
     """The predictions of one ledger's trials, each read once, at first need.
 
-    What is read is held against the hash in the ledger, so that it is the same wherever it comes
-    from.  `hashes`: sha256 by the trials' uids.
+    hashes: sha256 by trial uid, from the ledger; every copy is verified against it.
     """
 
     def __init__(self, store: Store, study: str, ledger: str, hashes: Mapping[str, str]) -> None:
@@ -60,20 +59,20 @@ class PredictionFiles:
         self._is_away = False
 
     def read(self, uid: str) -> Predictions:
-        """A trial's predictions; raises NoPredictionsError if no copy is as it was written."""
+        """A trial's predictions; raises NoPredictionsError if every copy is missing or altered."""
         if uid not in self._read:
             try:
                 with np.load(io.BytesIO(self.content(uid)), allow_pickle=False) as arrays:
                     self._read[uid] = Predictions(arrays["logits"], arrays["labels"])
             except NoPredictionsError as error:
                 self._read[uid] = error
-        found = self._read[uid]
-        if isinstance(found, NoPredictionsError):
-            raise found
-        return found
+        result = self._read[uid]
+        if isinstance(result, NoPredictionsError):
+            raise result
+        return result
 
     def content(self, uid: str) -> bytes:
-        """The file's bytes as they were written; MLflow's copy is kept in the store.
+        """The verified bytes of the file; MLflow's copy is then written to the store.
 
         Raises NoPredictionsError as `read` does.
         """
@@ -81,9 +80,9 @@ class PredictionFiles:
             again = study_command(self._study, self._ledger.split("/")[1], "--revise")
             raise NoPredictionsError("were never written", f"train again with {again}")
         altered = False
-        for content, is_kept in self._copies(uid):
+        for content, in_store in self._copies(uid):
             if hashlib.sha256(content).hexdigest() == self._hashes[uid]:
-                if not is_kept and self._store.copied is None:
+                if not in_store and self._store.copied is None:
                     with suppress(OSError):  # a full disk
                         self._store.keep_logits(uid, content)
                 return content
@@ -100,13 +99,13 @@ class PredictionFiles:
         )
 
     def _copies(self, uid: str) -> Iterator[tuple[bytes, bool]]:
-        """Every copy that can be read, the nearest first, and whether the store keeps it."""
+        """Every readable copy, the nearest first, and whether it is in the store."""
         for path in (self._store.logits(uid), self._store.trial_folder(uid) / HASHED_AS):
             with suppress(OSError):
                 yield path.read_bytes(), True
-        own = replace(self._store, tracking=None)
-        if (own.databases / "mlflow.db").exists():  # opening one that is not there would make it
-            for run in self._runs_of(own.tracking_uri, uid):
+        embedded = replace(self._store, tracking=None)
+        if (embedded.databases / "mlflow.db").exists():  # opening an absent one would create it
+            for run in self._runs_of(embedded.tracking_uri, uid):
                 with suppress(OSError):
                     folder = self._store.artifacts / self._study / run / "artifacts"
                     yield (folder / FILE).read_bytes(), False
@@ -116,7 +115,7 @@ class PredictionFiles:
                     yield content, False
 
     def _runs_of(self, uri: str, uid: str) -> list[str]:
-        """The ids of a trial's runs, deleted ones too: their files stay until `mlflow gc`."""
+        """The ids of a trial's runs, also deleted ones, whose files stay until `mlflow gc`."""
         if self._is_away:
             return []
         if uri not in self._runs:
@@ -129,7 +128,7 @@ class PredictionFiles:
 
     def _look_up(self, client: MlflowClient) -> dict[str, list[str]]:
         experiment = find_experiment(client, self._study)
-        found: dict[str, list[str]] = {}
+        runs_by_uid: dict[str, list[str]] = {}
         page = None
         while experiment is not None:
             runs = client.search_runs(
@@ -140,11 +139,11 @@ class PredictionFiles:
             )
             for run in runs:
                 uid = str(run.data.tags.get("fashion_hpo.uid"))
-                found.setdefault(uid, []).append(str(run.info.run_id))
+                runs_by_uid.setdefault(uid, []).append(str(run.info.run_id))
             page = runs.token
             if not page:
                 break
-        return found
+        return runs_by_uid
 
     def _downloaded(self, uri: str, run: str) -> bytes | None:
         client = MlflowClient(uri)
@@ -158,5 +157,5 @@ class PredictionFiles:
             return None
 
     def _note(self, uri: str, error: Exception) -> None:
-        """A server that does not answer is not asked for every trial."""
+        """Note that a server is away, so that it is not called for every trial."""
         self._is_away |= uri.startswith("http") and is_away(error)

@@ -1,8 +1,8 @@
-"""Pruned points that a search brings to their end, the best of them, once its own trials are done.
+"""Choose the best pruned points, which a search trains to completion after its other trials.
 
-Such a point has two trials with an outcome in one ledger: the pruned one and the promoted one,
-which goes on from the point's checkpoint and is never pruned.  Who is promoted follows from the
-ledger alone, so that a process that is killed here, or begins it beside another, changes nothing.
+A promoted point has two trials with an outcome: the pruned trial and the promoted trial, which
+resumes from the point's checkpoint and is never pruned.  The choice follows from the ledger alone,
+so that neither a kill nor a second process changes it.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from fashion_hpo.stores.attempts import Entry
 def chosen(entries: Sequence[Entry], count: int) -> list[Entry]:
     """The best pruned trials by the last value they reported, each point once, best first.
 
-    Of equals the point that was tried first leads, whether or not that try died: a kill must not
-    change the choice.  Those that were promoted already are among them.
+    Of equals the point with the earliest trial leads, whether or not that trial died: a kill must
+    not change the choice.  Points that were promoted already are included.
     """
     first: dict[str, int] = {}
     for entry in entries:
@@ -30,13 +30,13 @@ def chosen(entries: Sequence[Entry], count: int) -> list[Entry]:
 
 
 def outstanding(entries: Sequence[Entry], count: int) -> list[Entry]:
-    """Those of the chosen that were not brought to their end yet."""
+    """The chosen trials whose points were not yet trained to completion."""
     done = _promoted(entries)
     return [entry for entry in chosen(entries, count) if entry.attempt.point not in done]
 
 
 def superseded(entries: Sequence[Entry]) -> set[int]:
-    """The numbers of pruned trials whose points were brought to their end by another trial."""
+    """The numbers of pruned trials whose points a promoted trial trained to completion."""
     done = _promoted(entries)
     return {
         entry.attempt.number

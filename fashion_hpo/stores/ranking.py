@@ -12,39 +12,39 @@ from fashion_hpo.stores.attempts import Entry
 
 
 class Standing(NamedTuple):
-    """What a trial's place among the others depends on."""
+    """The facts that decide a trial's rank."""
 
     complete: bool
-    comparable: bool  # trained as its config says, not in smaller pieces for want of memory
-    feasible: bool  # keeps the search's constraints
+    comparable: bool  # trained as its config says, not changed because memory was short
+    feasible: bool  # satisfies the search's constraints
     value: float | None
 
 
 def best_first(standings: Sequence[Standing]) -> list[int]:
-    """The places of the trials that are compared, the highest value first, of equals the first."""
+    """The indices of the compared trials, the highest value first; of equals the first trial."""
     values = {
-        place: each.value
-        for place, each in enumerate(standings)
-        if each.complete and each.comparable and each.feasible
-        if each.value is not None and not math.isnan(each.value)
+        index: standing.value
+        for index, standing in enumerate(standings)
+        if standing.complete and standing.comparable and standing.feasible
+        if standing.value is not None and not math.isnan(standing.value)
     }
-    return sorted(values, key=lambda place: -values[place])
+    return sorted(values, key=lambda index: -values[index])
 
 
 def ranked(entries: Iterable[Entry], constraints: Mapping[str, float]) -> list[Entry]:
-    """The complete, comparable and feasible trials, best first, of equals the first trial.
+    """The complete, comparable and feasible trials, best first; of equals the first trial.
 
-    A result counts from its commit on, whether or not the trial is closed yet.
+    A result counts once it is committed, even if the trial is not closed yet.
     """
     trials = sorted(entries, key=lambda entry: entry.attempt.number)
     standings = [_standing(entry, constraints) for entry in trials]
-    return [trials[place] for place in best_first(standings)]
+    return [trials[index] for index in best_first(standings)]
 
 
 def nothing_ranked(entries: Iterable[Entry], plan: Plan, remaining: int) -> tuple[str, str]:
-    """Of entries that `ranked` leaves out: what a ledger lacks, as a noun, and what to do.
+    """Why `ranked` is empty, as a noun phrase, and what to do.
 
-    remaining: points of the ledger without an outcome.
+    remaining: the number of the ledger's points without an outcome.
     """
     constraints = plan.constraints
     trials = list(entries)
@@ -66,10 +66,10 @@ def nothing_ranked(entries: Iterable[Entry], plan: Plan, remaining: int) -> tupl
 
 
 def _nothing_complete(trials: Iterable[Entry], plan: Plan, remaining: int) -> tuple[str, str]:
-    """The same command trains nothing more where every point has its outcome."""
+    """With an outcome for every point, the same command would train nothing more."""
     if remaining:
         return "no complete trial", f"run {study_command(plan.name, plan.budget)} first"
-    counts = Counter(each.result.outcome for each in trials if each.result and each.result.final)
+    counts = Counter(t.result.outcome for t in trials if t.result and t.result.final)
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
     again = study_command(plan.name, plan.budget, "--revise")
     return (
@@ -79,7 +79,7 @@ def _nothing_complete(trials: Iterable[Entry], plan: Plan, remaining: int) -> tu
 
 
 def nothing_comparable(complete: int, reason: str, plan: Plan) -> tuple[str, str]:
-    """The same where memory ran out in every complete trial."""
+    """What the ledger lacks and what to do if memory was short in every complete trial."""
     what = (
         f"no comparable trial: for want of memory all {complete} complete ones were trained "
         f"otherwise than their configs say ({reason})"
@@ -101,5 +101,5 @@ def _standing(entry: Entry, constraints: Mapping[str, float]) -> Standing:
 
 
 def _not_comparable(entry: Entry) -> str:
-    """Why memory made another experiment of a trial; empty if it did not."""
+    """How short memory changed the trial; empty if it did not."""
     return "" if entry.result is None else entry.result.hardware.get("not_comparable", "")

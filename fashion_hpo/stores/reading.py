@@ -1,8 +1,7 @@
-"""Look at a store that cannot be written to: through copies of its databases.
+"""Read a read-only store through temporary copies of its databases.
 
-Opening a database writes: Optuna and MLflow make what they miss, sqlite makes files beside it, and
-their locks are files too.  So what only looks at a read-only store has both databases, as they are
-now, in a temporary folder; all other files are read where they are.
+Opening a database writes: Optuna and MLflow create missing tables, sqlite creates files beside the
+database, and locks are files too.  All other files are read in place.
 """
 
 import atexit
@@ -19,14 +18,14 @@ from fashion_hpo.stores.layout import Store, StoreError, is_writable
 from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.schema import look_at
 
-BESIDE = ("-wal", "-journal")  # what a killed writer left, without which a database is not whole
+BESIDE = ("-wal", "-journal")  # files of a killed writer, without which a database is incomplete
 
 
 def store_to_read(root: Path, storage: str | None = None) -> Store:
-    """The store in a folder, for what only looks; it may be read-only, or not there yet.
+    """The store in a folder, for reading only; the folder may be read-only or absent.
 
-    The copies of a read-only one go when this process ends.  Raises StoreError if it is a file, or
-    has a database that cannot be read.
+    A read-only store's databases are copied; the copies are removed when this process ends.  Raises
+    StoreError if `root` is a file or a database cannot be read.
     """
     store = Store.named(root, storage)
     databases = [path for name in DATABASES if (path := store.root / name).exists()]
@@ -43,16 +42,16 @@ def store_to_read(root: Path, storage: str | None = None) -> Store:
                 "whole copy of the store that you may write to."
             ) from None
     store = replace(store, copied=folder)
-    if store.tracking is None:  # one elsewhere is not a copy
+    if store.tracking is None:  # only a copied database may be changed
         relocate(store)
     return store
 
 
 def store_to_load_from(root: Path, storage: str | None = None) -> Store:
-    """The same for what loads models or shows files: MLflow's database names the folder it is in,
-    also where the store was moved.
+    """The store in a folder, for loading models or files by the addresses in MLflow's database.
 
-    Raises StoreError as well if there is no such database.
+    The addresses are corrected if the store was moved.  Raises StoreError as `store_to_read` does,
+    and if there is no MLflow database.
     """
     store = store_to_read(root, storage)
     store.check_tracking()
@@ -61,11 +60,11 @@ def store_to_load_from(root: Path, storage: str | None = None) -> Store:
 
 
 def _copy(database: Path, copy: Path) -> None:
-    """As it is at one moment, also while others write to it."""
+    """Copy a database as it is at one moment, even while other processes write to it."""
     try:
         with closing(look_at(database)) as source, closing(sqlite3.connect(copy)) as target:
             source.backup(target)
-    except sqlite3.OperationalError:  # a killed writer left it: nobody writes, and sqlite may not
+    except sqlite3.OperationalError:  # left by a killed writer; sqlite cannot recover it here
         copy.unlink(missing_ok=True)
         shutil.copy(database, copy)
         for suffix in BESIDE:

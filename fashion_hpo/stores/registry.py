@@ -1,6 +1,6 @@
 """MLflow's model registry: versions of one registered model, and the alias of the champion.
 
-A version has a manifest, the sha256 of each of its files, and is loaded only if they are the same.
+A version has a manifest, the sha256 of each of its files, and is loaded only if the files match.
 """
 
 import json
@@ -24,8 +24,8 @@ from fashion_hpo.stores.tracking import TAG, Tracker
 
 REGISTERED_NAME = "fashion-mnist-classifier"
 CHAMPION = "champion"
-PREVIOUS = "previous"  # alias of the champion before
-WITHDRAWN = "withdrawn"  # of the one that a roll-back under way takes the place from
+PREVIOUS = "previous"  # the alias of the previous champion
+WITHDRAWN = "withdrawn"  # the champion that an unfinished roll-back replaces
 CHAMPION_URI = f"models:/{REGISTERED_NAME}@{CHAMPION}"
 MANIFEST = f"{TAG}.manifest"
 REGISTER = "python -m fashion_hpo.register STUDY"
@@ -34,9 +34,9 @@ VERSION = re.compile(r"models:/(\w[\w.-]{0,255})(?:/(\d{1,9})|@(\w[\w.-]{0,255})
 
 
 def find_version(tracker: Tracker, uid: str, model_id: str | None = None) -> ModelVersion | None:
-    """The version made from the trial with this uid; registering twice must not make two.
+    """The version made from a trial, so that registering twice makes one version.
 
-    With `model_id`, of that model alone: another one of the trial may have been deleted in MLflow.
+    With `model_id`, only a version of that model: the trial's earlier model may have been deleted.
     """
     versions = tracker.client.search_model_versions(f"name = '{REGISTERED_NAME}'")
     sources = {f"models:/{model_id}"} if model_id else {str(v.source) for v in versions}
@@ -45,7 +45,7 @@ def find_version(tracker: Tracker, uid: str, model_id: str | None = None) -> Mod
 
 
 def retire_others(tracker: Tracker, uid: str, version: ModelVersion) -> list[str]:
-    """Let a trial's other versions no longer count as the trial's; returns their numbers."""
+    """Take the uid from a trial's other versions; returns their numbers."""
     others = [
         str(other.version)
         for other in tracker.client.search_model_versions(f"name = '{REGISTERED_NAME}'")
@@ -75,15 +75,15 @@ def create_version(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    own = {f"{TAG}.{name}": value for name, value in tags.items()}
-    own |= {f"{TAG}.uid": uid, MANIFEST: _canonical(hashes)}
+    prefixed = {f"{TAG}.{name}": value for name, value in tags.items()}
+    prefixed |= {f"{TAG}.uid": uid, MANIFEST: _canonical(hashes)}
     wrote("registered model created")
     with _fluent_uri(tracker.uri):
         version = tracker.client.create_model_version(
             REGISTERED_NAME,
             f"models:/{model_id}",
             run_id,
-            tags=own,
+            tags=prefixed,
             description=card,
             model_id=model_id,
         )
@@ -92,7 +92,7 @@ def create_version(
 
 
 def set_manifest(tracker: Tracker, version: ModelVersion, hashes: Mapping[str, str]) -> None:
-    """Give a version that has none its manifest."""
+    """Write the manifest of a version that has none."""
     if manifest_of(version) is None:
         tracker.client.set_model_version_tag(
             REGISTERED_NAME, str(version.version), MANIFEST, _canonical(hashes)
@@ -102,19 +102,19 @@ def set_manifest(tracker: Tracker, version: ModelVersion, hashes: Mapping[str, s
 def manifest_of(version: ModelVersion) -> dict[str, str] | None:
     """sha256 of each of a version's files; None where a person removed or changed the tag."""
     try:
-        kept = json.loads(version.tags.get(MANIFEST, ""))
+        manifest = json.loads(version.tags.get(MANIFEST, ""))
     except ValueError:
         return None
-    return kept if isinstance(kept, dict) else None
+    return manifest if isinstance(manifest, dict) else None
 
 
 def address_of(version: ModelVersion) -> str:
-    """Where a version is found, by its number."""
+    """The models:/ address of a version, by number."""
     return f"models:/{version.name}/{version.version}"
 
 
 def describe(tracker: Tracker, version: ModelVersion, tags: Mapping[str, str], card: str) -> None:
-    """Replace a version's description, and the tags that are named."""
+    """Replace a version's description and the given tags."""
     name, number = version.name, str(version.version)
     for key, value in tags.items():
         tracker.client.set_model_version_tag(name, number, f"{TAG}.{key}", value)
@@ -123,7 +123,7 @@ def describe(tracker: Tracker, version: ModelVersion, tags: Mapping[str, str], c
 
 
 def champion(tracker: Tracker) -> ModelVersion | None:
-    """The version behind the alias; None if there is none."""
+    """The version with the alias `champion`; None if there is none."""
     number = aliases(tracker.client).get(CHAMPION)
     if number is None:
         return None
@@ -142,9 +142,9 @@ def has_model(tracker: Tracker, version: ModelVersion) -> bool:
 
 
 def make_champion(tracker: Tracker, version: ModelVersion) -> None:
-    """Point the alias at a version; the one that it leaves becomes `previous`.
+    """Make a version the champion; the present champion becomes `previous`.
 
-    A roll-back that was killed is finished first, if what it was to restore is still there.
+    A killed roll-back is finished first, if the version to restore still exists.
     """
     client, number = tracker.client, str(version.version)
     if WITHDRAWN in aliases(client):
@@ -161,14 +161,14 @@ def make_champion(tracker: Tracker, version: ModelVersion) -> None:
 
 
 def to_roll_back(client: MlflowClient) -> tuple[str, str]:
-    """The versions that a roll-back restores and withdraws; those of one that was killed, if so.
+    """The versions that a roll-back restores and withdraws, or those of a killed roll-back.
 
-    Raises ValueError if there is none to go back to.
+    Raises ValueError if there is no previous champion.
     """
     present = aliases(client)
     withdrawn = present.get(WITHDRAWN, present.get(CHAMPION, ""))
-    places = (present.get(PREVIOUS), present.get(CHAMPION))
-    restored = next((number for number in places if number not in (None, withdrawn)), None)
+    candidates = (present.get(PREVIOUS), present.get(CHAMPION))
+    restored = next((number for number in candidates if number not in (None, withdrawn)), None)
     if restored is None:
         raise ValueError(
             f"{REGISTERED_NAME} has no previous champion to go back to; register another study."
@@ -177,9 +177,9 @@ def to_roll_back(client: MlflowClient) -> tuple[str, str]:
 
 
 def roll_back(client: MlflowClient) -> None:
-    """Let `champion` and `previous` change places; done again after a kill, it is done once.
+    """Swap `champion` and `previous`; a repetition after a kill finishes the same swap.
 
-    The alias `withdrawn` stands as long as it is under way.  Raises ValueError as `to_roll_back`.
+    The alias `withdrawn` exists during the swap.  Raises ValueError as `to_roll_back` does.
     """
     restored, withdrawn = to_roll_back(client)
     if withdrawn:
@@ -197,7 +197,7 @@ def _point(client: MlflowClient, alias: str, number: str) -> None:
 
 
 def aliases(client: MlflowClient) -> dict[str, str]:
-    """Version by alias; none before the first registration."""
+    """Version numbers by alias; empty before the first registration."""
     try:
         model = client.get_registered_model(REGISTERED_NAME)
     except MlflowException as error:
@@ -210,7 +210,7 @@ def aliases(client: MlflowClient) -> dict[str, str]:
 def download(tracking_uri: str, address: str) -> Path:
     """The files of a logged model, models:/MODEL_ID, as a local folder.
 
-    Resolved against this tracking store alone.  Raises ValueError if there is nothing there.
+    Only this tracking store is asked.  Raises ValueError if there is no such model.
     """
     model_id, *_ = _parts(MODEL, address, "models:/MODEL_ID")
     with _readable(address):
@@ -225,8 +225,8 @@ def _files(tracking_uri: str, model_id: str) -> Path:
 def download_verified(tracking_uri: str, address: str) -> Path:
     """The files of a version, models:/NAME/VERSION or models:/NAME@ALIAS, as a local folder.
 
-    Raises ValueError if there is nothing at this address, and UnsafeModelError if a file was
-    altered or removed since the version was registered, or one added that could be run.
+    Raises ValueError if there is no such version, and UnsafeModelError if since its registration a
+    file was altered or removed, or a file that could be run was added.
     """
     name, number, alias = _parts(VERSION, address, "models:/NAME/VERSION and models:/NAME@ALIAS")
     client = MlflowClient(tracking_uri, tracking_uri)
@@ -243,9 +243,9 @@ def download_verified(tracking_uri: str, address: str) -> Path:
     model_id, *_ = _parts(MODEL, str(version.source), "models:/MODEL_ID")
     with _readable(what, _register(version)):
         folder = _files(tracking_uri, model_id)
-    if found := changes(folder, manifest):
+    if changed := changes(folder, manifest):
         raise UnsafeModelError(
-            f"{what} is not what was registered: {found[0]}; {remedy(folder, found[0])}, or "
+            f"{what} is not what was registered: {changed[0]}; {remedy(folder, changed[0])}, or "
             "register another study."
         )
     return folder
@@ -270,8 +270,8 @@ def _register(version: ModelVersion) -> str:
 
 @contextmanager
 def _fluent_uri(uri: str) -> Iterator[None]:
-    """MLflow's sqlite registry looks a models:/ source up in the process-wide store, not in its
-    own; that address is an environment variable as well, so both are put back."""
+    """Within, `uri` is MLflow's process-wide address, where its sqlite registry looks up a models:/
+    source.  MLflow sets an environment variable too, so the address before is restored."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
     try:
@@ -281,9 +281,9 @@ def _fluent_uri(uri: str) -> Iterator[None]:
 
 
 def _parts(pattern: re.Pattern[str], address: str, allowed: str) -> tuple[str, ...]:
-    if (found := pattern.fullmatch(address)) is None:
+    if (match := pattern.fullmatch(address)) is None:
         raise ValueError(f"model address is {quoted(address, 80)}; allowed is {allowed}.")
-    return found.groups()
+    return match.groups()
 
 
 def _canonical(hashes: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
-"""Put MLflow's artifact addresses right after the store's folder was moved or copied.
+"""Correct MLflow's artifact addresses after the store's folder was moved or copied.
 
-They are absolute: without this, loading fails, and new runs make the old folder again.
+The addresses are absolute: uncorrected, loading fails, and new runs create the old folder again.
 """
 
 import sqlite3
@@ -25,7 +25,7 @@ ADDRESSES = (
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
     ("model_versions", "storage_location"),
-    ("model_versions", "source"),  # models:/… as we write it, a path from other programs
+    ("model_versions", "source"),  # models:/… in our versions, a path in other programs'
 )
 OURS = """
     SELECT artifact_location FROM experiments AS e WHERE artifact_location IS NOT NULL AND (
@@ -36,11 +36,11 @@ OURS = """
 
 
 def relocate(store: Store) -> str | None:
-    """Let the store's tracking database name the folder it is in; what was done, in a sentence.
+    """Write the store's present folder into its tracking database; returns a sentence about it.
 
-    None, with nothing written, where nothing was moved or tracking is a server.  To be called
-    before a Tracker is made, without the store's lock "databases".  Raises StoreError if the
-    database is another store's, or cannot be written; then all addresses are as they were.
+    Returns None, and writes nothing, if the store was not moved or tracking is a server.  Call this
+    before a Tracker is created, without holding the store's lock "databases".  Raises StoreError,
+    and changes no address, if the database is another store's or cannot be written.
     """
     database = _file_of(store) if store.tracking else store.databases / "mlflow.db"
     if database is None or not database.exists():
@@ -49,16 +49,16 @@ def relocate(store: Store) -> str | None:
         old = relocate_database(database, store.root)
     if not old:
         return None
-    places = " and ".join(str(root) for root in old)
-    return f"the store was moved from {places}: MLflow's files are now looked for in {store.root}"
+    folders = " and ".join(str(root) for root in old)
+    return f"the store was moved from {folders}: MLflow's files are now looked for in {store.root}"
 
 
 def _file_of(store: Store) -> Path | None:
-    """The sqlite file of a tracking database elsewhere; None for other kinds and for a server.
+    """The sqlite file of a tracking database outside the store; None for other kinds.
 
-    Raises StoreError if the database is another store's: whatever either logs would land in one of
-    them, and moving that would break both.  A folder that is gone, with its runs' files here, was
-    this store's.
+    Raises StoreError if the database is another store's: the runs of both stores would mix, and
+    correcting the addresses would break the other store.  A named folder that no longer exists,
+    while its runs' files are here, was this store's folder.
     """
     if is_server(store.tracking_uri):
         return None
@@ -69,7 +69,7 @@ def _file_of(store: Store) -> Path | None:
     try:
         folders, runs = _named_folders(url)
     except SQLAlchemyError:
-        return None  # who opens it next tells why it cannot be opened
+        return None  # the next function that opens the database reports the error
     for folder in folders - {store.root}:
         files = [path.relative_to(folder) for path in runs if path.is_relative_to(folder)]
         is_here = any((store.root / path).exists() for path in files)
@@ -83,7 +83,7 @@ def _file_of(store: Store) -> Path | None:
 
 
 def _named_folders(url: URL) -> tuple[set[Path], list[Path]]:
-    """The stores that a database names, and the folders of its runs' files."""
+    """The store folders that a database names, and the folders of its runs' files."""
     with create_engine(url, poolclass=NullPool).connect() as connection:
         if not inspect(connection).has_table("experiments"):
             return set(), []
@@ -94,7 +94,7 @@ def _named_folders(url: URL) -> tuple[set[Path], list[Path]]:
 
 
 def relocate_database(database: Path, root: Path) -> list[Path]:
-    """Write `root` in place of the folders that were the store's, and return those."""
+    """Replace the store's former folders by `root`; returns the former folders."""
     try:
         with closing(_connect(database)) as connection:
             experiments = [location for (location,) in connection.execute(OURS)]
@@ -103,8 +103,8 @@ def relocate_database(database: Path, root: Path) -> list[Path]:
                 _replace(connection, old, root)
     except sqlite3.Error as error:
         raise StoreError(
-            f"the files that {database} names cannot be found again in {root} ({error}); "
-            "make that file writable, or put the folder back where it was."
+            f"the addresses in {database} cannot be changed to {root} ({error}); make that file "
+            "writable, or move the folder back."
         ) from None
     return old
 
@@ -114,7 +114,7 @@ def _connect(database: Path) -> sqlite3.Connection:
 
 
 def _store_folders(experiments: Iterable[str]) -> Iterator[Path]:
-    """Where our experiments say that the store is; one without runs may be ours."""
+    """The store folders in the artifact locations of our experiments."""
     for location in experiments:
         path = artifact_folder(location)
         if path is not None and path.parent.name == "artifacts":
@@ -122,7 +122,7 @@ def _store_folders(experiments: Iterable[str]) -> Iterator[Path]:
 
 
 def _replace(connection: sqlite3.Connection, old: list[Path], root: Path) -> None:
-    """All tables or none."""
+    """Replace the folders in all tables, in one transaction."""
     connection.create_function("moved", 1, lambda address: _moved(address, old, root))
     connection.execute("BEGIN IMMEDIATE")
     for table, column in ADDRESSES:
@@ -132,11 +132,11 @@ def _replace(connection: sqlite3.Connection, old: list[Path], root: Path) -> Non
 
 
 def _moved(address: str | None, old: list[Path], root: Path) -> str | None:
-    """The address in the new folder, if it is in an old one; one may lie in the other."""
+    """The address below `root` if it is below an old folder; the folders may be nested."""
     path = None if address is None else artifact_folder(address)
     holders = [folder for folder in (root, *old) if path and path.is_relative_to(folder)]
     nearest = max(holders, key=lambda folder: len(folder.parts), default=root)
     if path is None or address is None or nearest == root:
         return address
-    there = root / path.relative_to(nearest)
-    return there.as_uri() if address.startswith("file:") else artifact_location(there)
+    moved = root / path.relative_to(nearest)
+    return moved.as_uri() if address.startswith("file:") else artifact_location(moved)

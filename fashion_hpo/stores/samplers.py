@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners, and one of our own, by the names that study files give them."""
+"""Optuna's samplers and pruners, and one pruner of ours, by their names in study files."""
 
 from collections.abc import Callable
 
@@ -17,14 +17,14 @@ from fashion_hpo.design.search import STARTUP_TRIALS, Pruner, Sampler
 
 
 class OneEpochPruner(BasePruner):
-    """Ends every trial after its first epoch, one that has no other excepted.
+    """Ends every trial after its first epoch, unless the trial has only one.
 
-    To be used with the best of them resumed (Egele et al. 2023, "Is one epoch all you need for
-    multi-fidelity hyperparameter optimization?", arXiv 2307.15422).
+    Use it with `resume_pruned`, which trains the best trials to completion (Egele et al. 2023, "Is
+    one epoch all you need for multi-fidelity hyperparameter optimization?", arXiv 2307.15422).
     """
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Whether a trial of the ledger has epochs left after those it reported."""
+        """Whether a trial has epochs left after the reported ones."""
         done = trial.last_step
         return done is not None and done < trial.user_attrs["config"]["epochs"]
 
@@ -32,21 +32,18 @@ class OneEpochPruner(BasePruner):
 SAMPLERS: dict[Sampler, Callable[[int], BaseSampler]] = {
     "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS),
     "tpe": lambda seed: TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS),
-    "random": lambda seed: RandomSampler(seed=seed),  # where another's draws make no config
+    "random": lambda seed: RandomSampler(seed=seed),  # if those draws stay invalid
 }
-"""Name to a sampler with this seed.  The points of a drawn search wait in the ledger."""
+"""A sampler with this seed, by name.  A drawn search needs none: its points are enqueued."""
 
 
 def make_sampler(name: Sampler, seed: int) -> BaseSampler:
-    """A sampler that proposes by what came before.
-
-    Each proposal needs a new one with another seed: the same seed repeats the suggestions.
-    """
+    """A sampler for one proposal; each proposal needs another seed, else suggestions repeat."""
     return SAMPLERS[name](seed)
 
 
 def make_pruner(name: Pruner, epochs: int) -> BasePruner:
-    """A pruner of trials that take so many epochs."""
+    """A pruner of trials that are `epochs` long."""
     if name == "hyperband":
         return HyperbandPruner(max_resource=epochs, reduction_factor=3)
     if name == "successive_halving":

@@ -1,7 +1,7 @@
-"""Look at a database's schema before Optuna or MLflow opens it, for opening alone changes a file.
+"""Check a database's schema before Optuna or MLflow opens it, because opening changes the file.
 
-Optuna makes the tables it misses, MLflow upgrades a database that lacks some, and we set sqlite's
-write-ahead mode.  A database of another schema is refused here with its bytes as they were.
+Optuna creates missing tables, MLflow upgrades a database that lacks some, and we set sqlite's
+write-ahead mode.  A database with another schema is refused here, unchanged.
 """
 
 import os
@@ -28,13 +28,13 @@ from fashion_hpo.stores.layout import Store, StoreError, without_password
 from fashion_hpo.stores.versions import version_of
 
 LOCK_WAIT_SECONDS = 60  # sqlite's default of 5 does not outlast a busy writer
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # what MLflow opens itself; others it asks
-WRITE_AHEAD = 2  # the write version at offset 18 of a sqlite file
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # MLflow opens these itself
+WRITE_AHEAD = 2  # the byte at offset 18 of a sqlite file in write-ahead mode
 
 
 @dataclass(frozen=True)
 class _Package:
-    """Whose tables a database holds, and how its owner upgrades them."""
+    """A package whose tables a database holds, and the command that upgrades them."""
 
     name: str
     title: str
@@ -64,43 +64,43 @@ MLFLOW = _Package(
 
 @contextmanager
 def alone(url: str, what: str) -> Iterator[None]:
-    """Within, no other process does this to a PostgreSQL database, on any host.
+    """Hold the PostgreSQL database's lock `what`, against the processes of all hosts.
 
-    Elsewhere it is nothing: the store's lock "databases" keeps the processes of one host apart.
+    For other databases this does nothing: the store's lock "databases" covers one host.
     """
     if not url.startswith("postgresql"):
         yield
         return
     engine = create_engine(url, poolclass=NullPool)
-    with engine.connect() as connection:  # the lock ends with it, at a kill too
+    with engine.connect() as connection:  # its end releases the lock, also at a kill
         connection.execute(select(func.pg_advisory_lock(crc32(what.encode()))))
         yield
 
 
 def check_ledger(store: Store) -> None:
-    """Raise StoreError if Optuna's database cannot be opened or has another schema than ours."""
-    with _kept_place_named(store):
+    """Raise StoreError if Optuna's database cannot be opened or has another schema."""
+    with _original_path_named(store):
         _check(OPTUNA, store.ledger_url)
 
 
 def prepare_tracking(store: Store) -> None:
-    """Check MLflow's database, or make the store's own; a tracking server looks after itself.
+    """Check MLflow's database, or create it in the store; does nothing for a tracking server.
 
-    To be called under the store's lock "databases".  Raises StoreError as `check_ledger` does.
+    Call this under the store's lock "databases".  Raises StoreError as `check_ledger` does.
     """
     uri = store.tracking_uri
     if store.tracking is None and not (store.databases / "mlflow.db").exists():
         _make_file(store.databases)
     elif uri.partition(":")[0].partition("+")[0] in DATABASES:
-        with _kept_place_named(store), _named(MLFLOW, uri), alone(uri, "tables of MLflow"):
+        with _original_path_named(store), _named(MLFLOW, uri), alone(uri, "tables of MLflow"):
             if not _check(MLFLOW, uri):
                 _make_tables(uri)
 
 
 def make_empty(url: str) -> None:
-    """Make a sqlite file that is absent with all permissions that the umask leaves.
+    """Create an absent sqlite file with the umask's permissions.
 
-    sqlite itself leaves a group no more than reading, so that its second user could not work.
+    sqlite gives a group read permission only, so that the store's second user could not write.
     """
     address = make_url(url)
     path = Path(address.database or ":memory:")
@@ -110,9 +110,9 @@ def make_empty(url: str) -> None:
 
 
 def _make_file(root: Path) -> None:
-    """Whole or not at all: MLflow cannot open a database that it was killed over making."""
+    """Create mlflow.db whole or not at all: MLflow cannot open a half-created database."""
     folder = root / ".new"
-    shutil.rmtree(folder, ignore_errors=True)  # what a kill left
+    shutil.rmtree(folder, ignore_errors=True)  # left by a kill
     folder.mkdir()
     _make_tables(sqlite_url(folder / "mlflow.db"))
     os.replace(folder / "mlflow.db", root / "mlflow.db")
@@ -120,21 +120,21 @@ def _make_file(root: Path) -> None:
 
 
 def _make_tables(uri: str) -> None:
-    from mlflow import MlflowClient  # not needed where only the ledger is read
+    from mlflow import MlflowClient  # slow, and not needed to read the ledger
 
     make_empty(uri)
     MlflowClient(uri, uri).search_experiments(max_results=1)
 
 
 def _check(package: _Package, url: str) -> bool:
-    """Whether there are tables; raises StoreError if they are not those of the installed one."""
-    found = _revision(package, url)
+    """Whether there are tables; raises StoreError if the installed package has another schema."""
+    revision = _revision(package, url)
     head, known = _revisions(package)
-    if found is None or found == head:
-        return found is not None
-    here = f"{package.kind} {without_password(url)} has schema {found}"
+    if revision is None or revision == head:
+        return revision is not None
+    here = f"{package.kind} {without_password(url)} has schema {revision}"
     installed = f"{package.title} {version_of(package.name)}"
-    if found in known:
+    if revision in known:
         command = f"{package.upgrade} {shlex.quote(without_password(url))}"
         raise StoreError(
             f"{here}, older than {head} of the installed {installed}; copy the database, "
@@ -148,7 +148,7 @@ def _check(package: _Package, url: str) -> bool:
 
 @cache
 def _revisions(package: _Package) -> tuple[str | None, frozenset[str]]:
-    """The newest schema that the installed package knows, and all of them."""
+    """The newest schema of the installed package, and all its schemas."""
     spec = find_spec(package.name)
     assert spec is not None
     assert spec.origin is not None
@@ -157,7 +157,7 @@ def _revisions(package: _Package) -> tuple[str | None, frozenset[str]]:
 
 
 def _revision(package: _Package, url: str) -> str | None:
-    """The schema a database has; None for one without tables, or without a file yet."""
+    """A database's schema; None if it has no tables or no file yet."""
     with _named(package, url):
         engine = _engine(package, url)
         if engine is None:
@@ -167,8 +167,8 @@ def _revision(package: _Package, url: str) -> str | None:
 
 
 @contextmanager
-def _kept_place_named(store: Store) -> Iterator[None]:
-    """Within, errors name the databases of a read-only store, not their copies."""
+def _original_path_named(store: Store) -> Iterator[None]:
+    """Within, errors name a read-only store's databases instead of their copies."""
     try:
         yield
     except StoreError as error:
@@ -198,22 +198,22 @@ def _engine(package: _Package, url: str) -> Engine | None:
     path = Path(address.database or "")
     if not path.is_file():
         return None
-    for place in (path, path.parent):
-        if not os.access(place, os.W_OK):
+    for needed in (path, path.parent):
+        if not os.access(needed, os.W_OK):
             raise StoreError(
-                f"{package.kind} {url} cannot be used because {place} is read-only; make it "
+                f"{package.kind} {url} cannot be used because {needed} is read-only; make it "
                 "writable, or use a copy of the store."
             )
     return create_engine("sqlite://", creator=lambda: look_at(path), poolclass=NullPool)
 
 
 def look_at(path: Path) -> sqlite3.Connection:
-    """A connection that neither changes the file nor leaves any beside it."""
+    """A connection that neither changes the file nor leaves other files beside it."""
     mode = "mode=ro"
     if path.with_name(f"{path.name}-journal").exists():
-        mode = "mode=rw"  # of a writer, who may have been killed: then it must be rolled back
+        mode = "mode=rw"  # a killed writer's journal must be rolled back
     elif _is_write_ahead(path) and not path.with_name(f"{path.name}-wal").exists():
-        mode = "immutable=1"  # nobody has it open; another mode would leave two files
+        mode = "immutable=1"  # no process has it open; another mode would leave two files
     address = f"file:{quote(str(path.absolute()))}?{mode}"
     return sqlite3.connect(address, uri=True, timeout=LOCK_WAIT_SECONDS)
 

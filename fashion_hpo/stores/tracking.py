@@ -1,8 +1,8 @@
-"""The mirror: experiment, study run, trial runs and models, in MLflow.
+"""The mirror in MLflow: experiment, study run, trial runs and models.
 
-Client calls with explicit run ids; no fluent state.  Everything here may be done again, after a
-kill at any line or a lost reply: runs and models are looked up by their uid before they are made
-and completed where they lack something, metrics carry the time they were measured.
+All calls name their run; MLflow's active run is never used.  Every call may be repeated after a
+kill or a lost reply: runs and models are looked up by uid before they are created, incomplete runs
+and models are completed, and metrics carry the time of their measurement.
 """
 
 import json
@@ -53,18 +53,18 @@ from fashion_hpo.stores.versions import packages
 TAG = "fashion_hpo"
 NOTE = "mlflow.note.content"
 REFUSALS = (400, 401, 403, 404, 409)
-"""HTTP statuses of errors that trying again later does not mend."""
+"""HTTP statuses of errors that a later retry does not resolve."""
 
 
 class DeletedExperimentError(StoreError):
-    """A person has deleted a study's experiment in MLflow, and may restore it."""
+    """A person deleted a study's experiment in MLflow, and can restore it."""
 
 
 class Tracker:
     """One study's experiment in MLflow.
 
-    Raises StoreError if an embedded database cannot be opened; a server is not called before it
-    is needed, because it may be away.
+    Raises StoreError if an embedded database cannot be opened.  A server is not called before the
+    first use, because it may be away.
     """
 
     def __init__(self, store: Store, study: str) -> None:
@@ -86,13 +86,13 @@ class Tracker:
 
     @cached_property
     def experiment_id(self) -> str:
-        """The experiment's id, made at first use."""
+        """The experiment's id; the experiment is created at first use."""
         with self._opening():
             return _experiment(self.client, self._store, self._study)
 
     @contextmanager
     def _opening(self) -> Iterator[None]:
-        """One process at a time: first use of a fresh database by two crashes one of them."""
+        """One process at a time: two that first use a fresh database crash."""
         with self._store.lock("databases"):
             try:
                 yield
@@ -106,25 +106,25 @@ class Tracker:
                 ) from None
 
     def study_run(
-        self, ledger: str, uid: str, kept: Mapping[str, Any], tags: Mapping[str, str]
+        self, ledger: str, uid: str, spec: Mapping[str, Any], tags: Mapping[str, str]
     ) -> str:
-        """The id of a ledger's study run, made at first use."""
+        """The id of a ledger's study run, created at first use."""
         run = self._find(uid) or self.restore_run(uid)
         if run is None:
-            own = {f"{TAG}.{key}": value for key, value in tags.items()}
-            own |= {f"{TAG}.kind": "study", f"{TAG}.uid": uid, f"{TAG}.ledger": ledger}
-            run = self._create_run(ledger, {**own, **_machine()})
+            prefixed = {f"{TAG}.{key}": value for key, value in tags.items()}
+            prefixed |= {f"{TAG}.kind": "study", f"{TAG}.uid": uid, f"{TAG}.ledger": ledger}
+            run = self._create_run(ledger, prefixed | _machine())
         run_id = str(run.info.run_id)
-        if NOTE not in run.data.tags:  # set last
-            self.client.log_dict(run_id, dict(kept), "spec.json")
+        if NOTE not in run.data.tags:  # written last
+            self.client.log_dict(run_id, dict(spec), "spec.json")
             self.client.log_text(run_id, packages(), "packages.txt")
             self.client.log_text(run_id, git_diff(), "git.diff")
-            self.client.set_tag(run_id, NOTE, str(kept["question"]))
+            self.client.set_tag(run_id, NOTE, str(spec["question"]))
             wrote("study run described")
         return run_id
 
     def page_run(self, uid: str) -> str:
-        """The id of the run of a page that belongs to no ledger, made at first use."""
+        """The id of the run of a page without a ledger, created at first use."""
         run = self._find(uid)
         if run is None:
             run = self._create_run(uid, {f"{TAG}.kind": "page", f"{TAG}.uid": uid})
@@ -139,12 +139,12 @@ class Tracker:
         tags: Mapping[str, str],
         data_hash: str,
     ) -> str:
-        """The id of a trial's run, made at first use, nested under the study's."""
+        """The id of a trial's run, created at first use, nested under the study run."""
         run = self._find(uid)
         if run is None:
-            own = {f"{TAG}.{key}": value for key, value in tags.items()}
-            own |= {f"{TAG}.kind": "trial", f"{TAG}.uid": uid, "mlflow.parentRunId": study_run}
-            run = self._create_run(name, own)
+            prefixed = {f"{TAG}.{key}": value for key, value in tags.items()}
+            prefixed |= {f"{TAG}.kind": "trial", f"{TAG}.uid": uid, "mlflow.parentRunId": study_run}
+            run = self._create_run(name, prefixed)
         run_id = str(run.info.run_id)
         if not run.data.params:  # logged last
             self.client.log_inputs(run_id, [_dataset(data_hash)])
@@ -155,7 +155,7 @@ class Tracker:
         return run_id
 
     def restore_run(self, uid: str) -> Run | None:
-        """Take back that a person deleted the run with this uid; None if there is no such run."""
+        """Restore the run with this uid if a person deleted it; None if there is no such run."""
         deleted = self.client.search_runs(
             [self.experiment_id],
             filter_string=f"tags.`{TAG}.uid` = '{uid}'",
@@ -168,10 +168,9 @@ class Tracker:
         return self._find(uid) if deleted else None
 
     def set_aside(self, uid: str) -> None:
-        """Take the uid from a run and a model that have it already.
+        """Take the uid from a run and a model that have it before the trial starts.
 
-        A uid is claimed once, so they come from a ledger that was lost: this one was put back
-        from an older copy.
+        They belong to a lost ledger, in whose place an older copy was restored.
         """
         if (run := self._find(uid)) is not None:
             run_id = str(run.info.run_id)
@@ -181,33 +180,33 @@ class Tracker:
             self.client.set_logged_model_tags(str(model.model_id), tags)
 
     def log_epochs(self, run_id: str, epochs: Iterable[Epoch]) -> None:
-        """Metrics by step; logging the same epochs again adds no point."""
+        """Log each epoch's metrics; logging the same epochs again adds no point."""
         metrics = [
             Metric(name, value, epoch.timestamp, epoch.epoch)
             for epoch in epochs
             for name, value in epoch.metrics().items()
         ]
-        for start in range(0, len(metrics), 1000):  # the most MLflow takes at once
+        for start in range(0, len(metrics), 1000):  # MLflow's limit for a batch
             self.client.log_batch(run_id, metrics[start : start + 1000])
             wrote("epochs logged")
 
     def log_summaries(self, run_id: str, values: Mapping[str, float], epoch: int, at: int) -> None:
-        """One number each, stamped with the last epoch and its time, so as not to repeat."""
+        """Log summaries at the last epoch's step and time: a repetition adds no point."""
         metrics = [Metric(name, value, at, epoch) for name, value in values.items()]
         self.client.log_batch(run_id, metrics)
         wrote("summaries logged")
 
     def log_files(self, run_id: str, folder: Path, into: str | None = None) -> None:
         """Upload a folder's files; the same path again is overwritten."""
-        # One by one: MLflow copies a folder into files that are there, which another user of the
-        # store may not do to all of their attributes; a single file it replaces.
+        # One by one: MLflow replaces a single file, but copies a folder onto existing files, whose
+        # attributes a second user of the store may not change.
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            place = Path(into or "", path.relative_to(folder).parent).as_posix()
-            self.client.log_artifact(run_id, str(path), None if place == "." else place)
+            target = Path(into or "", path.relative_to(folder).parent).as_posix()
+            self.client.log_artifact(run_id, str(path), None if target == "." else target)
         wrote("files uploaded")
 
     def log_model(self, run_id: str, uid: str, folder: Path, epoch: int) -> str:
-        """Upload a model written by `write_model` as the run's output; made once per uid."""
+        """Upload a model written by `write_model` as the run's output, once per uid."""
         model = self._find_model(uid)
         if model is None:
             model = self.client.create_logged_model(
@@ -216,8 +215,8 @@ class Tracker:
             wrote("model created")
         model_id = str(model.model_id)
         if str(model.status) != "READY":
-            if (place := artifact_folder(str(model.artifact_location))) is not None:
-                shutil.rmtree(place, ignore_errors=True)  # of a process that died, another user's
+            if (partial := artifact_folder(str(model.artifact_location))) is not None:
+                shutil.rmtree(partial, ignore_errors=True)  # left by a process that died
             self.client.log_model_artifacts(model_id, str(folder))
             wrote("model uploaded")
             self.client.finalize_logged_model(model_id, "READY")
@@ -229,21 +228,21 @@ class Tracker:
         return model_id
 
     def end_run(self, run_id: str, status: str, tags: Mapping[str, str] | None = None) -> None:
-        """FINISHED, FAILED or KILLED, with tags that say why."""
+        """End a run as FINISHED, FAILED or KILLED, with tags that say why."""
         self.set_tags(run_id, tags or {})
         wrote("run tagged")
         self._terminate(run_id, status)
         wrote("run ended")
 
     def set_status(self, run_id: str, status: str) -> None:
-        """RUNNING, SCHEDULED or FINISHED."""
+        """Set a run's status to RUNNING, SCHEDULED or FINISHED."""
         if status == "FINISHED":
             self._terminate(run_id, status)
         else:
             self.client.update_run(run_id, status)
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Tags of the project's own, under its prefix."""
+        """Set tags under the project's prefix."""
         for key, value in tags.items():
             self.client.set_tag(run_id, f"{TAG}.{key}", value[:8000])
 
@@ -258,12 +257,12 @@ class Tracker:
         return None if run is None else str(run.info.run_id)
 
     def _terminate(self, run_id: str, status: str) -> None:
-        """Once: MLflow moves the end time of a run that has ended already."""
+        """End a run once: MLflow would move the end time of an ended run."""
         if self.client.get_run(run_id).info.status != status:
             self.client.set_terminated(run_id, status)
 
-    def _create_run(self, name: str, own: Mapping[str, str]) -> Run:
-        tags = tags_without_passwords(resolve_tags(dict(own)))
+    def _create_run(self, name: str, tags: Mapping[str, str]) -> Run:
+        tags = tags_without_passwords(resolve_tags(dict(tags)))
         run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
         wrote("run created")
         return run
@@ -275,15 +274,15 @@ class Tracker:
         return runs[0] if runs else None
 
     def _find_model(self, uid: str) -> LoggedModel | None:
-        found = self.client.search_logged_models(
+        models = self.client.search_logged_models(
             [self.experiment_id], filter_string=f"tags.`{TAG}.uid` = '{uid}'", max_results=1
         )
-        return found[0] if found else None
+        return models[0] if models else None
 
 
 def is_away(error: Exception) -> bool:
-    """Whether a failed call may go through later: no connection, no reply, no space, a busy
-    database; rather than a refusal of what was asked."""
+    """Whether a failed call may succeed later (no connection, no reply, no space, a busy database);
+    False if the request was refused."""
     if isinstance(error, MlflowException):
         status = error.get_http_status_code()  # type: ignore[no-untyped-call]
         return status not in REFUSALS
@@ -291,33 +290,33 @@ def is_away(error: Exception) -> bool:
 
 
 def _experiment(client: MlflowClient, store: Store, study: str) -> str:
-    found = find_experiment(client, study)
-    if found is not None and is_deleted(found):
+    experiment = find_experiment(client, study)
+    if experiment is not None and is_deleted(experiment):
         command = f"{sys.executable} -m mlflow experiments restore --experiment-id"
-        # Without the address MLflow makes a database of its own where the command is typed.
+        # Without the address MLflow creates a database in the working directory.
         address = f"MLFLOW_TRACKING_URI={shlex.quote(store.tracking_uri)} "
         raise DeletedExperimentError(
-            f"the experiment of {study} was deleted in MLflow; restore it with "
-            f"`{'' if store.tracking else address}{command} {found.experiment_id}`, or use another "
-            "store."
+            f"the experiment of {study} was deleted in MLflow; restore it with `"
+            f"{'' if store.tracking else address}{command} {experiment.experiment_id}`, or use "
+            "another store."
         )
-    if found is not None:
-        if STUDY not in found.tags:  # an earlier version made it
-            client.set_experiment_tag(found.experiment_id, STUDY, study)
-        return str(found.experiment_id)
-    at_server = is_server(store.tracking_uri)  # which knows where its files are
+    if experiment is not None:
+        if STUDY not in experiment.tags:  # created by an earlier version
+            client.set_experiment_tag(experiment.experiment_id, STUDY, study)
+        return str(experiment.experiment_id)
+    at_server = is_server(store.tracking_uri)  # a server chooses its own artifact location
     location = None if at_server else artifact_location(store.artifacts / study)
     kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI's page for training runs
     tags = {**kind, STUDY: study}
     name = study
-    if client.get_experiment_by_name(name) is not None:  # another study's was renamed to it
+    if client.get_experiment_by_name(name) is not None:  # another experiment was renamed to it
         name = f"{study} {uuid.uuid4().hex[:6]}"
     try:
         return str(client.create_experiment(name, artifact_location=location, tags=tags))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    return _experiment(client, store, study)  # made in the meantime, from another host
+    return _experiment(client, store, study)  # another host has just created it
 
 
 def _dataset(data_hash: str) -> DatasetInput:
@@ -325,7 +324,7 @@ def _dataset(data_hash: str) -> DatasetInput:
     schema = {"images": "uint8 (N, 28, 28)", "labels": "0 to 9"}
     dataset = Dataset(
         name="fashion-mnist",
-        digest=data_hash[:36],  # the most MLflow keeps; the whole is in the profile
+        digest=data_hash[:36],  # MLflow's limit; the profile has the whole hash
         source_type="local",
         source=json.dumps({"url": "https://github.com/zalandoresearch/fashion-mnist"}),
         schema=json.dumps(schema),
@@ -343,19 +342,19 @@ def _machine() -> dict[str, str]:
 
 
 def git_diff(folder: Path = Path(__file__).parent) -> str:
-    """What the working tree has beyond its commit; empty outside a checkout."""
+    """The working tree's changes since its commit; empty outside a checkout."""
     try:
-        found = subprocess.run(
+        diff = subprocess.run(
             ["git", "diff", "HEAD"],
             cwd=folder,
             capture_output=True,
             encoding="utf-8",
-            errors="replace",  # files of the tree may have any encoding
+            errors="replace",  # the tree's files may have any encoding
             check=False,
         )
     except FileNotFoundError:
         return ""
-    return found.stdout
+    return diff.stdout
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,7 @@ PACKAGES = ("torch", "torchvision", "mlflow", "optuna", "numpy", "pandas", "scip
 
 
 def packages() -> str:
-    """Each package with its version, a line each; ours first."""
+    """One line per package: its name and version; ours first."""
     versions = {"fashion_hpo": __version__} | {name: version_of(name) for name in PACKAGES}
     return "".join(f"{name}=={number}\n" for name, number in versions.items())
 
@@ -17,8 +17,7 @@ def packages() -> str:
 def version_of(name: str) -> str:
     """A package's version.
 
-    "unknown" if the package is there without its metadata, as in a copied folder; "not installed"
-    if it is absent.
+    "unknown" if the package has no metadata, as in a copied folder; "not installed" if absent.
     """
     try:
         return version(name)

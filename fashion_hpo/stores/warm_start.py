@@ -1,4 +1,4 @@
-"""The points that a search begins with: the best of an earlier one, as far as they fit."""
+"""The points that a search starts from: the best points of an earlier search that fit."""
 
 from contextlib import suppress
 
@@ -11,42 +11,42 @@ from fashion_hpo.stores.ranking import nothing_ranked
 
 
 def warm_start(plan: Plan, source: Ledger | None) -> WarmStart:
-    """The best points of a source that lie in the plan's space, each once, best first.
+    """The source's best points inside the plan's space, each once, best first.
 
-    A field that the source did not search has the value that all its trials had.  Raises
-    StoreError where there is no source, it is no search, or none of its trials fits.
+    A field that the source did not search has its trials' common value.  Raises StoreError if
+    there is no source, the source is a design, or none of its trials fits.
     """
     search = plan.search
     assert search is not None
-    told = f"search.warm_start is {search.warm_start!r}"
+    setting = f"search.warm_start is {search.warm_start!r}"
     if source is None:
         raise StoreError(
-            f"{told}, and the store has no results of that study under that budget; run it first, "
-            "name another, or leave the warm start out."
+            f"{setting}, and the store has no results of that study under that budget; run it "
+            "first, name another, or leave the warm start out."
         )
     if source.plan.search is None:
-        raise StoreError(f"{told}, and {source.name} is a design; name a search.")
+        raise StoreError(f"{setting}, and {source.name} is a design; name a search.")
     ranked = source.ranked()
     if not ranked:
         lack, advice = nothing_ranked(source.entries(), source.plan, source.remaining())
-        raise StoreError(f"{told}, and {source.name} has {lack}; {advice}.")
-    found: dict[str, Values] = {}
+        raise StoreError(f"{setting}, and {source.name} has {lack}; {advice}.")
+    points: dict[str, Values] = {}
     for entry in ranked:
         if (values := _inside(plan, search, entry)) is not None:
-            found.setdefault(canonical_json(values), values)
-    if not found:
+            points.setdefault(canonical_json(values), values)
+    if not points:
         raise StoreError(
-            f"{told}, and none of the {len(ranked)} feasible trials of {source.name} lies inside "
-            "search.space; widen the ranges, or leave the warm start out."
+            f"{setting}, and none of the {len(ranked)} feasible trials of {source.name} lies "
+            "inside search.space; widen the ranges, or leave the warm start out."
         )
-    return WarmStart(source.name, tuple(found.values())[: search.warm_points])
+    return WarmStart(source.name, tuple(points.values())[: search.warm_points])
 
 
 def _inside(plan: Plan, search: Search, entry: Entry) -> Values | None:
     values = {name: getattr(entry.attempt.config, name) for name in search.space}
     if not all(contains(search.space[name], value) for name, value in values.items()):
         return None
-    with suppress(ValueError):  # with this base config they may make none
+    with suppress(ValueError):  # the values may make no valid config with this base
         make_point(plan, values, values)
         return values
     return None

@@ -248,7 +248,7 @@ def test_all_addresses_change_or_none(used: Store, tmp_path: Path) -> None:
     )
     before = addresses(used)
     there = Store(used.root.rename(tmp_path / "moved"))
-    with pytest.raises(StoreError, match=r"cannot be found again in .*moved \(stopped here\); "):
+    with pytest.raises(StoreError, match=r"cannot be changed to .*moved \(stopped here\); "):
         relocate(there)
     assert addresses(there) == before
     sql(there, "DROP TRIGGER stop")
