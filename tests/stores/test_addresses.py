@@ -94,8 +94,7 @@ def test_a_store_is_one_store_by_whatever_path_it_is_reached(
     root.mkdir()
     (tmp_path / "link").symlink_to(root)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for path in ("a store", "./link", "link/../a store", "~/link", f"{tmp_path}/link"):
+    for path in ("a store", "./link", "link/../a store", f"{tmp_path}/link"):
         assert Store.at(Path(path)).root == root
     assert Store.at(Path("~nobody-of-this-name")).root == tmp_path / "~nobody-of-this-name"
 
