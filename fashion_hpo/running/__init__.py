@@ -1,3 +1,3 @@
-"""What happens: the one place where ledger, trainer and tracker meet."""
+"""Run studies: the only room where ledger, trainer and tracker meet."""
 
-from fashion_hpo import stores as stores  # its settings, before a module here imports MLflow
+from fashion_hpo import stores as stores  # sets MLflow's environment first

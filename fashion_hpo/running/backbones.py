@@ -1,7 +1,7 @@
-"""The weights behind a backbone's name, resolved to a file before the network is built.
+"""Resolve a backbone's name to a file of weights, before the network is built.
 
 A name is `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `trial:UID` of a complete trial in this
-store, or `imagenet`.  It is resolved once for a ledger: an alias that moves later changes none of
+store, or `imagenet`.  Each ledger resolves a name once: an alias that moves later changes none of
 its trials.
 """
 
@@ -25,12 +25,12 @@ from fashion_hpo.training.architectures.prompted_vit import TRIAL
 
 
 def backbone_file(session: Session, config: TrainConfig) -> Path | None:
-    """The file for the config's backbone, a plain state dict; None if it names none.
+    """The file of the config's backbone, a state dict; None for random initial weights.
 
-    Raises ValueError for a name behind which there is no model, and UnsafeModelError for a model
-    whose files are not those that were logged.
+    Raises ValueError if no model has the name, and UnsafeModelError if the model's files differ
+    from the logged files.
     """
-    file = _place(session.store, session.ledger.uid, config)
+    file = _file(session.store, session.ledger.uid, config)
     if file is None:
         return None
     name = _name(config)
@@ -47,11 +47,11 @@ def backbone_file(session: Session, config: TrainConfig) -> Path | None:
 
 
 def kept_backbone(store: Store, ledger_uid: str, config: TrainConfig) -> Path | None:
-    """The file that a ledger's trials had for this backbone; None if the config names none.
+    """The file from which a ledger's trials loaded this backbone; None for random initial weights.
 
-    Raises ValueError if it is gone: the name may stand for another model by now.
+    Raises ValueError if the file is missing: the name may mean another model by now.
     """
-    file = _place(store, ledger_uid, config)
+    file = _file(store, ledger_uid, config)
     if file is not None and not file.exists():
         raise ValueError(
             f"backbone {_name(config)!r} is no longer in {file.parent}; put the file back from a "
@@ -60,7 +60,7 @@ def kept_backbone(store: Store, ledger_uid: str, config: TrainConfig) -> Path | 
     return file
 
 
-def _place(store: Store, ledger_uid: str, config: TrainConfig) -> Path | None:
+def _file(store: Store, ledger_uid: str, config: TrainConfig) -> Path | None:
     name = _name(config)
     if name == "random":
         return None
@@ -72,7 +72,7 @@ def _name(config: TrainConfig) -> str:
 
 
 def _folder(session: Session, name: str) -> Path:
-    """The named model's files."""
+    """The folder of the named model's files."""
     if not name.startswith(TRIAL):
         return registry.download_verified(session.tracker.uri, name)
     uid = name.removeprefix(TRIAL)
@@ -82,7 +82,7 @@ def _folder(session: Session, name: str) -> Path:
             return _of_trial(Tracker(session.store, ledger.plan.name), entry)
     raise ValueError(
         f"architecture option backbone is {name!r}, and {session.store.root} has no such trial; "
-        "give the uid of a complete trial, which its run has as the tag fashion_hpo.uid."
+        "give the uid of a complete trial, which is its run's tag fashion_hpo.uid."
     )
 
 
@@ -92,15 +92,15 @@ def _of_trial(tracker: Tracker, entry: Entry) -> Path:
     if model_id is None or entry.result is None:
         raise ValueError(f"trial {uid} has no model; name a complete trial, or run it again.")
     folder = registry.download(tracker.uri, f"models:/{model_id}")
-    if found := models.changes(folder, models.hashes_in(entry.result.files)):
+    if changed := models.changes(folder, models.hashes_in(entry.result.files)):
         raise models.UnsafeModelError(
-            f"the model of trial {uid} is not what was logged: {found[0]}"
+            f"the model of trial {uid} is not what was logged: {changed[0]}"
         )
     return folder
 
 
 def _weights(folder: Path) -> dict[str, Tensor]:
-    """The network's, without the preprocessing around it."""
+    """The network's state dict, without the served model's preprocessing."""
     weights = models.read_model(folder).state_dict()
     return {name.removeprefix("network."): value for name, value in weights.items()}
 

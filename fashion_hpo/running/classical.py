@@ -1,7 +1,7 @@
 """The survey's classical classifiers (report R0, and R4.c), fitted by scikit-learn.
 
-A fit is one step: a trial of one epoch, with its metrics and its predictions, no curve and no
-model file.  The surveys give no settings; where these are not scikit-learn's own, they are ours.
+A fit is a trial of one epoch, with metrics and predictions but without a curve and a model file.
+The surveys give no settings: each setting is scikit-learn's default or our choice.
 """
 
 import time
@@ -36,13 +36,13 @@ CLASSIFIERS: Mapping[str, Callable[[int], ClassifierMixin]] = {
     "random_forest": lambda seed: RandomForestClassifier(100, max_depth=50, random_state=seed),
     "mlp": lambda seed: MLPClassifier((100,), random_state=seed, early_stopping=True),
 }
-"""Name to an unfitted classifier, given the seed; an `architecture` of a study like any other."""
+"""Makes an unfitted classifier from the seed, by the name that a study uses as `architecture`."""
 
 
 def fit(session: Session, attempt: Attempt, hardware: Hardware) -> Generator[Epoch, None, Result]:
     """Fit the config's classifier, write its predictions, and return the trial's result.
 
-    Pixels are scaled to [0, 1].  Of the config only architecture, train_images and seed count.
+    Pixels are scaled to [0, 1].  Only the config's architecture, train_images and seed are used.
     """
     before = energy.read("cpu")
     with session.signals.interruptible():
@@ -67,7 +67,7 @@ def fit(session: Session, attempt: Attempt, hardware: Hardware) -> Generator[Epo
 def fitted(
     config: TrainConfig, splits: SearchSplits, hardware: Hardware
 ) -> tuple[Epoch, np.ndarray]:
-    """The one epoch, and the validation images' probabilities (N, 10)."""
+    """The epoch, and the validation images' probabilities (N, 10)."""
     with threadpool_limits(hardware.threads):
         return _fit(config, splits.train, splits.val)
 
@@ -99,14 +99,14 @@ def _fit(config: TrainConfig, train: Split, val: Split) -> tuple[Epoch, np.ndarr
 
 
 def pixels(split: Split) -> np.ndarray:
-    """float32 (N, 784) in [0, 1]."""
+    """The images as float32 (N, 784) in [0, 1]."""
     return split.images.reshape(len(split), -1).numpy().astype(np.float32) / 255
 
 
 def probabilities_of(classifier: ClassifierMixin, split: Split) -> np.ndarray:
     """Probabilities float64 (N, 10), none of them 0, so that every loss is a number.
 
-    An SVM has margins instead; their softmax ranks the classes as it does, and is no probability.
+    An SVM has margins instead; their softmax keeps the ranking but is not calibrated.
     """
     if isinstance(classifier, SVC):
         margins = classifier.decision_function(pixels(split))

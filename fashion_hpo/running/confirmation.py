@@ -1,8 +1,8 @@
-"""After a search: its finalists are trained anew on fresh seeds, in a ledger that no sampler sees.
+"""After a search: train its finalists on fresh seeds, in a ledger that no sampler sees.
 
-Who they are follows from the search's ledger alone, so that all processes agree, and is written
+The finalists follow from the search's ledger alone, so that all processes agree, and are written
 into the confirmation's ledger under the store's lock.  A search that is extended later may have
-others: those are added, on the same seeds, and those there were stay.
+new finalists: they are added, on the same seeds, and the earlier finalists stay.
 """
 
 from collections.abc import Iterable
@@ -19,21 +19,21 @@ from fashion_hpo.stores.opening import confirmation_of
 
 
 def is_due(ledger: Ledger) -> bool:
-    """Whether this is a search whose every trial has its outcome."""
+    """Whether the ledger is a search's and every trial has an outcome."""
     return ledger.plan.search is not None and ledger.remaining() == 0
 
 
 def open_confirmation(
     search: Session, *, data: Path | None = None, device: str = "auto"
 ) -> Session | None:
-    """The session in which a finished search is confirmed; None if there is nothing to confirm.
+    """The session that confirms a finished search; None if there is nothing to confirm.
 
-    Trials have the search's threads and precision.  Raises what `open_session` does.
+    Its trials have the search's threads and precision.  Raises as `open_session` does.
     """
     plan = plan_of(search.ledger)
     if plan is None:
         return None
-    opened = open_session(
+    session = open_session(
         search.store,
         plan,
         data=data,
@@ -42,13 +42,13 @@ def open_confirmation(
         precision=search.ledger.precision,
         splits=search.splits,
     )
-    return replace(opened, signals=search.signals)
+    return replace(session, signals=search.signals)
 
 
 def deciding(store: Store, ledger: Ledger) -> Ledger:
-    """The ledger whose trials say which is best: of a finished search, its confirmation's.
+    """The ledger whose trials decide the best config: for a finished search its confirmation.
 
-    Raises ValueError while finalists of a finished search wait for their seeds.
+    Raises ValueError while trainings of a finished search's finalists are left.
     """
     plan = plan_of(ledger)
     if plan is None or not plan.confirmation or not plan.confirmation.finalists:
@@ -64,28 +64,28 @@ def deciding(store: Store, ledger: Ledger) -> Ledger:
 
 
 def _new(plan: Plan, confirming: Ledger) -> int:
-    """Trainings of finalists that a search has only since it was extended."""
+    """The number of trainings of finalists that the confirmation does not have yet."""
     assert plan.confirmation is not None
     assert confirming.plan.confirmation is not None
-    there = [dict(values) for values in confirming.plan.confirmation.finalists]
-    missing = [values for values in plan.confirmation.finalists if dict(values) not in there]
+    known = [dict(values) for values in confirming.plan.confirmation.finalists]
+    missing = [values for values in plan.confirmation.finalists if dict(values) not in known]
     return len(missing) * plan.seeds
 
 
 def plan_of(ledger: Ledger) -> Plan | None:
-    """What confirms a search as it stands; None while it is not done, or if nobody is to be."""
+    """The plan that confirms a finished search; None if unfinished or nothing to confirm."""
     search = ledger.plan.search
     if search is None or not is_due(ledger):
         return None
-    chosen = Confirmation(
+    confirmation = Confirmation(
         of=ledger.name,
         uid=ledger.uid,
         finalists=finalists(ledger, search.finalists),
         audited=audited(ledger, search.audit),
     )
-    if not chosen.finalists and not chosen.audited:
+    if not confirmation.finalists and not confirmation.audited:
         return None
-    return confirmation_plan(ledger.plan, chosen, search.fresh_seeds)
+    return confirmation_plan(ledger.plan, confirmation, search.fresh_seeds)
 
 
 def finalists(ledger: Ledger, count: int) -> tuple[Values, ...]:
@@ -96,7 +96,7 @@ def finalists(ledger: Ledger, count: int) -> tuple[Values, ...]:
 def audited(ledger: Ledger, count: int) -> tuple[Values, ...]:
     """The searched values of some pruned points, drawn by the study's seed.
 
-    The draw ranks points by a hash: a search that is extended keeps most of those it had.
+    The draw ranks points by a hash: a search that is extended keeps most of its audited points.
     """
     entries = ledger.entries()
     complete = {entry.attempt.point for entry in entries if entry.state == "COMPLETE"}

@@ -1,4 +1,4 @@
-"""The files that tell what a trained model does with the validation images."""
+"""Write a trained model's results on the validation images as files."""
 
 import csv
 from pathlib import Path
@@ -18,7 +18,7 @@ def write_documents(
     """Write logits, confusion matrix and per-class table; return the model's summaries.
 
     probabilities, logits: (N, 10); labels: (N,).  Logits are stored as float16, 20 bytes an image,
-    in the order of the split: any later statistic can be taken from them.
+    in the order of the split, so that any statistic can be computed later.
     """
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(

@@ -1,9 +1,9 @@
-"""What MLflow is told of a study.  The ledger is the truth, so nothing here may cost a trial.
+"""Log a study to MLflow.  The ledger is the truth, so no failure of MLflow may cost a trial.
 
-A trial waits for tracking `BOUND_SECONDS` at most while it trains and `COMPLETION_SECONDS` at its
-end, plus the one call under way (ten seconds, see `stores`).  After that, or after a call that
-failed, it goes on without; what was left out is completed from the ledger when the trial ends, when
-the study ends, or at the next start, whichever finds tracking back.
+A trial waits for MLflow at most `BOUND_SECONDS` while it trains and `COMPLETION_SECONDS` at its
+end, plus one unfinished call (ten seconds, see `stores`).  After that, or after a failed call, the
+trial goes on without MLflow.  The mirror completes missing entries from the ledger when the trial
+ends, when the study ends, or at the next start, as soon as MLflow answers again.
 """
 
 import time
@@ -32,36 +32,36 @@ STATUSES = {"complete": "FINISHED", "pruned": "FINISHED", "stopped": "KILLED", "
 
 @dataclass
 class Mirror:
-    """One process's mirror of one ledger; `away` says why the last call failed, if it did."""
+    """One process's mirror of one ledger; `away` is the reason if the last call failed."""
 
     store: Store
     ledger: Ledger
     tracker: Tracker
     away: str = ""
     _study_run: str = ""
-    _runs: dict[str, str] = field(default_factory=dict)  # of the attempt under way, by its uid
+    _runs: dict[str, str] = field(default_factory=dict)  # the present attempt's run, by uid
     _waited: float = 0.0
 
     def open_study_run(self, hardware: Hardware) -> None:
-        """Make the study run, if tracking is there, and say what works on it now."""
+        """Create the study run and tag it with this hardware, unless tracking is away."""
         self._waited = 0.0
         self._bounded(lambda: self.tracker.set_tags(self.study_run(), hardware.describe()))
 
     def begin(self, attempt: Attempt, hardware: Hardware) -> None:
-        """Make a claimed attempt's run, if tracking is there."""
+        """Create a claimed attempt's run, unless tracking is away."""
         self._waited, self._runs = 0.0, {}
         self._bounded(lambda: self.tracker.set_aside(attempt.uid))
         self._bounded(lambda: self.tracker.set_tags(self._run(attempt), hardware.describe()))
 
     def log(self, attempt: Attempt, epochs: Iterable[Epoch]) -> None:
-        """Add epochs to an attempt's curves, if tracking is there."""
+        """Add epochs to an attempt's curves, unless tracking is away."""
         self._bounded(lambda: self.tracker.log_epochs(self._run(attempt), epochs))
 
     def complete(self, attempt: Attempt, result: Result, *, bounded: bool = True) -> bool:
-        """Complete an attempt's run from its result; may be done again.  Local files go last.
+        """Complete an attempt's run from its result, then remove the local files.
 
-        Returns False, with the files left for the next try, if tracking is away, or takes longer
-        than `COMPLETION_SECONDS` and `bounded` says that work is waiting.
+        Returns False, and keeps the files for the next try, if tracking is away or, with `bounded`,
+        takes longer than `COMPLETION_SECONDS`.  May be repeated.
         """
         deadline = time.monotonic() + COMPLETION_SECONDS if bounded else None
         try:
@@ -76,15 +76,14 @@ class Mirror:
         if result.outcome == "complete":
             self.store.checkpoint(self.ledger.uid, attempt.point).unlink(missing_ok=True)
             wrote("checkpoint removed")
-        self.store.remove_trial_files(attempt.uid)  # last: as long as they are there, all is redone
+        self.store.remove_trial_files(attempt.uid)  # last: while the files exist, all is repeated
         wrote("trial files removed")
         return True
 
     def publish(self, folder: Path | None, tags: Mapping[str, str], *, finished: bool) -> bool:
-        """Log the report, if there is one, to the study run and close that; False if tracking is
-        away.
+        """Log the report, if any, and end the study run; False if tracking is away.
 
-        A study run is SCHEDULED as long as points are left.
+        While points are left, the run's status is SCHEDULED.
         """
         try:
             run = self.study_run()
@@ -98,25 +97,25 @@ class Mirror:
         return True
 
     def tag_trials(self, tags: Mapping[str, Mapping[str, str]]) -> bool:
-        """Tag the runs of trials, by their uid; False if tracking is away."""
+        """Tag the runs of trials; `tags` by uid; False if tracking is away."""
         try:
-            for uid, own in tags.items():
+            for uid, run_tags in tags.items():
                 if (run := self.tracker.run_of(uid)) is not None:
-                    self.tracker.set_tags(run, own)
+                    self.tracker.set_tags(run, run_tags)
         except (MlflowException, SQLAlchemyError, OSError) as error:
             self.note(error)
             return False
         return True
 
     def study_run(self) -> str:
-        """The id of the ledger's study run, RUNNING if points are left when it is first asked for.
+        """The id of the ledger's study run; the first call sets RUNNING if points are left.
 
-        One that had ended stays so: ended again, it would seem to have taken until now.
+        An ended run stays ended: MLflow would move its end time if it were ended again.
         """
         if not self._study_run:
             ledger = self.ledger
             tags = {"budget": ledger.plan.budget, "data_hash": ledger.data_hash}
-            # Two that start at once, on two hosts maybe, would each find none and make one.
+            # Without a lock two processes, on one or two hosts, would each create the run.
             with self.store.lock("study-run"), alone(self.store.ledger_url, "study run"):
                 run = self.tracker.study_run(ledger.name, ledger.uid, ledger.attributes, tags)
             if ledger.remaining():
@@ -125,7 +124,7 @@ class Mirror:
         return self._study_run
 
     def _run(self, attempt: Attempt) -> str:
-        """The attempt's run, looked up by its uid before it is made."""
+        """The id of the attempt's run, looked up by uid before it is created."""
         if attempt.uid not in self._runs:
             self._runs[attempt.uid] = self.tracker.trial_run(
                 attempt.uid,
@@ -143,11 +142,11 @@ class Mirror:
         return self._runs[attempt.uid]
 
     def _steps(self, attempt: Attempt, result: Result) -> Iterator[Callable[[], object]]:
-        """What completes a run, call by call."""
+        """The calls that complete a run, in order."""
         tracker, summaries = self.tracker, dict(result.summaries)
         history = [Epoch(**values) for values in result.history]
         folder = self.store.trial_folder(attempt.uid)
-        self._runs.pop(attempt.uid, None)  # looked up again: what the run lacks is completed
+        self._runs.pop(attempt.uid, None)  # look the run up again and complete it
         yield lambda: self._run(attempt)
         run_id = self._run(attempt)
         yield lambda: tracker.log_epochs(run_id, history)
@@ -156,39 +155,39 @@ class Mirror:
                 summaries["value"] = result.value
             last = history[-1]
             yield lambda: tracker.log_summaries(run_id, summaries, last.epoch, last.timestamp)
-        if result.files and folder.is_dir():  # a failed trial's files are proven to be nothing
+        if result.files and folder.is_dir():  # a failed trial has no result files
             epoch = int(summaries["kept_epoch"])
             yield lambda: tracker.log_files(run_id, folder / "files")
             if hashes_in(result.files):  # not every trial keeps its model
                 yield lambda: tracker.log_model(run_id, attempt.uid, folder / "model", epoch)
-        told = {"outcome": result.outcome, "reason": result.reason, "traceback": result.traceback}
-        tags = {name: text for name, text in told.items() if text} | dict(result.hardware)
+        end = {"outcome": result.outcome, "reason": result.reason, "traceback": result.traceback}
+        tags = {name: text for name, text in end.items() if text} | dict(result.hardware)
         yield lambda: tracker.end_run(run_id, STATUSES.get(result.outcome, "FAILED"), tags)
 
     def _bounded(self, call: Callable[[], object]) -> None:
-        """Do it unless the trial has waited enough; a failure ends the waiting."""
+        """Make a call unless the trial has waited `BOUND_SECONDS`; a failure ends all waiting."""
         if self._waited >= BOUND_SECONDS:
             return
         began = time.monotonic()
         try:
             call()
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            # A refusal too: somebody may have deleted the run, which `complete` then makes anew.
+            # Refusals too: a person may have deleted the run, which `complete` creates again.
             self.away = _one_line(error)
             self._waited = BOUND_SECONDS
         self._waited += time.monotonic() - began
 
     def note(self, error: Exception) -> None:
-        """Keep that tracking is away; raises the error if it is a refusal."""
+        """Remember why tracking is away; raises the error if it is a refusal."""
         if not is_away(error):
             raise error
         self.away = _one_line(error)
 
 
 def log_page(store: Store, name: str, folder: Path, tags: Mapping[str, str]) -> str:
-    """Log a page that belongs to no ledger to the one run of an experiment of its own.
+    """Log a page without a ledger to the single run of the experiment `name`.
 
-    May be done again.  Returns why tracking could not be reached; nothing if it could.
+    May be repeated.  Returns why tracking is away; "" after success.
     """
     try:
         tracker = Tracker(store, name)
@@ -207,7 +206,7 @@ def _one_line(error: Exception) -> str:
 
 
 def run_name(ledger: Ledger, attempt: Attempt) -> str:
-    """What varies, for people: `dropout=0.25 seed 0`."""
+    """A run's name: the fields that vary and the seed, such as `dropout=0.25 seed 0`."""
     names = [*ledger.plan.scientific, *attempt.params]
     varied = " ".join(
         f"{name}={level_text(getattr(attempt.config, name))}" for name in dict.fromkeys(names)

@@ -1,4 +1,4 @@
-"""What a finished training comes to: its files, written, proven and hashed, and its result."""
+"""Make a finished training's files and result: write, verify and hash the files."""
 
 import time
 import traceback
@@ -29,13 +29,13 @@ LONGEST_TRACEBACK = 4000  # characters
 
 
 class AlteredModelError(RuntimeError):
-    """A model that was read back is not the one that was measured."""
+    """The exported model differs from the trained model."""
 
 
 def finish(
     session: Session, attempt: Attempt, state: TrainingState, hardware: Hardware, *, pruned: bool
 ) -> Result:
-    """Write, prove and hash the trial's files; say what the trial came to."""
+    """Write, verify and hash the trial's files; return its result."""
     history = [asdict(epoch) for epoch in state.history]
     summaries = finite(curve_summaries(state.history)) | energy_summary(state.joules)
     if state.history[-1].diverged:
@@ -50,12 +50,12 @@ def finish(
     folder = session.store.trial_folder(attempt.uid)
     began = time.perf_counter()
     model = packaging.served(state.model, attempt.config.pixel_range)
-    hardware_told = _described(hardware, state)
+    described = _described(hardware, state)
     if _is_kept(session, attempt, state.history[state.kept_epoch - 1].val_accuracy):
         probabilities = _written(session, attempt, model, folder / "model")
     else:
         probabilities = packaging.probabilities_of(model, session.splits.val.images)
-        hardware_told["model"] = NOT_KEPT
+        described["model"] = NOT_KEPT
     summaries["export_seconds"] = time.perf_counter() - began
     logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     summaries |= write_documents(
@@ -67,7 +67,7 @@ def finish(
         summaries["latency"] = packaging.latency(model)
     summaries["kept_epoch"] = float(state.kept_epoch)
     last = state.history[-1]
-    # A design compares the last epoch of a fixed number; a search the model that is kept.
+    # A design compares the last epoch of a fixed number; a search compares the exported model.
     of_model = session.ledger.plan.searched is not None or attempt.config.early_stopping_patience
     return Result(
         outcome="pruned" if pruned else "complete",
@@ -75,64 +75,64 @@ def finish(
         history=history,
         summaries=summaries,
         files=file_hashes(folder),
-        hardware=hardware_told,
+        hardware=described,
     )
 
 
 def _described(hardware: Hardware, state: TrainingState) -> dict[str, str]:
-    """The hardware, and whether training in pieces made this another experiment."""
-    told = hardware.describe()
+    """The hardware, and whether micro-batches changed the training."""
+    described = hardware.describe()
     if hardware.micro_batch is not None and memory.depends_on_batch(state.model):
-        told["not_comparable"] = f"batch normalisation over {hardware.micro_batch} images"
-    return told
+        described["not_comparable"] = f"batch normalisation over {hardware.micro_batch} images"
+    return described
 
 
 def failure(error: Exception, hardware: Hardware) -> Result:
     """The result of a trial that an exception ended."""
-    told = str(error).splitlines() or [""]
+    lines = str(error).splitlines() or [""]
     return Result(
         "failed",
-        reason=shortened(without_password(f"{type(error).__name__}: {told[0]}"), 500),
+        reason=shortened(without_password(f"{type(error).__name__}: {lines[0]}"), 500),
         traceback=_last_lines(without_password("".join(traceback.format_exception(error)))),
         hardware=hardware.describe(),
     )
 
 
 def _last_lines(text: str) -> str:
-    """The end of a traceback, from the start of a line; MLflow's tags hold 8,000 characters."""
+    """The last whole lines of a traceback, because MLflow's tags hold 8,000 characters."""
     if len(text) <= LONGEST_TRACEBACK:
         return text
     return f"…\n{text[-LONGEST_TRACEBACK:].partition(chr(10))[2]}"
 
 
 def _is_kept(session: Session, attempt: Attempt, accuracy: float) -> bool:
-    """Whether the model is written: always, or where none of its level has done as well yet."""
+    """Whether to write the model: always, or if no trial of its level is as accurate yet."""
     if session.ledger.plan.spec.models == "all":
         return True
     level = _level(attempt)
     return not any(
         _level(entry.attempt) == level and _accuracy_kept(entry.result) >= accuracy
-        for entry in session.ledger.ranked()  # a model that is never compared replaces none
+        for entry in session.ledger.ranked()  # a model that is not compared replaces none
         if entry.result is not None
     )
 
 
 def _accuracy_kept(result: Result) -> float:
-    """Validation accuracy after the epoch whose weights a trial ended with."""
+    """Validation accuracy at the epoch whose weights the trial kept."""
     return float(result.history[int(result.summaries["kept_epoch"]) - 1]["val_accuracy"])
 
 
 def _level(attempt: Attempt) -> dict[str, object]:
-    """What the seeds of one point share."""
+    """The config fields that the seeds of one point share."""
     return {name: getattr(attempt.config, name) for name in field_names() if name != "seed"}
 
 
 def _written(
     session: Session, attempt: Attempt, model: ServedClassifier, folder: Path
 ) -> np.ndarray:
-    """Export, reload and compare; the reloaded model's probabilities.
+    """Export, reload and compare the model; returns the reloaded model's probabilities.
 
-    What is measured from here on is the artifact itself, in float32, not the network in memory.
+    All summaries then measure the exported float32 model, not the network in memory.
     """
     images = session.splits.val.images
     metadata = {
@@ -143,6 +143,8 @@ def _written(
     write_model(model, folder, images[:2].numpy(), metadata)
     wrote("model written")
     reloaded = read_model(str(folder))
-    if found := packaging.differences(reloaded, model, images):
-        raise AlteredModelError(f"the exported model is not the trained one: {'; '.join(found)}")
+    if differences := packaging.differences(reloaded, model, images):
+        raise AlteredModelError(
+            f"the exported model is not the trained one: {'; '.join(differences)}"
+        )
     return packaging.probabilities_of(reloaded, images)

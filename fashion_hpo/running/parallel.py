@@ -1,7 +1,7 @@
-"""Several workers of one study: processes of their own, which meet in the ledger alone.
+"""Run several workers of one study as processes, which share only the ledger.
 
-Another worker is the same command again in another terminal; this only starts some together and
-passes on what they tell.  Each has a pipe, because a queue's lock would be lost with a killed one.
+The same command in another terminal is one more worker; this module starts several at once and
+yields their events.  Each worker has a pipe: a killed worker could hold a queue's lock for ever.
 """
 
 import signal
@@ -30,7 +30,7 @@ DEATHS_IN_ALL = 3  # of workers, before the study halts
 
 @dataclass(frozen=True)
 class Start:
-    """What a worker's process is started with."""
+    """The arguments of a worker's process."""
 
     number: int
     store: Store
@@ -43,7 +43,7 @@ class Start:
 
 @dataclass(frozen=True)
 class WorkerDied:
-    """A worker's process was killed or crashed; its point waits for another."""
+    """A worker's process was killed or crashed; another worker will train its point."""
 
     number: int
     reason: str
@@ -51,7 +51,7 @@ class WorkerDied:
 
 @dataclass(frozen=True)
 class _Failed:
-    """The last thing a worker tells that an error ended."""
+    """The last message of a worker that an error ended."""
 
     reason: str
 
@@ -68,10 +68,10 @@ def work(
     max_trials: int | None = None,
     timeout: float | None = None,
 ) -> Iterator[Event | WorkerDied]:
-    """Run points in `count` processes until none is left; yields what happens in all of them.
+    """Run points in `count` processes until none is left; yields the events of all workers.
 
     A worker that dies is replaced, and its point tried again.  Raises Stopped after a signal, once
-    all have stopped; StudyHaltedError if a worker does, or if three die.
+    all workers have stopped; StudyHaltedError if a worker raises it or three workers die.
     """
     team: Team = {}
     deaths = 0
@@ -79,8 +79,8 @@ def work(
     plan = session.ledger.plan
     deadline = None if timeout is None else time.monotonic() + timeout
     for number, share in enumerate(shares(count, max_trials)):
-        place = device_of(number, device)
-        _begin(team, Start(number, session.store, plan, data, place, share, timeout))
+        own_device = device_of(number, device)
+        _begin(team, Start(number, session.store, plan, data, own_device, share, timeout))
     try:
         while team:
             for connection in _ready(session, team):
@@ -108,10 +108,7 @@ def work(
 
 
 def shares(count: int, max_trials: int | None) -> list[int | None]:
-    """How many trials each of at most `count` workers may train: one at least, `max_trials` in all.
-
-    None is no limit.
-    """
+    """Divide `max_trials` among at most `count` workers, at least one each; None is no limit."""
     if max_trials is None:
         return [None] * count
     count = min(count, max_trials)
@@ -119,14 +116,14 @@ def shares(count: int, max_trials: int | None) -> list[int | None]:
 
 
 def threads_for(count: int, device: str) -> int | None:
-    """Threads of each trial of a new ledger: the cores, shared; None leaves the usual number."""
+    """Threads per trial of a new ledger: the cores divided by workers; None is the default."""
     if count == 1 or accelerators(device) or asked_threads():
         return None
     return max(1, usable_cores() // count)
 
 
 def crowding(count: int, threads: int, device: str) -> str:
-    """A warning, as the end of a sentence, where workers would wait for each other's cores."""
+    """A warning, the end of a sentence, if the workers need more cores than there are."""
     cores = usable_cores()
     if accelerators(device) or count * threads <= cores:
         return ""
@@ -137,7 +134,7 @@ def crowding(count: int, threads: int, device: str) -> str:
 
 
 def accelerators(device: str) -> list[str]:
-    """The accelerators that workers on this device take in turn; none if they share the cores."""
+    """The accelerators that the workers take in turn; empty if they share the CPU's cores."""
     if device in ("auto", "cuda") and (count := torch.cuda.device_count()):
         return [f"cuda:{index}" for index in range(count)]
     if device == "auto":
@@ -146,13 +143,13 @@ def accelerators(device: str) -> list[str]:
 
 
 def device_of(number: int, device: str) -> str:
-    """A worker's device: the accelerators in turn, if there are any to choose from."""
-    places = accelerators(device)
-    return places[number % len(places)] if places else device
+    """A worker's device: the accelerators in turn, or `device` if there are none."""
+    devices = accelerators(device)
+    return devices[number % len(devices)] if devices else device
 
 
 def _rest(start: Start, done: int, deadline: float | None) -> Start | None:
-    """What a worker's successor has to do; None if that is nothing."""
+    """The work left for the process that replaces a dead worker; None if there is none."""
     trials = None if start.max_trials is None else start.max_trials - done
     seconds = None if deadline is None else deadline - time.monotonic()
     if trials == 0 or (seconds is not None and seconds <= 0):
@@ -162,35 +159,35 @@ def _rest(start: Start, done: int, deadline: float | None) -> Start | None:
 
 def _begin(team: Team, start: Start) -> None:
     context = processes.context()
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(theirs, start), name=f"worker-{start.number}")
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C reaches us, not them
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(sender, start), name=f"worker-{start.number}")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # workers inherit it and ignore Ctrl-C
     try:
         process.start()
     finally:
         signal.signal(signal.SIGINT, before)
-    theirs.close()
-    team[ours] = (process, start)
+    sender.close()
+    team[receiver] = (process, start)
 
 
 def _run(connection: Connection, start: Start) -> None:
-    """A worker's process."""
+    """The main function of a worker's process."""
     try:
         session = open_session(
             start.store, start.plan, data=start.data, device=start.device, worker=start.number
         )
         session.signals.install()
-        session.signals.leaves_at_second = False  # one may come from the system, and one from us
+        session.signals.leaves_at_second = False  # the system and our `_stop` may each send one
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         limits = {"max_trials": start.max_trials, "timeout": start.timeout}
         for event in workers.work(session, worker=start.number, **limits):  # type: ignore[arg-type]
             connection.send(event)
-    except (StudyHaltedError, ValueError) as error:  # which another worker would meet as well
+    except (StudyHaltedError, ValueError) as error:  # another worker would fail in the same way
         connection.send(_Failed(str(error)))
     except Stopped as stopped:
         raise SystemExit(stopped.exit_code) from None
     except BrokenPipeError:
-        raise SystemExit(1) from None  # nobody listens: who started us is gone
+        raise SystemExit(1) from None  # the parent process is gone
     except Exception as error:
         if not is_disk_full(error):
             raise
@@ -199,11 +196,11 @@ def _run(connection: Connection, start: Start) -> None:
 
 def _ready(session: Session, team: Team) -> list[Connection]:
     with session.signals.interruptible():
-        return [each for each in wait(list(team)) if isinstance(each, Connection)]
+        return [pipe for pipe in wait(list(team)) if isinstance(pipe, Connection)]
 
 
 def _receive(connection: Connection) -> Event | None:
-    """What a worker tells; None if it is gone.  A killed one may leave half a message."""
+    """A worker's next event; None after its end.  A killed worker may leave half a message."""
     try:
         event: Event | _Failed = connection.recv()
     except (EOFError, OSError):
@@ -218,7 +215,7 @@ def _cause(exitcode: int) -> str:
 
 
 def _stop(team: Team) -> None:
-    """Ask all workers to stop and wait until they have, reading on: a full pipe would block one."""
+    """Stop all workers and wait for them; keep reading, because a full pipe blocks a worker."""
     for process, _ in team.values():
         process.terminate()
     while team:

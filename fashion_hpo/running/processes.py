@@ -1,4 +1,4 @@
-"""Processes beside this one that train as well, and are there quickly."""
+"""Start processes for more workers quickly."""
 
 import multiprocessing
 import os
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 USED_BY_ALL = [
     "fashion_hpo.running.parallel",
-    "mlflow.store.tracking.sqlalchemy_store",  # these two are imported where they are first used
+    "mlflow.store.tracking.sqlalchemy_store",  # imported only at first use
     "torch.export._trace",
 ]
 LONGEST_FOLDER = 70
-"""Bytes.  The forks are asked for by a socket in the temporary folder, whose whole name has some 32
-more and may have 107."""
+"""Bytes of the temporary folder's name.  The path of the fork server's socket in that folder adds
+about 32 bytes and may have 107."""
 
 
 def context() -> "ForkServerContext | SpawnContext":
-    """How they are started.
+    """The multiprocessing context that starts them.
 
-    Never as forks of this process: threads and CUDA do not survive that.  On Linux they are forks
-    of one that has imported everything, which takes seconds, and has done nothing else; elsewhere
-    each imports for itself.
+    Never a fork of this process, whose threads and CUDA state a fork breaks.  On Linux they are
+    forks of a server process that has only imported all modules, which takes seconds; elsewhere
+    each process imports the modules itself.
     """
     if sys.platform != "linux" or len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER:
         return multiprocessing.get_context("spawn")

@@ -26,8 +26,8 @@ ALL_CLAIMS = "all-claims"  # no study can have this name
 
 @dataclass(frozen=True)
 class Published:
-    """The answer's sentences, the page's place, and why it is not in MLflow ("": it is); of a study
-    also its checks."""
+    """The answer's sentences, the page's path, why MLflow does not have it ("" if it does), and a
+    study's checks."""
 
     answer: list[str]
     page: Path
@@ -36,7 +36,7 @@ class Published:
 
     @property
     def mirrored(self) -> bool:
-        """Whether MLflow has it too."""
+        """Whether MLflow has the page too."""
         return not self.away
 
 
@@ -45,57 +45,57 @@ def publish(
 ) -> Published:
     """Rebuild a study's page and its figures from the ledger and log them to the study run.
 
-    That of a search's confirmation is closed too; its results are part of the search's page.
-    images: uint8 (N, 28, 28), the validation split, for the gallery; without them `why` says why.
-    where: the arguments that name the store, for the commands that are told.
+    Ends the study run of a search's confirmation too; the search's page has its results.
+    images: the validation images, uint8 (N, 28, 28), for the gallery; if None, `why` is the reason.
+    where: the arguments that name the store, for commands in messages.
     """
     confirming = confirmation_of(mirror.store, mirror.ledger)
     folder = mirror.store.report(mirror.ledger.name)
-    with mirror.store.lock("report"):  # workers that end together
-        found = records.of_ledger(mirror.ledger, mirror.store, confirming)
-        answer = [with_store(sentence, where) for sentence in answers.answer(found)]
+    with mirror.store.lock("report"):  # several workers may end at once
+        study = records.of_ledger(mirror.ledger, mirror.store, confirming)
+        answer = [with_store(sentence, where) for sentence in answers.answer(study)]
         judged = [
-            dataclasses.replace(each, sentence=with_store(each.sentence, where))
-            for each in verdicts.judge(found)
+            dataclasses.replace(verdict, sentence=with_store(verdict.sentence, where))
+            for verdict in verdicts.judge(study)
         ]
-        checked = tuple(
-            dataclasses.replace(each, advice=with_store(each.advice, where))
-            for each in every.check(found)
+        checks = tuple(
+            dataclasses.replace(check, advice=with_store(check.advice, where))
+            for check in every.check(study)
         )
-        extras = dataclasses.replace(_extras(found, checked, images, why), where=where)
-        path = page.write(found, judged, answer, folder, extras)
+        extras = dataclasses.replace(_extras(study, checks, images, why), where=where)
+        path = page.write(study, judged, answer, folder, extras)
         tags = {f"verdict.{verdict.claim_id}": verdict.word for verdict in judged}
-        tags |= {f"check.{each.name}": f"{each.level}: {each.sentence}" for each in checked}
+        tags |= {f"check.{check.name}": f"{check.level}: {check.sentence}" for check in checks}
         tags["answer"] = " ".join(answer)
-        tags |= selection.summary(found)
-        mirrored = mirror.publish(folder, tags, finished=not found.remaining)
+        tags |= selection.summary(study)
+        mirrored = mirror.publish(folder, tags, finished=not study.remaining)
         if mirrored and confirming is not None:
-            theirs = Mirror(mirror.store, confirming, mirror.tracker)
-            mirrored = theirs.publish(None, tags, finished=not confirming.remaining())
-        if mirrored and len(found.plan.objectives) > 1:
-            words = places(found)
+            confirmation = Mirror(mirror.store, confirming, mirror.tracker)
+            mirrored = confirmation.publish(None, tags, finished=not confirming.remaining())
+        if mirrored and len(study.plan.objectives) > 1:
+            words = places(study)
             mirrored = mirror.tag_trials({uid: {"pareto": word} for uid, word in words.items()})
-    return Published(answer, path, "" if mirrored else mirror.away, checked)
+    return Published(answer, path, "" if mirrored else mirror.away, checks)
 
 
 def _extras(
-    found: records.Records,
-    checked: Sequence[Check],
+    study: records.Records,
+    checks: Sequence[Check],
     images: np.ndarray | None,
     why: str,
 ) -> page.Extras:
-    """What the page shows of the best trial, or why it cannot."""
-    number = predictions.best_trial(found)
+    """The page's figures of the best trial, or why they are absent."""
+    number = predictions.best_trial(study)
     if number is None:
-        return page.Extras(checked)
+        return page.Extras(checks)
     try:
-        best = predictions.read(found, number)
+        best = predictions.read(study, number)
     except NoPredictionsError as error:
-        return page.Extras(checked, absent=[f"{error}; its figures are left out."])
+        return page.Extras(checks, absent=[f"{error}; its figures are left out."])
     if images is None or len(images) != len(best.labels):
-        told = why or "the validation images were not at hand"
-        return page.Extras(checked, best, absent=[f"No gallery of mistakes: {told}."])
-    return page.Extras(checked, best, images)
+        reason = why or "the validation images were not at hand"
+        return page.Extras(checks, best, absent=[f"No gallery of mistakes: {reason}."])
+    return page.Extras(checks, best, images)
 
 
 def publish_claims(
@@ -106,6 +106,6 @@ def publish_claims(
     with store.lock("report"):
         path = folder / "claims.html"
         write_atomically(path, claims_page.page(findings, unreadable, where).encode())
-        tags = {f"verdict.{found.verdict.claim_id}": found.verdict.word for found in findings}
+        tags = {f"verdict.{f.verdict.claim_id}": f.verdict.word for f in findings}
         away = log_page(store, ALL_CLAIMS, folder, {**tags, "answer": summary})
     return Published([summary], path, away)

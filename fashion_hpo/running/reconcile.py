@@ -1,4 +1,4 @@
-"""Bring the stores to what the ledger says, at every start; doing it again changes nothing."""
+"""Bring the stores into agreement with the ledger at every start; a repetition changes nothing."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ DIED = Result("died", reason="its process ended before a result was committed")
 
 
 def reconcile(mirror: Mirror) -> Iterator[str]:
-    """Close dead attempts, complete unfinished mirrors, let points without outcome wait again.
+    """Close dead attempts, complete unfinished mirrors, enqueue points without outcome again.
 
-    Yields a sentence for each thing mended.  A running trial is dead if nobody on this host holds
-    its lock, or if its lease from another host has run out.
+    Yields a sentence for each change.  A running trial is dead if no process on this host holds its
+    lock, or if its lease from another host has expired.
     """
     mirror.away = ""
     with mirror.store.lock("claim"):
@@ -34,7 +34,7 @@ def reconcile(mirror: Mirror) -> Iterator[str]:
 
 
 def _close(mirror: Mirror, entry: Entry) -> Iterator[str]:
-    """Tell and mirror what the ledger has of an attempt whose process is gone."""
+    """Close and mirror an attempt whose process is gone."""
     attempt = entry.attempt
     if mirror.ledger.is_alive_elsewhere(entry):
         return
@@ -43,8 +43,8 @@ def _close(mirror: Mirror, entry: Entry) -> Iterator[str]:
         held = lock.acquire(blocking=False)
     except Timeout:
         return  # alive, in another process
-    with held:  # `with lock` would take it a second time, and give back only that
-        entry = mirror.ledger.entry(attempt.number)  # it may have ended in the meantime
+    with held:  # `with lock` would acquire it twice and release it once
+        entry = mirror.ledger.entry(attempt.number)  # the trial may just have ended
         result = entry.result or DIED
         if HASHED_AS not in result.files:
             mirror.store.remove_logits(attempt.uid)
@@ -52,7 +52,7 @@ def _close(mirror: Mirror, entry: Entry) -> Iterator[str]:
             if entry.result is None:
                 mirror.ledger.commit(attempt, result)
             mirror.ledger.tell(attempt, result)
-        if not attempt.point:  # a proposal that died before it had a point has no run either
+        if not attempt.point:  # a proposal without a point has no run
             mirror.store.remove_trial_files(attempt.uid)
         elif not mirror.away:
             mirror.complete(attempt, result, bounded=False)
@@ -60,9 +60,9 @@ def _close(mirror: Mirror, entry: Entry) -> Iterator[str]:
 
 
 def _without_outcome(entries: list[Entry]) -> list[Entry]:
-    """The last attempt at each point that has neither an outcome nor a waiting or running try.
+    """The last attempt at each point without an outcome and without a waiting or running trial.
 
-    One that is promoted counts for itself: its pruned trial is no outcome of that.
+    A promoted point counts apart: the outcome of its pruned trial does not end the promoted one.
     """
     by_goal = defaultdict(list)
     for entry in entries:

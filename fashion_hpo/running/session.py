@@ -1,4 +1,4 @@
-"""What a study needs to run here: stores, images and hardware, opened and checked together."""
+"""Open and check all that a process needs to run a study: stores, images and hardware."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from fashion_hpo.training.devices import Hardware
 
 @dataclass(frozen=True)
 class Session:
-    """One process's part in one study."""
+    """The open resources of one process in one study."""
 
     store: Store
     ledger: Ledger
@@ -29,7 +29,7 @@ class Session:
 
     @property
     def tracker(self) -> Tracker:
-        """Of the mirror."""
+        """The mirror's tracker."""
         return self.mirror.tracker
 
 
@@ -45,12 +45,11 @@ def open_session(
     worker: int = 0,
     splits: SearchSplits | None = None,
 ) -> Session:
-    """Open all a plan needs.
+    """Open all that a plan needs.
 
-    `threads` and `precision`, or what the hardware does best, are a new ledger's, for all its
-    trials; one that is there has its own.  Raises ValueError, before anything is written, for an
-    architecture that is not there, missing or broken data, an absent device or a store of another
-    spec.
+    A new ledger stores `threads` and `precision` (default: the hardware's best) for all its trials;
+    an existing ledger keeps its own.  Raises ValueError, before writing anything, for an unknown
+    architecture, missing or broken data, an absent device or a store of another spec.
     """
     check_architectures(plan)
     check_drawable(plan)
@@ -72,7 +71,7 @@ def open_session(
 
 
 def check_architectures(plan: Plan) -> None:
-    """Raise ValueError unless the catalogue has every network the plan names."""
+    """Raise ValueError unless the catalogue has all the plan's architectures and options."""
     if plan.search is None:
         configs = [point.config for point in points(plan)]
     else:

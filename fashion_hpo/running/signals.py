@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first stops at the next training step, the second leaves at once."""
+"""SIGINT and SIGTERM: the first stops at the next training step, the second exits at once."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ class Stopped(BaseException):
 
 
 class StopSignals:
-    """Turns the signals into `Stopped`, raised only where nothing is being written."""
+    """Turns the signals into `Stopped`, which is raised only while nothing is being written."""
 
     def __init__(self) -> None:
         self.leaves_at_second = True
@@ -27,17 +27,17 @@ class StopSignals:
         self._interruptible = False
 
     def install(self) -> None:
-        """Take over the signals; only a process's main thread can."""
+        """Install the handlers; only a process's main thread can."""
         if threading.current_thread() is threading.main_thread():
             for signum in HANDLED:
                 signal.signal(signum, self._receive)
 
     def request(self, signum: int) -> None:
-        """Stop at the next training step, as if this signal had come."""
+        """Stop at the next training step, as after this signal."""
         self._received = self._received or signum
 
     def check(self) -> None:
-        """Raise Stopped if a signal came in the meantime."""
+        """Raise Stopped if a signal has arrived."""
         if self._received is not None:
             raise Stopped(self._received)
 

@@ -1,4 +1,4 @@
-"""One trial from claim to mirror, in the write order that a kill at any moment cannot break.
+"""Run one trial from claim to mirror, in a write order that survives a kill at any moment.
 
 lock → run → params → per epoch {checkpoint → metrics → report} → model and summaries written here,
 hashed, reloaded, compared → logits kept in the store → result in the ledger (the commit point) →
@@ -29,23 +29,23 @@ from fashion_hpo.training.train import train
 
 Trained = Generator[Epoch, None, Result]
 NOT_THE_TRIALS_FAULT = (OptunaError, SQLAlchemyError, LostClaimError, OSError)
-"""What ends the study instead, with the attempt to be closed and repeated at the next start."""
+"""Errors that end the study; the next start closes the attempt and repeats it."""
 
 
 def run_trial(session: Session, attempt: Attempt) -> Generator[Epoch, None, Result]:
-    """Train a claimed point and commit its result; yields each epoch once it is safe.
+    """Train a claimed point and commit its result; yields each epoch once it is stored.
 
-    The caller holds the trial's lock.  A point with a checkpoint goes on from it; one that is too
-    large for the memory is tried again in smaller pieces, once.  Raises Stopped, with nothing half
-    done, if a signal came while training, and what the stores raise.
+    The caller holds the trial's lock.  Training resumes from the point's checkpoint.  A trial that
+    exhausts the memory is repeated once, with micro-batches.  Raises Stopped, with no write half
+    done, if a signal came while training, and the errors of the stores.
     """
     hardware = session.hardware.at(attempt.config)
     session.mirror.begin(attempt, hardware)
     try:
-        result = yield from _way(attempt)(session, attempt, hardware)
+        result = yield from _trainer(attempt)(session, attempt, hardware)
     except NOT_THE_TRIALS_FAULT:
         raise
-    except Exception as error:  # one trial's failure, whatever it is, must not end the others
+    except Exception as error:  # no failure of one trial may end the others
         session.store.check_space()  # torch reports a full disk as a RuntimeError
         result = failure(error, hardware)
     _keep_logits(session, attempt, result)
@@ -55,7 +55,7 @@ def run_trial(session: Session, attempt: Attempt) -> Generator[Epoch, None, Resu
 
 
 def close_unfinished(session: Session, attempt: Attempt, outcome: str, reason: str) -> None:
-    """End an attempt that has no result; its point waits again and its checkpoint stays."""
+    """End an attempt without a result; its point is enqueued again and keeps its checkpoint."""
     result = Result(outcome, reason=reason)
     session.ledger.close(attempt, result)
     session.ledger.requeue(attempt)
@@ -63,14 +63,14 @@ def close_unfinished(session: Session, attempt: Attempt, outcome: str, reason: s
 
 
 def _keep_logits(session: Session, attempt: Attempt, result: Result) -> None:
-    """Verdicts rest on them as on the result, so they are there before it, whatever has MLflow."""
+    """Store the logits before the result, because verdicts need both, with or without MLflow."""
     if HASHED_AS in result.files:
         written = session.store.trial_folder(attempt.uid) / HASHED_AS
         session.store.keep_logits(attempt.uid, written.read_bytes())
         wrote("logits kept")
 
 
-def _way(attempt: Attempt) -> Callable[[Session, Attempt, Hardware], Trained]:
+def _trainer(attempt: Attempt) -> Callable[[Session, Attempt, Hardware], Trained]:
     if attempt.config.architecture not in CLASSICAL:
         return _within_memory
     from fashion_hpo.running.classical import fit  # scikit-learn takes a second to import
@@ -99,15 +99,15 @@ def _train(
     state = _start(session, attempt, hardware, checkpoint)
     mirror.log(attempt, state.history)
     pruned = False
-    for epoch in state.history:  # of an earlier attempt at this point, which may have died here
-        pruned = ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
+    for past in state.history:  # of an earlier attempt, which may have died before it reported
+        pruned = ledger.report(attempt, past.epoch, past.val_accuracy)
     epochs = train(state, session.splits)
-    while not pruned and (done := _next(session, epochs)) is not None:
+    while not pruned and (epoch := _next(session, epochs)) is not None:
         state.save(checkpoint)
-        mirror.log(attempt, [done])
-        if not done.diverged:
-            pruned = ledger.report(attempt, done.epoch, done.val_accuracy)
-        yield done
+        mirror.log(attempt, [epoch])
+        if not epoch.diverged:
+            pruned = ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
+        yield epoch
     return finish(session, attempt, state, hardware, pruned=pruned)
 
 
@@ -122,17 +122,16 @@ def _start(
     torch.set_num_threads(hardware.threads)
     network = build_for(attempt.config, backbone_file(session, attempt.config))
     state = TrainingState(attempt.config, network, hardware)
-    for half in checkpoint.parent.glob(f".{checkpoint.name}.*"):  # an attempt was killed writing it
-        half.unlink()
-    if (kept := _kept(session, attempt, checkpoint)) is not None:
-        state.load(kept)
+    for partial in checkpoint.parent.glob(f".{checkpoint.name}.*"):  # left by a killed attempt
+        partial.unlink()
+    if (earlier := _checkpoint_to_resume(session, attempt, checkpoint)) is not None:
+        state.load(earlier)
     return state
 
 
-def _kept(session: Session, attempt: Attempt, checkpoint: Path) -> Path | None:
-    """Where an attempt goes on from: its point's checkpoint, or that of the pruned trial which it
-    brings to its end."""
-    places = [checkpoint]
-    if (confirmed := session.ledger.plan.confirmation) is not None:
-        places.append(session.store.checkpoint(confirmed.uid, attempt.point))
-    return next((place for place in places if place.exists()), None)
+def _checkpoint_to_resume(session: Session, attempt: Attempt, checkpoint: Path) -> Path | None:
+    """The point's own checkpoint, or that of the pruned trial which an audit completes."""
+    candidates = [checkpoint]
+    if (confirmation := session.ledger.plan.confirmation) is not None:
+        candidates.append(session.store.checkpoint(confirmation.uid, attempt.point))
+    return next((path for path in candidates if path.exists()), None)

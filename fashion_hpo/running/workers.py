@@ -1,4 +1,4 @@
-"""One worker: claims points and runs them until none is left; yields what happens."""
+"""One worker: claims points and trains them until none is left; yields events."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -17,7 +17,7 @@ FAILURES_IN_A_ROW = 3
 
 
 class StudyHaltedError(RuntimeError):
-    """Too many trials failed one after the other for the next to be worth trying."""
+    """The study stops: consecutive trials failed, or a search found no valid config."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TrialStarted:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch is safe in checkpoint, mirror and ledger."""
+    """An epoch is stored in checkpoint, mirror and ledger."""
 
     attempt: Attempt
     epoch: Epoch
@@ -39,7 +39,7 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial's result is committed; `away` says why it is not in MLflow yet, if so."""
+    """A trial's result is committed; `away` says why MLflow does not have it ("": it does)."""
 
     attempt: Attempt
     result: Result
@@ -58,9 +58,9 @@ def work(
 ) -> Iterator[Event]:
     """Run points until none is left, `max_trials` are done or `timeout` seconds are over.
 
-    The trial under way at the time-out is closed, and goes on from its checkpoint next time.
-    Raises Stopped after a signal, StudyHaltedError after three failures in a row, or
-    where a search's draws make no config.
+    The running trial at the time-out is closed; the next start resumes it from its checkpoint.
+    Raises Stopped after a signal, and StudyHaltedError after three consecutive failures or if a
+    search finds no valid config.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     failures = done = 0
@@ -82,10 +82,7 @@ def work(
 
 
 def promote(session: Session) -> int:
-    """Let the pruned points that a search resumes wait for workers, once its own trials ended.
-
-    Returns how many have no outcome yet.
-    """
+    """Enqueue the pruned points that a search resumes; see `Ledger.promote`."""
     with session.store.lock("claim"):
         return session.ledger.promote()
 
@@ -100,13 +97,13 @@ def _claim(session: Session) -> tuple[Attempt, AbstractContextManager[object]] |
             return None
         held = session.store.trial_lock(attempt.uid).acquire()
         wrote("trial locked")
-        return attempt, held  # the lock itself would be taken a second time by `with`
+        return attempt, held  # `with` on the lock itself would acquire it twice
 
 
 def _run(
     session: Session, attempt: Attempt, deadline: float | None
 ) -> Generator[Event, None, Result | None]:
-    """The trial's events; its result, or None if the time was over first."""
+    """Yield the trial's events; returns its result, or None if the time ran out first."""
     trial = run_trial(session, attempt)
     try:
         while True:
@@ -123,7 +120,7 @@ def _run(
     except Stopped as stopped:
         close_unfinished(session, attempt, "stopped", f"by {stopped}")
         raise
-    except LostClaimError as lost:  # its point is another worker's now
+    except LostClaimError as lost:  # another worker has the point now
         session.store.remove_trial_files(attempt.uid)
         session.store.remove_logits(attempt.uid)
         yield TrialEnded(attempt, Result("died", reason=str(lost)))
