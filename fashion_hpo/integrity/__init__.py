@@ -1,3 +1,3 @@
-"""What must hold across the stores of a study; find where it does not, and mend it."""
+"""Check what must hold across a study's stores, and mend violations."""
 
-from fashion_hpo import stores as stores  # its settings, before a module here imports MLflow
+from fashion_hpo import stores as stores  # sets MLflow's environment first

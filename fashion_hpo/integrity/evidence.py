@@ -1,4 +1,4 @@
-"""What ledger and mirror tell of each other at one moment.  Nothing is changed here."""
+"""Read a ledger and its mirror at one moment, without changing them."""
 
 import fcntl
 from collections import defaultdict
@@ -20,18 +20,18 @@ from fashion_hpo.stores.ledger import Entry, Ledger, Result
 from fashion_hpo.stores.tracking import TAG, Tracker, is_away
 
 SET_ASIDE = "set aside"
-MODEL = "model/"  # what the names of a model's files begin with in a result
-FILES = "files/"  # and those of the other files
+MODEL = "model/"  # prefix of the model's files in a result
+FILES = "files/"  # prefix of the other files
 
 ByUid = dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing that is not as it must be.
+    """One violation of an invariant.
 
-    `where` is a trial's or a ledger's uid, a point, an experiment, a version, or a path in the
-    store; `mendable` says whether `mending` can put it right with what every store has.
+    `where` is the uid of a trial or ledger, a point, an experiment, a version, or a path in the
+    store; `mendable` says whether `mending` can mend it from the store alone.
     """
 
     invariant: str
@@ -45,10 +45,10 @@ class Violation:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All trials of one ledger, the uids of those under way, and the mirror's runs and models.
+    """All trials of one ledger, the uids of running trials, and the mirror's runs and models.
 
-    Runs and models are listed by their uid, without those that were set aside.  `deleted` are the
-    uids of runs that a person has deleted in MLflow, which keeps them until `mlflow gc`.
+    Runs and models are listed by uid, without those set aside.  `deleted` are the uids of runs that
+    were deleted in MLflow, which keeps them until `mlflow gc`.
     """
 
     store: Store
@@ -62,7 +62,7 @@ class Evidence:
 
     @property
     def closed(self) -> list[tuple[Entry, Result]]:
-        """The trials that must be in the mirror, with what they came to."""
+        """The trials that must be in the mirror, with their results."""
         return [
             (entry, entry.result or DIED)
             for entry in self.entries
@@ -71,19 +71,19 @@ class Evidence:
 
     @property
     def at_rest(self) -> bool:
-        """Whether nothing waits, runs or is still to be made."""
-        own = [entry for entry in self.entries if entry.attempt.point]  # others enqueue trials too
-        idle = all(entry.state not in ("WAITING", "RUNNING") for entry in own)
+        """Whether no point waits, runs or lacks an outcome."""
+        trials = [entry for entry in self.entries if entry.attempt.point]  # not other programs'
+        idle = all(entry.state not in ("WAITING", "RUNNING") for entry in trials)
         return idle and self.ledger.remaining() == 0
 
     @property
     def study_run(self) -> str | None:
         """The id of the ledger's study run."""
-        found = self.runs.get(self.ledger.uid)
-        return str(found[0].info.run_id) if found else None
+        runs = self.runs.get(self.ledger.uid)
+        return str(runs[0].info.run_id) if runs else None
 
     def again(self, uid: str) -> "Evidence":
-        """The same, with the runs and models of one trial as they are now."""
+        """The same evidence, with the present runs and models of one trial."""
         runs = [run for run in runs_of(self.tracker, uid) if not _is_set_aside(run)]
         same = f"tags.`{TAG}.uid` = '{uid}'"
         search = self.tracker.client.search_logged_models
@@ -92,8 +92,8 @@ class Evidence:
 
 
 def look(store: Store, ledger: Ledger, tracker: Tracker) -> Evidence:
-    """Read both stores; not to be called under the store's lock "claim"."""
-    with store.lock("claim"):  # otherwise a trial just claimed would seem dead
+    """Read both stores; takes the store's lock "claim"."""
+    with store.lock("claim"):  # a trial just claimed has no lock yet and would seem dead
         entries = ledger.entries()
         alive = {entry.attempt.uid for entry in entries if is_alive(store, ledger, entry)}
     deleted = {
@@ -106,7 +106,7 @@ def look(store: Store, ledger: Ledger, tracker: Tracker) -> Evidence:
 
 
 def is_alive(store: Store, ledger: Ledger, entry: Entry) -> bool:
-    """Whether a trial is under way, here or, by its lease, on another host."""
+    """Whether a trial is running, here or, by its lease, on another host."""
     if is_held(store, entry.attempt.uid):
         return True
     if entry.state != "RUNNING" or ledger.leases is None or entry.lease is None:
@@ -117,29 +117,29 @@ def is_alive(store: Store, ledger: Ledger, entry: Entry) -> bool:
 def is_held(store: Store, uid: str) -> bool:
     """Whether a process on this host holds a trial's lock."""
     try:
-        with (store.trial_folder(uid) / "lock").open("rb") as file:  # in a read-only store too
+        with (store.trial_folder(uid) / "lock").open("rb") as file:  # works in a read-only store
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False
     except BlockingIOError:
         return True
     except FileNotFoundError:
-        return False  # the trial ended just now, or was never under way here
+        return False  # the trial has just ended, or never ran here
 
 
 def is_final(entry: Entry) -> bool:
-    """Whether a trial gave its point the terminal outcome."""
+    """Whether a trial has a terminal outcome."""
     return entry.result is not None and entry.result.final
 
 
 def is_mirrored(entry: Entry) -> bool:
-    """Whether MLflow has a run of this trial: it is closed, and was more than a claim."""
+    """Whether MLflow must have a run of this trial: a closed trial with a point."""
     if entry.state in ("WAITING", "RUNNING") or not entry.attempt.point:
-        return False  # a proposal that died before it had a point has no run either
+        return False  # a proposal without a point has no run
     return (entry.result or DIED).outcome != "duplicate"
 
 
 def part(result: Result, prefix: str) -> dict[str, str]:
-    """sha256 of a trial's files of one kind, MODEL or FILES, by their path in its folder."""
+    """sha256 of a trial's files with one prefix, MODEL or FILES, by their path below it."""
     return {
         name.removeprefix(prefix): sha256
         for name, sha256 in result.files.items()
@@ -148,35 +148,37 @@ def part(result: Result, prefix: str) -> dict[str, str]:
 
 
 def runs_of(tracker: Tracker, uid: str, view: int = ViewType.ACTIVE_ONLY) -> Iterator[Run]:
-    """Every run whose uid begins so: those of a ledger, or of a trial, with those set aside."""
-    begins = f"tags.`{TAG}.uid` LIKE '{uid}%'"
-    where = [tracker.experiment_id]
-    return pages(tracker.client.search_runs, where, filter_string=begins, run_view_type=view)
+    """Every run whose uid starts with `uid`: of a ledger or a trial, with those set aside."""
+    prefix = f"tags.`{TAG}.uid` LIKE '{uid}%'"
+    experiments = [tracker.experiment_id]
+    return pages(tracker.client.search_runs, experiments, filter_string=prefix, run_view_type=view)
 
 
-def pages(search: Callable[..., PagedList[Any]], *given: Any, **more: Any) -> Iterator[Any]:
-    """All that a search of MLflow's client finds."""
+def pages(search: Callable[..., PagedList[Any]], *args: Any, **options: Any) -> Iterator[Any]:
+    """All results of a search by MLflow's client."""
     token = None
     while token != "":
-        page = search(*given, **more, page_token=token)
+        page = search(*args, **options, page_token=token)
         yield from page
         token = page.token or ""
 
 
 @contextmanager
 def local_artifacts(tracking_uri: str, address: str) -> Iterator[Path]:
-    """Artifacts as a folder: where they are, if that is local; empty if there are none."""
-    with TemporaryDirectory() as place:
+    """Artifacts as a folder, in place if they are local; an empty folder if there are none."""
+    with TemporaryDirectory() as temporary:
         local = address.startswith(("/", "file:"))
         try:
-            found = download_artifacts(
-                artifact_uri=address, dst_path=None if local else place, tracking_uri=tracking_uri
+            folder = download_artifacts(
+                artifact_uri=address,
+                dst_path=None if local else temporary,
+                tracking_uri=tracking_uri,
             )
         except (MlflowException, OSError) as error:
             if not local and is_away(error):
                 raise
-            found = place
-        yield Path(found)
+            folder = temporary
+        yield Path(folder)
 
 
 def _mirrored(tracker: Tracker, ledger_uid: str) -> tuple[ByUid, ByUid]:
@@ -187,7 +189,7 @@ def _mirrored(tracker: Tracker, ledger_uid: str) -> tuple[ByUid, ByUid]:
     for model in pages(tracker.client.search_logged_models, [tracker.experiment_id]):
         uid = str(model.tags.get(f"{TAG}.uid", ""))
         if uid.startswith(f"{ledger_uid}-") and not uid.endswith(f"-{model.model_id}"):
-            models[uid].append(model)  # those set aside end so
+            models[uid].append(model)  # a model set aside has the other suffix
     return dict(runs), dict(models)
 
 

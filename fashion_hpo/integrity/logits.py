@@ -1,4 +1,4 @@
-"""Check and mend the validation logits, which the store keeps beside the ledger."""
+"""Check and mend the validation logits in the store."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -12,9 +12,9 @@ from fashion_hpo.stores.predictions import HASHED_AS, NoPredictionsError, Predic
 
 
 def check_logits(seen: Evidence) -> Iterator[Violation]:
-    """Each trial's are in the store as they were written, and none of another.
+    """The store has each trial's logits unaltered, and no other logits.
 
-    Ledgers of before kept them in MLflow alone, and another host's are in that host's store.
+    Exceptions: an earlier version's logits are in MLflow only; another host's, in its store.
     """
     store, hashes = seen.store, hashes_of(seen.entries)
     for entry, _ in seen.closed:
@@ -37,7 +37,7 @@ def check_logits(seen: Evidence) -> Iterator[Violation]:
 
 
 def mend_logits(store: Store, ledger: Ledger, violations: Iterable[Violation]) -> Iterator[str]:
-    """Put missing ones back from MLflow, or from wherever in the store a file is the same."""
+    """Restore missing logits from MLflow, or from an equal file anywhere in the store."""
     missing = [violation.where for violation in violations if violation.invariant == "logits"]
     if not missing:
         return
@@ -56,7 +56,7 @@ def mend_logits(store: Store, ledger: Ledger, violations: Iterable[Violation]) -
 
 
 def hashes_of(entries: Iterable[Entry]) -> dict[str, str]:
-    """sha256 of the logits that trials wrote, by uid."""
+    """sha256 of the trials' logits, by uid."""
     return {
         entry.attempt.uid: entry.result.files[HASHED_AS]
         for entry in entries

@@ -1,5 +1,8 @@
-"""Put right what `invariants.examine` finds.  Nothing that was computed is deleted: runs and models
-are set aside, files are moved to the store's lost+found.  Doing it again changes nothing."""
+"""Mend the violations that `invariants.examine` reports.
+
+No result is deleted: runs and models are set aside, files are moved to the store's lost+found.  A
+repetition changes nothing.
+"""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -37,13 +40,13 @@ from fashion_hpo.stores.tracking import NOTE, TAG, Tracker
 
 OF_A_TRIAL = {"one run", "run", "files", "one model", "linked", "model"}
 OF_ITS_FILES = {"files", "one model", "model"}
-CONTRADICTIONS = {"run", "linked"}  # MLflow takes nothing back that was logged
+CONTRADICTIONS = {"run", "linked"}  # MLflow cannot undo what was logged
 PARENT = "mlflow.parentRunId"
 SURPLUS = Result("duplicate", reason="its point waited twice, or had its outcome")
 
 
 def mend(store: Store, ledger: Ledger, tracker: Tracker) -> list[str]:
-    """Mend what is wrong with one ledger's stores; says what was done, in sentences.
+    """Mend one ledger's stores; returns a sentence for each change.
 
     Raises StoreError if tracking is away.
     """
@@ -66,10 +69,10 @@ def mend(store: Store, ledger: Ledger, tracker: Tracker) -> list[str]:
 
 
 def bring_back(mirror: Mirror) -> Iterator[str]:
-    """Restore, or make again from the ledger, runs and models that were deleted in MLflow.
+    """Restore runs and models that were deleted in MLflow, or create them from the ledger.
 
-    Yields a sentence for each thing done, and for each model that is gone for good.  Where
-    tracking is away nothing is done, and the mirror says so.
+    Yields a sentence for each change and for each model that is lost.  If tracking is away, nothing
+    is changed, and `mirror.away` says why.
     """
     try:
         if not _lacks(look(mirror.store, mirror.ledger, mirror.tracker)):
@@ -86,7 +89,7 @@ def bring_back(mirror: Mirror) -> Iterator[str]:
 
 
 def _lacks(seen: Evidence) -> bool:
-    """Whether MLflow has no run of a trial, or no model of one that has one."""
+    """Whether MLflow lacks the study run, a trial's run or a trial's model."""
     return seen.ledger.uid not in seen.runs or any(
         entry.attempt.uid not in seen.runs
         or (part(result, MODEL) and entry.attempt.uid not in seen.models)
@@ -95,19 +98,19 @@ def _lacks(seen: Evidence) -> bool:
 
 
 def mend_store(store: Store, violations: Iterable[Violation]) -> list[str]:
-    """Mend what belongs to no ledger; to be called before a Tracker of the store is made."""
-    found = list(violations)
-    moved = relocate(store) if any(v.invariant == "address" for v in found) else None
+    """Mend violations outside any ledger; call this before creating a Tracker of the store."""
+    violations = list(violations)
+    moved = relocate(store) if any(v.invariant == "address" for v in violations) else None
     return [
-        *_move_files(store, found),
+        *_move_files(store, violations),
         *([moved] if moved else []),
-        *_restore_experiments(store, found),
+        *_restore_experiments(store, violations),
     ]
 
 
 def _restore_experiments(store: Store, violations: Iterable[Violation]) -> Iterator[str]:
-    studies = [each.where for each in violations if each.invariant == "experiment"]
-    if not studies:  # a damaged database makes no client
+    studies = [v.where for v in violations if v.invariant == "experiment"]
+    if not studies:  # a client of a damaged database fails
         return
     client = MlflowClient(store.tracking_uri, store.tracking_uri)
     for study in studies:
@@ -118,7 +121,7 @@ def _restore_experiments(store: Store, violations: Iterable[Violation]) -> Itera
 
 
 def _restore_runs(mirror: Mirror) -> Iterator[str]:
-    """Of the study and of trials, where no other run has taken the place of the deleted one."""
+    """Restore deleted runs of the study and its trials, unless another run has replaced them."""
     seen = look(mirror.store, mirror.ledger, mirror.tracker)
     due = {mirror.ledger.uid, *(entry.attempt.uid for entry, _ in seen.closed)}
     for uid in sorted(seen.deleted & due - seen.runs.keys()):
@@ -127,19 +130,19 @@ def _restore_runs(mirror: Mirror) -> Iterator[str]:
 
 
 def _move_files(store: Store, violations: Iterable[Violation]) -> Iterator[str]:
-    """To lost+found, under the path they had."""
-    kept = store.root / "lost+found" / f"{datetime.now():%Y%m%d-%H%M%S-%f}"
+    """Move leftover or altered files to lost+found, under their path."""
+    folder = store.root / "lost+found" / f"{datetime.now():%Y%m%d-%H%M%S-%f}"
     for violation in violations:
         path = store.root / violation.where
         if violation.invariant in ("leftover", "checkpoint", "logits") and path.exists():
-            (kept / violation.where).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, kept / violation.where)
+            (folder / violation.where).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, folder / violation.where)
             wrote("file moved to lost+found")
-            yield f"{violation.where} was moved to {kept.relative_to(store.root)}"
+            yield f"{violation.where} was moved to {folder.relative_to(store.root)}"
 
 
 def _close_surplus(mirror: Mirror, violations: Iterable[Violation]) -> Iterator[str]:
-    """A point that waits more often than it must: the later ones are closed untried."""
+    """Close surplus waiting trials of a point, the later ones, untried."""
     points = {violation.where for violation in violations if violation.invariant == "once"}
     if not points:
         return
@@ -157,7 +160,7 @@ def _close_surplus(mirror: Mirror, violations: Iterable[Violation]) -> Iterator[
 
 
 def _mend_study_run(mirror: Mirror, violations: Iterable[Violation]) -> Iterator[str]:
-    """One, the oldest that is described, above all trials; it gets its files and its question."""
+    """Keep one study run, the oldest complete one; add missing files and parent tags."""
     names = {violation.invariant for violation in violations}
     if not names & {"study run", "described"}:
         return
@@ -168,21 +171,22 @@ def _mend_study_run(mirror: Mirror, violations: Iterable[Violation]) -> Iterator
     )
     yield from _set_runs_aside(tracker, runs[1:])
     if runs and "described" in names and NOTE in runs[0].data.tags:
-        tracker.client.delete_tag(runs[0].info.run_id, NOTE)  # which says that it is described
+        # Without the note, `study_run` writes all files again.
+        tracker.client.delete_tag(runs[0].info.run_id, NOTE)
     parent = mirror.study_run()
-    for child in (run for found in seen.runs.values() for run in found):
+    for child in (run for runs in seen.runs.values() for run in runs):
         if child.data.tags.get(PARENT) != parent:
             tracker.client.set_tag(child.info.run_id, PARENT, parent)
     yield f"the study run of {mirror.ledger.name} was completed"
 
 
 def _mend_trials(mirror: Mirror, violations: Iterable[Violation]) -> Iterator[str]:
-    """From the ledger, each trial that differs from it."""
+    """Mirror again each trial that differs from the ledger."""
     wrong = {violation.where for violation in violations if violation.invariant in OF_A_TRIAL}
     if not wrong:
         return
     seen, files = look(mirror.store, mirror.ledger, mirror.tracker), Files(mirror.store)
-    with mirror.store.lock("claim"):  # nobody else may complete what is in a trial's folder
+    with mirror.store.lock("claim"):  # no other process may complete a trial meanwhile
         for entry, result in seen.closed:
             if entry.attempt.uid in wrong:
                 yield from _mend_trial(mirror, seen, entry, result, files)
@@ -191,7 +195,7 @@ def _mend_trials(mirror: Mirror, violations: Iterable[Violation]) -> Iterator[st
 def _mend_trial(
     mirror: Mirror, seen: Evidence, entry: Entry, result: Result, files: Files
 ) -> Iterator[str]:
-    """Complete its run; where that contradicts the ledger, begin another."""
+    """Complete the trial's run, or create another if its run contradicts the ledger."""
     attempt, tracker = entry.attempt, mirror.tracker
     with ExitStack() as stack:
         for address in _addresses(seen, attempt.uid):
@@ -200,7 +204,7 @@ def _mend_trial(
         seen = seen.again(attempt.uid)
         wrong = {violation.invariant for violation in check_trial(seen, entry, result)}
         if wrong <= OF_ITS_FILES and files.lacks(result.files):
-            return  # nothing more can be done
+            return  # the files are lost
         if "model" in wrong and not files.lacks(part(result, MODEL)):
             _set_models_aside(tracker, seen.models[attempt.uid])
             _set_runs_aside(tracker, seen.runs.get(attempt.uid, []))
@@ -217,12 +221,12 @@ def _mend_trial(
 
 
 def _addresses(seen: Evidence, uid: str) -> Iterator[str]:
-    """Where a trial's files are in MLflow: of its runs, those set aside too, and their models."""
+    """The artifact addresses of a trial's runs, also those set aside, and of their models."""
     linked = {str(model.model_id) for model in seen.models.get(uid, [])}
     for run in runs_of(seen.tracker, uid):
         yield str(run.info.artifact_uri)
         linked |= {
-            str(each.model_id) for each in (run.outputs.model_outputs if run.outputs else [])
+            str(output.model_id) for output in (run.outputs.model_outputs if run.outputs else [])
         }
     for model_id in sorted(linked):
         with suppress(MlflowException):  # deleted in MLflow
@@ -230,7 +234,7 @@ def _addresses(seen: Evidence, uid: str) -> Iterator[str]:
 
 
 def _set_surplus_aside(seen: Evidence, uid: str, result: Result) -> Iterator[str]:
-    """All but the best of a trial's runs and models; all models of a trial that made none."""
+    """Keep a trial's best run and model, or no model if the ledger has none; set others aside."""
     due = STATUSES.get(result.outcome, "FAILED")
     runs = sorted(
         seen.runs.get(uid, []),
@@ -252,7 +256,7 @@ def _set_unknown_aside(mirror: Mirror, violations: Iterable[Violation]) -> Itera
 
 
 def _set_runs_aside(tracker: Tracker, runs: Iterable[Run]) -> list[str]:
-    """Take their uid from runs, which stay as they are."""
+    """Take the uid from runs and end them; their data stay."""
     done = []
     for run in runs:
         run_id = str(run.info.run_id)
@@ -274,21 +278,21 @@ def _set_models_aside(tracker: Tracker, models: Iterable[LoggedModel]) -> list[s
 
 
 def _mend_versions(tracker: Tracker, violations: Iterable[Violation]) -> Iterator[str]:
-    """Of two versions of one trial the champion keeps its uid, or the first."""
+    """Let one version of a trial keep the uid: the champion, else the first."""
     uids = {violation.where for violation in violations if violation.invariant == "one version"}
     if not uids:
         return
     champion = tracker.client.get_registered_model(REGISTERED_NAME).aliases.get(CHAMPION)
-    found = tracker.client.search_model_versions(f"name = '{REGISTERED_NAME}'")
+    registered = tracker.client.search_model_versions(f"name = '{REGISTERED_NAME}'")
     for uid in sorted(uids):
-        versions = [version for version in found if version.tags.get(f"{TAG}.uid") == uid]
+        versions = [version for version in registered if version.tags.get(f"{TAG}.uid") == uid]
         first = min(versions, key=lambda v: (str(v.version) != str(champion), int(v.version)))
         for number in retire_others(tracker, uid, first):
             yield f"version {number} no longer counts as the trial's, which has another"
 
 
 def _settle(mirror: Mirror) -> None:
-    """Leave the study run as it is when nobody is at work."""
+    """Set the study run's status, unless a worker is running."""
     seen = look(mirror.store, mirror.ledger, mirror.tracker)
     if seen.study_run is not None and not seen.alive:
         status = "FINISHED" if seen.at_rest else "SCHEDULED"

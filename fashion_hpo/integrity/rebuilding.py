@@ -1,7 +1,7 @@
-"""Make MLflow's database again from the ledgers, with the model files that are still there.
+"""Rebuild MLflow's database from the ledgers and the surviving model files.
 
-The new one is made in a folder of the store and takes the old one's place when it is whole: a kill
-at any moment leaves one of the two, and the same command goes on from there.
+The new database is built in a folder of the store and replaces the old one when complete: after a
+kill at any moment one of the two is in place, and the same command goes on.
 """
 
 import os
@@ -27,23 +27,22 @@ from fashion_hpo.stores.tracking import Tracker
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What was made: `found` and `lost` are the uids of trials whose model is there, or is not."""
+    """Counts of what was rebuilt; `found` and `lost`: the uids of trials by their model's fate."""
 
     ledgers: int
     runs: int
     found: list[str]
     lost: list[str]
-    unread: list[str]  # ledgers that cannot be read, why, in words
-    aside: Path | None  # the database that was there
+    unread: list[str]  # unreadable ledgers, each with the reason
+    aside: Path | None  # the old database
 
 
 def rebuild(store: Store) -> Rebuilt:
-    """Make study runs, trial runs, curves, summaries and models of every ledger again.
+    """Rebuild the study runs, trial runs, curves, summaries and models of every ledger.
 
-    To be called once in a process, before a Tracker of the store is made: MLflow keeps databases
-    open.  The registry's versions are in no ledger.
-    Raises StoreError if tracking is elsewhere, if there is no ledger, or while a trial is under
-    way.
+    Registered versions are not rebuilt, because no ledger has them.  Call this once in a process,
+    before creating a Tracker of the store, because MLflow keeps databases open.  Raises StoreError
+    if tracking is outside the store, if there is no ledger, or while a trial is running.
     """
     if store.tracking is not None:
         raise StoreError(
@@ -56,20 +55,20 @@ def rebuild(store: Store) -> Rebuilt:
         raise StoreError(f"store {store.root} has no ledger to rebuild from; run a study first.")
     _check_idle(store, ledgers)
     with store.lock("rebuilding"):
-        making = _prepared(store)
-        mirrors = [Mirror(store, each, Tracker(making, each.plan.name)) for each in ledgers]
+        new = _prepared(store)
+        mirrors = [Mirror(store, ledger, Tracker(new, ledger.plan.name)) for ledger in ledgers]
         for mirror in mirrors:
             list(reconcile(mirror))
         with store.lock("claim"):
             _check_idle(store, ledgers)
             files = Files(store)
-            made = [trial for mirror in mirrors for trial in _mirror_again(mirror, files)]
-            aside = _put_in_place(store, making)
+            trials = [trial for mirror in mirrors for trial in _mirror_again(mirror, files)]
+            aside = _put_in_place(store, new)
     return Rebuilt(
         ledgers=len(ledgers),
-        runs=len(made),
-        found=[uid for uid, has_model in made if has_model],
-        lost=[uid for uid, has_model in made if has_model is False],
+        runs=len(trials),
+        found=[uid for uid, has_model in trials if has_model],
+        lost=[uid for uid, has_model in trials if has_model is False],
         unread=[f"{error.name} ({error.reason})" for error in unread],
         aside=aside,
     )
@@ -83,23 +82,23 @@ def _check_idle(store: Store, ledgers: list[Ledger]) -> None:
                     f"trial {entry.attempt.number} of {ledger.name} is under way; stop its study, "
                     "then rebuild."
                 )
-    for uid in sorted(store.trials_under_way()):  # of ledgers that cannot be read as well
+    for uid in sorted(store.trials_under_way()):  # also of unreadable ledgers
         if is_held(store, uid):
             raise StoreError(f"trial {uid} is under way; stop its study, then rebuild.")
 
 
 def _prepared(store: Store) -> Store:
-    """A store for the new database, perhaps begun by a killed process; the artifacts are shared."""
-    making = Store(store.root / ".rebuilding")
-    making.root.mkdir(exist_ok=True)
+    """A store for the new database, perhaps begun by a killed process; it shares the artifacts."""
+    new = Store(store.root / ".rebuilding")
+    new.root.mkdir(exist_ok=True)
     store.artifacts.mkdir(exist_ok=True)
     with suppress(FileExistsError):
-        making.artifacts.symlink_to(Path("..", store.artifacts.name))
-    return making
+        new.artifacts.symlink_to(Path("..", store.artifacts.name))
+    return new
 
 
 def _mirror_again(mirror: Mirror, files: Files) -> Iterator[tuple[str, bool | None]]:
-    """Each trial's uid, and whether its model was found; None if it made none."""
+    """Each trial's uid, and whether its model survived; None if the trial had no model."""
     ledger, tracker = mirror.ledger, mirror.tracker
     run = mirror.study_run()
     tracker.set_tags(run, {"rebuilt": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"})
@@ -111,28 +110,28 @@ def _mirror_again(mirror: Mirror, files: Files) -> Iterator[tuple[str, bool | No
     tracker.set_status(run, "SCHEDULED" if ledger.remaining() else "FINISHED")
 
 
-def _put_in_place(store: Store, making: Store) -> Path | None:
-    """Let the new database be the store's; returns where the old one is kept."""
+def _put_in_place(store: Store, new: Store) -> Path | None:
+    """Replace the store's database by the new one; returns the old database's new path."""
     old, aside = store.root / "mlflow.db", None
-    relocate_database(making.root / "mlflow.db", store.root)
-    _close(making.root / "mlflow.db")
+    relocate_database(new.root / "mlflow.db", store.root)
+    _close(new.root / "mlflow.db")
     if old.exists():
         _close(old)
-        aside = _kept(old)
-        for suffix in ("-wal", "-shm", "-journal"):  # which only a damaged one still has
+        aside = _linked(old)
+        for suffix in ("-wal", "-shm", "-journal"):  # only a damaged database still has them
             with suppress(FileNotFoundError):
                 os.replace(f"{old}{suffix}", f"{aside}{suffix}")
         wrote("old database kept")
-    os.replace(making.root / "mlflow.db", old)
+    os.replace(new.root / "mlflow.db", old)
     wrote("new database in place")
-    shutil.rmtree(making.root)
+    shutil.rmtree(new.root)
     return aside
 
 
-def _kept(old: Path) -> Path:
-    """Another name for the old database; at no moment is it without one."""
+def _linked(old: Path) -> Path:
+    """A second name for the old database, so that it always has at least one."""
     for name in old.parent.glob("mlflow.db.before-*"):
-        if name.samefile(old):  # of a process that was killed after this
+        if name.samefile(old):  # linked by a process that was killed later
             return name
     aside = old.with_name(f"mlflow.db.before-{datetime.now():%Y%m%d-%H%M%S}")
     try:
@@ -143,6 +142,6 @@ def _kept(old: Path) -> Path:
 
 
 def _close(database: Path) -> None:
-    """Bring what sqlite keeps beside a database into it."""
+    """Merge sqlite's files beside the database into it."""
     with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")

@@ -1,4 +1,4 @@
-"""Check what must hold in a store beyond its ledgers: databases, addresses, files, the registry."""
+"""Check a store outside its ledgers: databases, addresses, files, the registry."""
 
 import sqlite3
 from collections import Counter
@@ -22,9 +22,9 @@ from fashion_hpo.stores.tracking import TAG
 
 
 def examine_store(store: Store) -> list[Violation]:
-    """What is wrong with a store beyond its ledgers: databases, addresses, files, the registry.
+    """The violations in a store's databases, addresses, files and registry.
 
-    A damaged or missing database is all that is told: nothing else can be read then.
+    If a database is damaged or missing, only that is reported: nothing else can be read.
     """
     if damaged := list(_databases(store)):
         return damaged
@@ -36,8 +36,8 @@ def examine_store(store: Store) -> list[Violation]:
     known = {uid for uid in uids if uid is not None}
     return [
         *(
-            Violation("ledger", each.name, f"cannot be read ({each.reason})", False)
-            for each in errors
+            Violation("ledger", error.name, f"cannot be read ({error.reason})", False)
+            for error in errors
         ),
         *(() if is_server(store.tracking_uri) else _addresses(store, client)),
         *_experiments(client, sorted({ledger.plan.name for ledger in ledgers})),
@@ -47,14 +47,14 @@ def examine_store(store: Store) -> list[Violation]:
 
 
 def _databases(store: Store) -> Iterator[Violation]:
-    """The store's own are there, and sqlite finds them whole."""
+    """The databases in the store's folder exist and pass sqlite's integrity check."""
     embedded = (
         ("optuna.db", store.storage, "restore it from a copy of the store"),
         ("mlflow.db", store.tracking, "run `python -m fashion_hpo.doctor --rebuild-mlflow`"),
     )
-    for name, elsewhere, remedy in embedded:
+    for name, address, remedy in embedded:
         path = store.databases / name
-        if elsewhere is not None:
+        if address is not None:  # outside the store
             continue
         if not path.exists():
             yield Violation("database", name, f"is missing: {remedy}", mendable=False)
@@ -65,32 +65,36 @@ def _databases(store: Store) -> Iterator[Violation]:
 def _damage(database: Path) -> str:
     try:
         with closing(sqlite3.connect(database, timeout=LOCK_WAIT_SECONDS)) as connection:
-            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+            reports = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
     except sqlite3.Error as error:
         return str(error)
-    return "" if found == ["ok"] else shortened(found[0], 100)
+    return "" if reports == ["ok"] else shortened(reports[0], 100)
 
 
 def _addresses(store: Store, client: MlflowClient) -> Iterator[Violation]:
-    """MLflow looks for the store's files in the store; its addresses are absolute."""
-    experiments = {each.experiment_id: each for each in pages(client.search_experiments)}
+    """MLflow's artifact addresses, which are absolute, lie in the store."""
+    experiments = {e.experiment_id: e for e in pages(client.search_experiments)}
     kind = f"tags.`{TAG}.kind` LIKE '%'"
     runs = list(pages(client.search_runs, list(experiments), filter_string=kind))
     ours = sorted({str(run.info.experiment_id) for run in runs})
     models = pages(client.search_logged_models, ours) if ours else ()
-    places = [
-        *((each, experiments[each].artifact_location) for each in ours),
+    addresses = [
+        *((experiment_id, experiments[experiment_id].artifact_location) for experiment_id in ours),
         *((run.info.experiment_id, run.info.artifact_uri) for run in runs),
         *((model.experiment_id, model.artifact_location) for model in models),
     ]
-    outside = Counter(each for each, place in places if not _is_within(place, store.artifacts))
-    for each, count in outside.items():
+    outside = Counter(
+        experiment_id
+        for experiment_id, address in addresses
+        if not _is_within(address, store.artifacts)
+    )
+    for experiment_id, count in outside.items():
         what = f"has {count} addresses outside {store.artifacts}"
-        yield Violation("address", str(experiments[each].name), what)
+        yield Violation("address", str(experiments[experiment_id].name), what)
 
 
 def _experiments(client: MlflowClient, studies: list[str]) -> Iterator[Violation]:
-    """A study's experiment was not deleted in MLflow: nothing can be logged to one that was."""
+    """No study's experiment is deleted in MLflow: a deleted one takes no runs."""
     for study in studies:
         experiment = find_experiment(client, study)
         if experiment is not None and is_deleted(experiment):
@@ -103,7 +107,7 @@ def _is_within(address: str, root: Path) -> bool:
 
 
 def _strays(store: Store, known: set[str]) -> Iterator[Violation]:
-    """Folders of trials, checkpoints and logits belong to a ledger."""
+    """Each folder of a trial, of checkpoints and of logits belongs to a ledger."""
     for uid in sorted(store.trials_under_way()):
         if uid.rpartition("-")[0] not in known and not is_held(store, uid):
             yield Violation("leftover", f"trials/{uid}", "is of no ledger")
@@ -117,21 +121,21 @@ def _strays(store: Store, known: set[str]) -> Iterator[Violation]:
 def versions(
     client: MlflowClient, tracking_uri: str, belongs: Callable[[str], bool]
 ) -> Iterator[Violation]:
-    """One registered version a trial, with the files it was registered with."""
-    found = pages(client.search_model_versions, f"name = '{REGISTERED_NAME}'")
-    # People make versions too, which have no uid.
-    ours = [version for version in found if f"{TAG}.uid" in version.tags]
-    own = [version for version in ours if belongs(str(version.tags[f"{TAG}.uid"]))]
-    for uid, count in Counter(str(version.tags[f"{TAG}.uid"]) for version in own).items():
+    """Each trial has at most one registered version, with unaltered files."""
+    registered = pages(client.search_model_versions, f"name = '{REGISTERED_NAME}'")
+    # Versions that a person made have no uid.
+    ours = [version for version in registered if f"{TAG}.uid" in version.tags]
+    checked = [version for version in ours if belongs(str(version.tags[f"{TAG}.uid"]))]
+    for uid, count in Counter(str(version.tags[f"{TAG}.uid"]) for version in checked).items():
         if count > 1:
             yield Violation("one version", uid, f"is registered as {count} versions")
-    for version in own:
+    for version in checked:
         where = f"{version.name}/{version.version}"
         if (manifest := manifest_of(version)) is None:
             yield Violation("version", where, "has no manifest of its files", mendable=False)
             continue
         address = _address(client, str(version.source))
-        if address is None:  # nobody misses the model of another version
+        if address is None:  # only the champion's model is needed
             if str(version.version) == aliases(client).get(CHAMPION):
                 what = "is champion, and its model was deleted in MLflow"
                 yield Violation("version", where, what, mendable=False)
@@ -141,7 +145,7 @@ def versions(
 
 
 def _address(client: MlflowClient, source: str) -> str | None:
-    """Where a version's model is; None if the model was deleted in MLflow."""
+    """The artifact address of a version's model; None if the model was deleted in MLflow."""
     try:
         return str(client.get_logged_model(source.removeprefix("models:/")).artifact_location)
     except MlflowException as error:
@@ -151,6 +155,6 @@ def _address(client: MlflowClient, source: str) -> str | None:
 
 
 def changes_at(tracking_uri: str, address: str, expected: Mapping[str, str]) -> list[str]:
-    """What became of the files at an address of MLflow's; empty if they are as expected."""
+    """How the files at an MLflow address differ from the expected ones; empty if they do not."""
     with local_artifacts(tracking_uri, address) as folder:
         return changes(folder, expected)
