@@ -1,3 +1,3 @@
 """Choose a study's winner, test it once, and register its model."""
 
-from fashion_hpo import stores as stores  # its settings, before a module here imports MLflow
+from fashion_hpo import stores as stores  # sets MLflow's environment first

@@ -1,7 +1,7 @@
-"""What a candidate reaches on the gate and the test images, measured once.
+"""Measure a candidate on the gate and the test images, once.
 
-It is kept in tags of the candidate's run as soon as it is known, so that a registration that was
-killed, refused or repeated does not look at the same images again.
+Each result is stored at once in a tag of the candidate's run, so that a registration after a kill,
+a refusal or a repetition does not open the same images again.
 """
 
 import json
@@ -24,23 +24,24 @@ from fashion_hpo.training.data import Split
 
 
 class RefusedError(RuntimeError):
-    """A challenger that may not become champion."""
+    """A challenger failed the gate, or cannot be compared with the champion."""
 
 
 @dataclass(frozen=True)
 class Tested:
-    """A model on the test images, and how often they were opened before."""
+    """A model's score on the test images, and how often they were opened before."""
 
     score: Score
     openings_before: int
 
 
 def compared(chosen: Candidate, tracker: Tracker, present: ModelVersion) -> Comparison | None:
-    """The candidate's comparison with this champion, if it was made before."""
-    kept = _kept(tracker, chosen, "gate")
-    found = Comparison(**kept) if kept else None
-    same = found is not None and (found.champion, found.source) == _identity(present)
-    return found if same else None
+    """The candidate's stored comparison with this champion, if any."""
+    stored = _stored(tracker, chosen, "gate")
+    comparison = Comparison(**stored) if stored else None
+    if comparison is None or (comparison.champion, comparison.source) != _identity(present):
+        return None
+    return comparison
 
 
 def compare(
@@ -52,16 +53,16 @@ def compare(
     gate: Split,
     openings_before: int,
 ) -> Comparison:
-    """Compare the proven model with the champion's on the gate images, and keep what came of it."""
+    """Compare the verified model with the champion's on the gate images; store the comparison."""
     difference, lower = paired(_hits(model, gate), _hits(opponent, gate))
     number, source = _identity(present)
-    found = Comparison(number, source, difference, lower, len(gate), openings_before)
-    _keep(tracker, chosen, "gate", found.to_dict())
-    return found
+    comparison = Comparison(number, source, difference, lower, len(gate), openings_before)
+    _store(tracker, chosen, "gate", comparison.to_dict())
+    return comparison
 
 
 def load_champion(chosen: Candidate, tracker: Tracker, present: ModelVersion) -> nn.Module:
-    """The champion's model; raises RefusedError if its files are not what was registered."""
+    """The champion's model; raises RefusedError if its files differ from the registered ones."""
     try:
         folder = registry.download_verified(tracker.uri, registry.address_of(present))
         return models.read_model(folder)
@@ -75,7 +76,7 @@ def load_champion(chosen: Candidate, tracker: Tracker, present: ModelVersion) ->
 
 
 def forced(chosen: Candidate) -> str:
-    """The command that makes the candidate champion whatever was found."""
+    """The command that makes the candidate champion without the gate."""
     retrain = "--retrain " if chosen.retrained else ""
     return register_command(chosen.ledger.plan, f"{retrain}--force")
 
@@ -89,29 +90,29 @@ def _has_previous(tracker: Tracker) -> bool:
 
 
 def tested(chosen: Candidate, tracker: Tracker) -> Tested | None:
-    """The candidate's test result, if it was measured before."""
-    kept = _kept(tracker, chosen, "tested")
-    if kept is None:
+    """The candidate's stored test result, if any."""
+    stored = _stored(tracker, chosen, "tested")
+    if stored is None:
         return None
-    return Tested(Score(kept["loss"], np.array(kept["confusion"])), kept["openings_before"])
+    return Tested(Score(stored["loss"], np.array(stored["confusion"])), stored["openings_before"])
 
 
 def test(
     chosen: Candidate, tracker: Tracker, model: nn.Module, images: Split, openings_before: int
 ) -> Tested:
-    """Measure the proven model on the test images, and keep what came of it."""
-    found = score(model, images)
-    kept = {
-        "loss": found.loss,
-        "confusion": found.confusion.tolist(),
+    """Measure the verified model on the test images; store the result."""
+    measured = score(model, images)
+    values = {
+        "loss": measured.loss,
+        "confusion": measured.confusion.tolist(),
         "openings_before": openings_before,
     }
-    _keep(tracker, chosen, "tested", kept)
-    return Tested(found, openings_before)
+    _store(tracker, chosen, "tested", values)
+    return Tested(measured, openings_before)
 
 
 def _hits(model: nn.Module, images: Split) -> np.ndarray:
-    """Which images a model is right about, bool (N,)."""
+    """The images that a model classifies correctly, bool (N,)."""
     predicted = packaging.probabilities_of(model, images.images).argmax(1)
     return np.asarray(predicted == images.labels.numpy())
 
@@ -120,12 +121,12 @@ def _identity(version: ModelVersion) -> tuple[str, str]:
     return str(version.version), str(version.source)
 
 
-def _kept(tracker: Tracker, chosen: Candidate, name: str) -> dict[str, Any] | None:
+def _stored(tracker: Tracker, chosen: Candidate, name: str) -> dict[str, Any] | None:
     text = tracker.client.get_run(chosen.run_id).data.tags.get(f"{TAG}.{name}")
-    found: dict[str, Any] | None = json.loads(text) if text else None
-    return found
+    values: dict[str, Any] | None = json.loads(text) if text else None
+    return values
 
 
-def _keep(tracker: Tracker, chosen: Candidate, name: str, values: Mapping[str, Any]) -> None:
+def _store(tracker: Tracker, chosen: Candidate, name: str, values: Mapping[str, Any]) -> None:
     tracker.set_tags(chosen.run_id, {name: json.dumps(dict(values))})
     wrote(f"{name} result kept")

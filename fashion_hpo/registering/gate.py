@@ -1,6 +1,6 @@
 """The gate: a challenger becomes champion only if it is not clearly worse on the gate images.
 
-Nothing was ever trained or selected on them, so neither side has an advantage there.
+No model was trained or selected on the gate images, so neither model has an advantage there.
 """
 
 import math
@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import t as student_t
 
 MARGIN = 0.003
-"""How much less accurate, as a share, a challenger may be at most: 0.3 points."""
+"""The largest allowed loss of accuracy, as a share: 0.3 points."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class Comparison:
     i, −1 if only the champion is and 0 otherwise, and s is their standard deviation.
     """
 
-    champion: str  # its version
-    source: str  # and its model, since a deleted version's number may be given again
+    champion: str  # the champion's version
+    source: str  # its model: MLflow may give a deleted version's number again
     difference: float
     lower: float  # one-sided 95 % bound
     images: int
-    openings_before: int  # of the gate
+    openings_before: int  # earlier openings of the gate images
 
     @property
     def passed(self) -> bool:
@@ -35,7 +35,7 @@ class Comparison:
         return self.lower > -MARGIN
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Plain values for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -55,8 +55,8 @@ def paired(challenger: np.ndarray, champion: np.ndarray) -> tuple[float, float]:
     """
     if challenger.shape != champion.shape or len(challenger) < 2:
         raise ValueError(
-            f"hits are of {len(challenger)} and {len(champion)} images; give those of the same "
-            "images, two at least."
+            f"hits are of {len(challenger)} and {len(champion)} images; give hits of the same "
+            "images, at least two."
         )
     differences = challenger.astype(float) - champion.astype(float)
     count, mean = len(differences), float(differences.mean())

@@ -1,4 +1,4 @@
-"""The description of a registered model."""
+"""Write the model card: the description of a registered model."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from fashion_hpo.registering.final_results import Tested
 from fashion_hpo.registering.registration import Candidate
 from fashion_hpo.registering.winner import Winner
 
-LONGEST_QUESTION = 600  # characters; MLflow keeps 5,000 of a description
+LONGEST_QUESTION = 600  # characters; MLflow's limit for a description is 5,000
 
 
 def accuracy_text(share: float, count: int) -> str:
@@ -20,18 +20,20 @@ def accuracy_text(share: float, count: int) -> str:
 
 def seeds_text(values: Sequence[float]) -> str:
     """A mean over seeds with its t interval."""
-    found = t_interval(values)
+    interval = t_interval(values)
     if len(values) < 2:
-        return f"{found.mean:.2%} (one seed: no interval)"
+        return f"{interval.mean:.2%} (one seed: no interval)"
     return (
-        f"{found.mean:.2%} (95 % interval {found.low:.2%} to {found.high:.2%}, t over "
+        f"{interval.mean:.2%} (95 % interval {interval.low:.2%} to {interval.high:.2%}, t over "
         f"{len(values)} seeds)"
     )
 
 
 def model_card(chosen: Candidate, tested: Tested, gate: str) -> str:
-    """Markdown, up to about 4,500 characters: where the model comes from, what it reaches, what it
-    is for and not for.  `gate` says in words what came of the comparison with the champion."""
+    """Markdown of at most about 4,500 characters: the model's origin, results, use and limits.
+
+    gate: the comparison with the champion, in words.
+    """
     won, ledger = chosen.winner, chosen.ledger
     config = json.dumps(chosen.attempt.config.to_dict(), indent=1)
     score = tested.score
@@ -67,7 +69,7 @@ Data sha256: {ledger.data_hash}
 
 
 def registered(chosen: Candidate, tested: Tested, gate: str) -> list[str]:
-    """The same for the terminal, in lines."""
+    """The main results for the terminal, in lines."""
     won, score = chosen.winner, tested.score
     which = won.standing
     if chosen.retrained:
@@ -95,16 +97,16 @@ def _origin(chosen: Candidate) -> str:
 
 
 def _best_of(chosen: Candidate) -> str:
-    """Among how many it was the best, and whether a search found nothing better than its base."""
+    """Among how many configs this is the best, and whether a search's base config won."""
     won, plan = chosen.winner, chosen.ledger.plan
     by = "mean validation accuracy over seeds" if len(won.trials) > 1 else "a single trial each"
-    told = f"best of {won.configs} configs by {by}" if won.configs > 1 else "the only config"
+    rank = f"best of {won.configs} configs by {by}" if won.configs > 1 else "the only config"
     if (
         plan.searched is not None
         and chosen.attempt.config.replace(seed=plan.base.seed) == plan.base
     ):
-        told += ", the base config's own values"
-    return told
+        rank += ", the base config's own values"
+    return rank
 
 
 def _selection(won: Winner) -> str:
@@ -115,13 +117,13 @@ def _selection(won: Winner) -> str:
 
 
 def _of_model(chosen: Candidate) -> str:
-    """Rows that only a trial's own model has."""
+    """Table rows that a retrained model does not have."""
     if chosen.retrained:
         return ""
     summaries = chosen.result.summaries
-    own = accuracy_text(summaries["model_val_accuracy"], 5_000)
+    accuracy = accuracy_text(summaries["model_val_accuracy"], 5_000)
     return (
-        f"| validation accuracy of this model | {own} |\n"
+        f"| validation accuracy of this model | {accuracy} |\n"
         f"| calibration error (validation, 15 bins of equal mass) | {summaries['ece']:.4f} |\n"
     )
 

@@ -1,4 +1,4 @@
-"""From a study's winner to a proven, registered model; gate and test images are the caller's."""
+"""Verify and register a study's winner; the caller opens the gate and test images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training import packaging
 from fashion_hpo.training.data import CLASSES, SearchSplits, Split
 
-LOSS_TOLERANCE = 1e-3  # nats; another machine rounds otherwise
+LOSS_TOLERANCE = 1e-3  # nats; machines round differently
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A complete trial of a ledger's winner, with its run and its model in MLflow.
+    """A complete trial of a ledger's winner, or its config trained again, with its MLflow run.
 
-    Or that config trained again, with a run of its own: `retrained` then says on what.
+    `retrained` says on which images the config was trained again; "" for a trial.
     """
 
     ledger: Ledger
@@ -44,36 +44,36 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Score:
-    """A model on one set of images; confusion: counts (10, 10), rows are true classes."""
+    """A model's score on one set of images; confusion: counts (10, 10), rows are true classes."""
 
     loss: float  # nats
     confusion: np.ndarray
 
     @property
     def images(self) -> int:
-        """How many there were."""
+        """The number of images."""
         return int(self.confusion.sum())
 
     @property
     def accuracy(self) -> float:
-        """A share, 0 to 1."""
+        """The accuracy, a share from 0 to 1."""
         return float(np.trace(self.confusion) / self.images)
 
     @property
     def classes(self) -> list[tuple[str, float, float, float, int]]:
         """Name, precision, recall, F1 and images of each class."""
-        found = class_scores(self.confusion)
-        columns = (found.precision, found.recall, found.f1, found.support)
+        scores = class_scores(self.confusion)
+        columns = (scores.precision, scores.recall, scores.f1, scores.support)
         return list(zip(CLASSES, *(column.tolist() for column in columns), strict=True))
 
 
 def candidate(ledger: Ledger, tracker: Tracker, *, retrain: bool = False) -> Candidate:
-    """The winner's trial; raises ValueError if there is none or its model is missing.
+    """The winner's trial; raises ValueError if there is no winner or its model is missing.
 
-    To be trained again it needs no model.
+    With `retrain` the model may be missing.
     """
     entries, bounds = ledger.entries(), ledger.plan.constraints
-    if ledger.plan.confirmation is not None:  # without the pruned trials that were run to the end
+    if ledger.plan.confirmation is not None:  # without the completed pruned trials
         entries = [entry for entry in entries if entry.attempt.seed_index > SEARCHED_SEED]
     won = winner(entries, bounds)
     if won is None or won.chosen.result is None:
@@ -92,16 +92,16 @@ def candidate(ledger: Ledger, tracker: Tracker, *, retrain: bool = False) -> Can
 
 
 def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn.Module:
-    """The candidate's model, proven to be the one that was measured.
+    """The candidate's model, verified to be the model that was measured.
 
     Raises AlteredModelError if a file's hash differs from the ledger's, if dropout is on, if a
-    batch of 1, 7 or 512 fails, or if its validation accuracy or loss is not the recorded one.
+    batch of 1, 7 or 512 fails, or if the validation accuracy or loss differs from the recorded one.
     """
     folder = registry.download(tracker.uri, f"models:/{chosen.model_id}")
     _check_files(folder, chosen)
     model = models.read_model(folder)
-    if found := packaging.differences(model, model, splits.val.images):
-        raise AlteredModelError(f"trial {chosen.attempt.number}: {'; '.join(found)}")
+    if differences := packaging.differences(model, model, splits.val.images):
+        raise AlteredModelError(f"trial {chosen.attempt.number}: {'; '.join(differences)}")
     measured, recorded = score(model, splits.val), chosen.result.summaries
     same_accuracy = abs(measured.accuracy - recorded["model_val_accuracy"]) < 0.5 / len(splits.val)
     if not same_accuracy or abs(measured.loss - recorded["model_val_loss"]) > LOSS_TOLERANCE:
@@ -125,9 +125,9 @@ def score(model: nn.Module, images: Split) -> Score:
 def register(
     chosen: Candidate, tracker: Tracker, model: nn.Module, tags: Mapping[str, str], card: str
 ) -> str:
-    """Register the proven model, if that was not done yet, and make it champion; its version.
+    """Register the verified model, unless it is registered, and make it champion; its version.
 
-    A version that is there gets these tags and this card.
+    An existing version gets these tags and this card.
     """
     version = registry.find_version(tracker, chosen.attempt.uid, chosen.model_id)
     if version is None:
@@ -142,17 +142,18 @@ def register(
 
 
 def crown(chosen: Candidate, tracker: Tracker, version: ModelVersion, model: nn.Module) -> None:
-    """Make a version of the proven model champion, once it was read back and compared.
+    """Read a version back, compare it with the verified model, and make it champion.
 
-    For a version of an earlier process as well, which may have ended before this.  Raises
-    UnsafeModelError or AlteredModelError, leaving the alias where it was, if what comes back
-    differs.
+    The version may be that of an earlier process that was killed here.  Raises UnsafeModelError or
+    AlteredModelError, and leaves the alias, if the version differs.
     """
     registry.set_manifest(tracker, version, models.hashes_in(chosen.result.files))
     folder = registry.download_verified(tracker.uri, registry.address_of(version))
     images = torch.randint(0, 256, (512, 28, 28), dtype=torch.uint8)
-    if found := packaging.differences(models.read_model(folder), model, images):
-        raise AlteredModelError(f"version {version.version} is not the tested model: {found[0]}")
+    if differences := packaging.differences(models.read_model(folder), model, images):
+        raise AlteredModelError(
+            f"version {version.version} is not the tested model: {differences[0]}"
+        )
     registry.make_champion(tracker, version)
     registry.retire_others(tracker, chosen.attempt.uid, version)
 
@@ -160,8 +161,8 @@ def crown(chosen: Candidate, tracker: Tracker, version: ModelVersion, model: nn.
 def roll_back(tracking_uri: str) -> tuple[str, str]:
     """Make the previous champion champion again; the versions restored and withdrawn.
 
-    Raises ValueError if there is none, and UnsafeModelError, with nothing changed, if its files
-    are not what was registered.
+    Raises ValueError if there is no previous champion, and UnsafeModelError, with nothing changed,
+    if its files differ from the registered ones.
     """
     client = MlflowClient(tracking_uri, tracking_uri)
     restored, withdrawn = registry.to_roll_back(client)
@@ -173,22 +174,22 @@ def roll_back(tracking_uri: str) -> tuple[str, str]:
 
 def register_command(plan: Plan, options: str = "") -> str:
     """The command that registers the winner of a study's budget, for a message."""
-    typed = f"{plan.name} --budget {plan.budget}{options and f' {options}'}"
-    return f"`python -m fashion_hpo.register {typed}`"
+    arguments = f"{plan.name} --budget {plan.budget}{options and f' {options}'}"
+    return f"`python -m fashion_hpo.register {arguments}`"
 
 
 def can_be_registered(ledger: Ledger) -> bool:
     """Whether a ledger has a winner with a model."""
     try:
         return winner(ledger.entries(), ledger.plan.constraints) is not None
-    except ValueError:  # a classical classifier, which keeps none
+    except ValueError:  # a classical classifier has no model
         return False
 
 
 def _check_files(folder: Path, chosen: Candidate) -> None:
-    if found := models.changes(folder, models.hashes_in(chosen.result.files)):
+    if changed := models.changes(folder, models.hashes_in(chosen.result.files)):
         raise AlteredModelError(
-            f"the model's file {found[0]}, so it is not registered; "
-            f"{models.remedy(folder, found[0])}, or register the winner trained again with "
+            f"the model's file {changed[0]}, so it is not registered; "
+            f"{models.remedy(folder, changed[0])}, or register the winner trained again with "
             f"{register_command(chosen.ledger.plan, '--retrain')}."
         )

@@ -1,7 +1,8 @@
-"""A winner's config trained once more, on training and validation images together.
+"""Train a winner's config again, on training and validation images together.
 
-Its epochs are the lower median of its seeds' best ones, because nothing is left to choose them by.
-It is no trial and in no ledger: its run has the uid of the winner's trial after `retrain-`.
+The number of epochs is the lower median of the seeds' best epochs, because no images are left to
+choose it by.  The training is not a trial and in no ledger: its run's uid is `retrain-` and the uid
+of the winner's trial.
 """
 
 import json
@@ -34,9 +35,9 @@ RESULT = "result.json"
 
 
 def retrained_config(won: Winner) -> TrainConfig:
-    """The chosen trial's config for the median of the seeds' best epochs, with no early stopping.
+    """The chosen trial's config for the median of the seeds' best epochs, without early stopping.
 
-    At least as many epochs as the warm-up needs.
+    The warm-up sets a minimum.
     """
     config = won.chosen.attempt.config
     best = sorted(int(result_of(entry).summaries["best_epoch"]) for entry in won.trials)
@@ -57,27 +58,32 @@ def retrain(
 ) -> Generator[Epoch, None, Candidate]:
     """Train the winner's config again, export and log it; yields each epoch.
 
-    Returns the candidate to register.  One that an earlier process finished is returned at once; a
-    training that was cut off starts again.  Raises RuntimeError if a loss is no number.
+    Returns the candidate to register, at once if an earlier process finished the training.  An
+    interrupted training starts again.  Raises RuntimeError if a loss is not finite.
     """
     config, uid = retrained_config(chosen.winner), f"retrain-{chosen.attempt.uid}"
     images = joined(config, splits)
-    told = f"{len(images):,} training and validation images, {config.epochs} epochs"
+    description = f"{len(images):,} training and validation images, {config.epochs} epochs"
     attempt = replace(chosen.attempt, uid=uid, config=config)
     run_id = _run(chosen, tracker, uid, config)
     result = _finished(tracker, run_id, uid)
     if result is None:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place) / "model"
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "model"
             result = yield from _train(chosen, store, config, images, splits, hardware, folder)
             tracker.client.log_dict(run_id, vars(result), RESULT)
             tracker.log_epochs(run_id, [Epoch(**values) for values in result.history])
             tracker.log_model(run_id, uid, folder, config.epochs)
-        tracker.end_run(run_id, "FINISHED", {"retrained": told, **result.hardware})
+        tracker.end_run(run_id, "FINISHED", {"retrained": description, **result.hardware})
     model_id = tracker.model_of(uid)
     assert model_id is not None
     return replace(
-        chosen, attempt=attempt, result=result, run_id=run_id, model_id=model_id, retrained=told
+        chosen,
+        attempt=attempt,
+        result=result,
+        run_id=run_id,
+        model_id=model_id,
+        retrained=description,
     )
 
 
@@ -96,15 +102,15 @@ def _run(chosen: Candidate, tracker: Tracker, uid: str, config: TrainConfig) -> 
 
 
 def _finished(tracker: Tracker, run_id: str, uid: str) -> Result | None:
-    """The result of a run whose model is whole; it is written before the model is."""
+    """The result of a run whose model is complete; the model is uploaded last."""
     model_id = tracker.model_of(uid)
     if model_id is None or str(tracker.client.get_logged_model(model_id).status) != "READY":
         return None
-    with tempfile.TemporaryDirectory() as place:
-        found = download_artifacts(
-            run_id=run_id, artifact_path=RESULT, dst_path=place, tracking_uri=tracker.uri
+    with tempfile.TemporaryDirectory() as folder:
+        path = download_artifacts(
+            run_id=run_id, artifact_path=RESULT, dst_path=folder, tracking_uri=tracker.uri
         )
-        return Result(**json.loads(Path(found).read_text(encoding="utf-8")))
+        return Result(**json.loads(Path(path).read_text(encoding="utf-8")))
 
 
 def _train(
@@ -130,15 +136,17 @@ def _train(
     metadata = {"classes": list(CLASSES), "config": config.to_dict()}
     models.write_model(model, folder, splits.val.images[:2].numpy(), metadata)
     reloaded = models.read_model(folder)
-    if found := packaging.differences(reloaded, model, splits.val.images):
-        raise AlteredModelError(f"the exported model is not the trained one: {'; '.join(found)}")
-    seen = score(reloaded, splits.val)  # trained on; it only tells the model from others
+    if differences := packaging.differences(reloaded, model, splits.val.images):
+        raise AlteredModelError(
+            f"the exported model is not the trained one: {'; '.join(differences)}"
+        )
+    on_val = score(reloaded, splits.val)  # trained on these images: only identifies the model
     return Result(
         outcome="complete",
         history=[asdict(epoch) for epoch in state.history],
         summaries={
-            "model_val_accuracy": seen.accuracy,
-            "model_val_loss": seen.loss,
+            "model_val_accuracy": on_val.accuracy,
+            "model_val_loss": on_val.loss,
             "kept_epoch": float(config.epochs),
         },
         files={f"model/{name}": sha256 for name, sha256 in models.file_hashes(folder).items()},

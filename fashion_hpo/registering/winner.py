@@ -1,7 +1,7 @@
-"""The config that won a ledger, by its mean over seeds, and the trial that stands for it.
+"""Choose a ledger's winning config by its mean over seeds, and the trial to register.
 
-One trial is luck: the highest of many values is high by chance as well.  So configs are compared
-by their means, and the model that is registered is the winner's median one.
+The highest single value is partly luck.  So configs are compared by their means, and the registered
+model is that of the winner's median trial.
 """
 
 import json
@@ -17,11 +17,11 @@ from fashion_hpo.stores.ranking import ranked
 
 @dataclass(frozen=True)
 class Winner:
-    """The winning config's complete trials, by value, one a seed.
+    """The winning config's complete trials, one per seed, ascending by value.
 
-    `median` is the lower median, and `chosen` the trial whose model is registered: the median, or
-    where its model was not kept, the trial of the nearest value that has one.  `configs` counts
-    all that were compared, those with fewer seeds left out.
+    `median` is the lower median.  `chosen` is the trial whose model is registered: the median, or,
+    if its model was not kept, the trial with a model whose value is nearest.  `configs` is the
+    number of compared configs, without those with fewer seeds.
     """
 
     trials: tuple[Entry, ...]
@@ -36,12 +36,12 @@ class Winner:
 
     @property
     def mean(self) -> float:
-        """Over the seeds."""
+        """The mean value over the seeds."""
         return sum(self.values) / len(self.trials)
 
     @property
     def standing(self) -> str:
-        """Which of the seeds is registered, in words."""
+        """Which trial is registered, in words."""
         number, seed = self.chosen.attempt.number, self.chosen.attempt.config.seed
         if len(self.trials) == 1:
             return f"trial {number}, seed {seed}, the only one"
@@ -58,8 +58,7 @@ def winner(
 ) -> Winner | None:
     """The config of the best mean value among those with the most seeds; the first of equals.
 
-    Works for any ledger's entries.  Returns None if none of them is ranked; raises ValueError if
-    the winner kept no model.
+    Returns None if no entry is ranked; raises ValueError if no trial of the winner has a model.
     """
     compared = rivals(entries, constraints)
     if not compared:
@@ -73,7 +72,7 @@ def winner(
 def rivals(
     entries: Iterable[Entry], constraints: Mapping[str, float] = MappingProxyType({})
 ) -> list[list[Entry]]:
-    """The ranked trials of each config that has the most seeds: those that are compared."""
+    """The ranked trials of each compared config: the configs with the most seeds."""
     compared = sorted(ranked(entries, constraints), key=lambda entry: entry.attempt.number)
     groups = list(_by_config(compared).values())
     most = max(map(len, groups), default=0)
@@ -81,7 +80,7 @@ def rivals(
 
 
 def mean_of(trials: Sequence[Entry]) -> float:
-    """Rounded once, so that it does not depend on the order: the report ranks by it as well."""
+    """The mean value, rounded once and so independent of the order; the report uses it too."""
     return fmean(map(value_of, trials))
 
 
@@ -99,13 +98,13 @@ def result_of(entry: Entry) -> Result:
 
 
 def without_seed(attempt: Attempt) -> str:
-    """What the seeds of one config share, as a key."""
+    """The config without its seed, as a key."""
     shared = {name: v for name, v in attempt.config.identity().items() if name != "seed"}
     return json.dumps(shared, sort_keys=True)
 
 
 def _by_config(entries: Sequence[Entry]) -> Mapping[str, Mapping[int, Entry]]:
-    """Config to seed to trial; a sampler may have proposed a point twice."""
+    """Trials by config and seed, the first if a sampler proposed a point twice."""
     groups: dict[str, dict[int, Entry]] = {}
     for entry in entries:
         group = groups.setdefault(without_seed(entry.attempt), {})

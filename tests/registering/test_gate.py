@@ -62,5 +62,5 @@ def test_its_words_have_the_formulas_parts() -> None:
 
 
 def test_hits_of_different_images_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"hits are of 2 and 3 images; give those of the same"):
+    with pytest.raises(ValueError, match=r"hits are of 2 and 3 images; give hits of the same"):
         paired(np.ones(2, bool), np.ones(3, bool))
