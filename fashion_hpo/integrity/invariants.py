@@ -10,7 +10,6 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from mlflow.entities import LoggedModel, Run
@@ -34,7 +33,7 @@ from fashion_hpo.running.mirror import STATUSES
 from fashion_hpo.running.reconcile import DIED
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger, Result
-from fashion_hpo.stores.tracking import NOTE, TAG, Tracker
+from fashion_hpo.stores.tracking import NOTE, TAG, Tracker, param_text
 
 FIX = "then type `python -m fashion_hpo.doctor --fix`"
 REMEDIES = {
@@ -191,7 +190,7 @@ def _end(seen: Evidence, run: Run, result: Result) -> Iterator[str]:
 
 def _described(seen: Evidence, run: Run, entry: Entry) -> Iterator[str]:
     config = entry.attempt.config
-    expected = {name: _text(value) for name, value in config.to_dict().items()}
+    expected = {name: param_text(value) for name, value in config.to_dict().items()}
     defaults = expected.keys() - config.identity().keys()  # newer than the run, perhaps
     logged = {name: expected[name] for name in defaults} | run.data.params
     if differing := expected.items() - logged.items():  # people may add parameters
@@ -312,7 +311,3 @@ def _is_same(logged: float, expected: float) -> bool:
     if math.isinf(expected):
         expected = math.copysign(sys.float_info.max, expected)
     return logged == expected or (math.isnan(logged) and math.isnan(expected))
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True) if isinstance(value, Mapping) else str(value)

@@ -9,8 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fashion_hpo.stores.layout import Store, StoreError
-from fashion_hpo.stores.relocation import relocate_database
-from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS
+from fashion_hpo.stores.relocation import connect_file, relocate_database
 
 DATABASES = ("optuna.db", "mlflow.db")
 BEFORE = ("checkpoints", "logits")  # copied before the databases: no result may lack them
@@ -81,19 +80,15 @@ def _writers_wait(databases: list[Path]) -> Iterator[None]:
     if not databases:
         yield
         return
-    with closing(_connect(databases[0])) as connection, _writers_wait(databases[1:]):
+    with closing(connect_file(databases[0])) as connection, _writers_wait(databases[1:]):
         connection.execute("BEGIN IMMEDIATE")
         yield
 
 
 def _backup(database: Path, copy: Path) -> None:
     copy.touch()  # with the umask's permissions, not sqlite's
-    with closing(_connect(database)) as source, closing(_connect(copy)) as destination:
+    with closing(connect_file(database)) as source, closing(connect_file(copy)) as destination:
         source.backup(destination)
-
-
-def _connect(database: Path) -> sqlite3.Connection:
-    return sqlite3.connect(database, timeout=LOCK_WAIT_SECONDS, isolation_level=None)
 
 
 def _copy_files(source: Path, target: Path) -> None:

@@ -96,7 +96,7 @@ def _named_folders(url: URL) -> tuple[set[Path], list[Path]]:
 def relocate_database(database: Path, root: Path) -> list[Path]:
     """Replace the store's former folders by `root`; returns the former folders."""
     try:
-        with closing(_connect(database)) as connection:
+        with closing(connect_file(database)) as connection:
             experiments = [location for (location,) in connection.execute(OURS)]
             old = sorted(set(_store_folders(experiments)) - {root})
             if old:
@@ -109,7 +109,8 @@ def relocate_database(database: Path, root: Path) -> list[Path]:
     return old
 
 
-def _connect(database: Path) -> sqlite3.Connection:
+def connect_file(database: Path) -> sqlite3.Connection:
+    """Open a sqlite file; its calls wait for other writers and commit one by one."""
     return sqlite3.connect(database, timeout=LOCK_WAIT_SECONDS, isolation_level=None)
 
 

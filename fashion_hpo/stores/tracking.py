@@ -149,7 +149,7 @@ class Tracker:
         if not run.data.params:  # logged last
             self.client.log_inputs(run_id, [_dataset(data_hash)])
             wrote("inputs logged")
-            entries = [Param(key, _text(value)) for key, value in params.items()]
+            entries = [Param(key, param_text(value)) for key, value in params.items()]
             self.client.log_batch(run_id, params=entries)
             wrote("params logged")
         return run_id
@@ -357,5 +357,6 @@ def git_diff(folder: Path = Path(__file__).parent) -> str:
     return diff.stdout
 
 
-def _text(value: Any) -> str:
+def param_text(value: Any) -> str:
+    """A config field's value as the text of an MLflow parameter."""
     return json.dumps(value, sort_keys=True) if isinstance(value, Mapping) else str(value)
