@@ -113,14 +113,14 @@ def _by_config(entries: Sequence[Entry]) -> Mapping[str, Mapping[int, Entry]]:
 
 
 def _nearest_kept(trials: Sequence[Entry], median: Entry) -> Entry:
-    kept = [entry for entry in trials if hashes_in(result_of(entry).files)]
-    if not kept:
+    with_model = [entry for entry in trials if hashes_in(result_of(entry).files)]
+    if not with_model:
         name = median.attempt.config.architecture
         raise ValueError(
             f"the winner, {name} (trial {median.attempt.number}), keeps no model; register a study "
             "that a network wins."
         )
-    return min(kept, key=lambda entry: (entry is not median, _distance(entry, median)))
+    return min(with_model, key=lambda entry: (entry is not median, _distance(entry, median)))
 
 
 def _distance(entry: Entry, median: Entry) -> float:

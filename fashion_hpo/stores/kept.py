@@ -50,28 +50,28 @@ def readable(name: str, uid: str | None = None, trial: int | None = None) -> Ite
         raise UnreadableLedgerError(name, uid, f"{where}{reason}") from None
 
 
-def kept_base(kept: Mapping[str, Any]) -> TrainConfig:
+def kept_base(attributes: Mapping[str, Any]) -> TrainConfig:
     """The base config of a ledger, from its attributes."""
-    return TrainConfig.from_dict(json.loads(kept["identity"])["base"])
+    return TrainConfig.from_dict(json.loads(attributes["identity"])["base"])
 
 
-def kept_plan(name: str, kept: Mapping[str, Any]) -> Plan:
+def kept_plan(name: str, attributes: Mapping[str, Any]) -> Plan:
     """The plan of a ledger, from its name and attributes, without claims and captions, which only
     the study file has.  Raises UnreadableLedgerError."""
-    uid = kept.get("uid")
+    uid = attributes.get("uid")
     if not isinstance(uid, str) or not ID.fullmatch(uid):
         raise UnreadableLedgerError(name, None, f"its id is {uid!r}")
     with readable(name, uid):
-        return _plan(name, kept)
+        return _plan(name, attributes)
 
 
-def _plan(ledger: str, kept: Mapping[str, Any]) -> Plan:
-    identity, extent = json.loads(kept["identity"]), kept["extent"]
+def _plan(ledger: str, attributes: Mapping[str, Any]) -> Plan:
+    identity, extent = json.loads(attributes["identity"]), attributes["extent"]
     name, budget, _ = ledger.removesuffix(SUFFIX).rsplit("/", 2)
     spec = _spec(identity, extent, budget)
     plan = Plan(
         name=name,
-        question=kept["question"],
+        question=attributes["question"],
         budget=budget,
         spec=spec,
         base=spec.base,

@@ -416,21 +416,21 @@ class Ledger:
         return narrowed(self.plan.ranges, self.plan.base)
 
     def _attempt(self, trial: FrozenTrial) -> Attempt:
-        kept = trial.user_attrs
+        stored = trial.user_attrs
         return Attempt(
             number=trial.number,
             uid=f"{self.uid}-{trial.number:05d}",
-            point=kept.get("point", ""),
-            config=TrainConfig.from_dict(kept.get("config", {})),
+            point=stored.get("point", ""),
+            config=TrainConfig.from_dict(stored.get("config", {})),
             params=dict(trial.params),
-            seed_index=kept.get("seed_index", 0),
-            attempt=kept.get("attempt", 1),
+            seed_index=stored.get("seed_index", 0),
+            attempt=stored.get("attempt", 1),
             promoted=is_promoted(trial),
         )
 
     def _entry(self, trial: FrozenTrial) -> Entry:
-        kept = trial.user_attrs.get("result")
+        stored = trial.user_attrs.get("result")
         with readable(self.name, self.uid, trial.number):
-            result = Result(**kept) if kept else None
+            result = Result(**stored) if stored else None
             lease = trial.user_attrs.get("lease")
             return Entry(self._attempt(trial), trial.state.name, result, lease)
