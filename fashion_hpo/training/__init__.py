@@ -1,1 +1,1 @@
-"""How one config is trained.  Needs torch and numpy alone; knows nothing of studies or stores."""
+"""Train one config.  Imports torch and numpy alone, and nothing about studies or stores."""

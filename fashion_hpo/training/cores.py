@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """Cores this process may run on, which in a container may be fewer than the machine's.
+    """Cores this process may run on; a container may have fewer than the machine.
 
-    A quota of half a core is one core, of one and a half are two.  `root` is where /proc and /sys
-    are.
+    A quota is rounded up: 0.5 cores count as one, 1.5 as two.  `root` is the folder of /proc and
+    /sys.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quotas = [math.ceil(quota) for quota in _quotas(root)]
@@ -18,18 +18,19 @@ def usable_cores(root: Path = Path("/")) -> int:
 
 
 def usual_threads() -> int:
-    """Threads of a trial where nothing else is said: OMP_NUM_THREADS, else all usable cores."""
+    """The default number of threads of a trial: OMP_NUM_THREADS, else all usable cores."""
     return asked_threads() or usable_cores()
 
 
 def asked_threads() -> int | None:
-    """OMP_NUM_THREADS, of whose list the first is the outermost level; None if it is no number."""
-    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(asked) if asked.isdecimal() and int(asked) > 0 else None
+    """OMP_NUM_THREADS; None unless it is a positive number.  Of a list, the first (outermost
+    level) counts."""
+    threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(threads) if threads.isdecimal() and int(threads) > 0 else None
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """CPU time per time, in cores, of this process's control group and of all around it."""
+    """CPU quotas, in cores, of this process's control group and of its parents."""
     for group in _groups(root):
         for name in ("cpu.max", "cpu.cfs_quota_us"):
             try:
@@ -39,16 +40,16 @@ def _quotas(root: Path) -> Iterator[float]:
                 quota, period = (float(word) for word in words)
             except (OSError, ValueError):  # absent, or "max"
                 continue
-            if quota > 0 and period > 0:  # version 1 has -1 for no quota
+            if quota > 0 and period > 0:  # version 1 writes -1 for no quota
                 yield quota / period
 
 
 def _groups(root: Path) -> Iterator[Path]:
-    """Folders of control groups, of version 1 and 2, from this process's own to the outermost."""
+    """Folders of this process's control groups (versions 1 and 2), innermost first."""
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return  # no Linux
+        return  # not Linux
     mounts = root / "sys/fs/cgroup"
     for line in lines:
         _, controllers, path = line.split(":", 2)
@@ -56,4 +57,4 @@ def _groups(root: Path) -> Iterator[Path]:
             continue
         group = Path(path.strip("/"))
         for mount in (controllers, "cpu") if controllers else ("", "unified"):
-            yield from (mounts / mount / each for each in (group, *group.parents))
+            yield from (mounts / mount / folder for folder in (group, *group.parents))

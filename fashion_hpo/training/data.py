@@ -1,8 +1,8 @@
 """The images a search may see: the training and validation splits.
 
-A split is a function of image content: within each class, images are ranked by a keyed hash of
-their bytes, so the files' order (idx or Kaggle's CSV) does not matter and no seed can be tuned.
-Ranks 0-499 of each class are the gate, 500-999 validation, the rest training.
+The splits depend on image content alone: within each class, images are ranked by a keyed hash of
+their bytes.  So the order in the files (idx or Kaggle's CSV) does not matter, and there is no seed
+to tune.  Ranks 0-499 of each class are the gate, 500-999 validation, the rest training.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from fashion_hpo.design.classes import CLASSES as CLASSES
 from fashion_hpo.training import download, sources
 from fashion_hpo.training.sources import Arrays, MissingDataError
 
-PER_CLASS_HELD_OUT = 500  # images of each class in the gate, and as many in validation
+PER_CLASS_HELD_OUT = 500  # images per class in the gate; validation has as many
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ class Split:
         return Split(self.images[:count], self.labels[:count])
 
     def to(self, device: str) -> "Split":
-        """The same images, resident on a device."""
+        """A copy on the given device."""
         return Split(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class SearchSplits:
-    """What a search sees.  The gate and the test set are not here: see `final_images`."""
+    """The splits a search sees.  For the gate and the test set see `final_images`."""
 
     train: Split
     val: Split
-    data_hash: str  # sha256 over every byte of the 60,000 images and labels, in any order
+    data_hash: str  # sha256 of all bytes of the 60,000 images and labels, independent of order
 
 
 class Thirds(NamedTuple):
@@ -61,7 +61,7 @@ class Thirds(NamedTuple):
 def load_search_splits(folder: Path | None = None) -> SearchSplits:
     """Find, verify and split the data: 50,000 training and 5,000 validation images.
 
-    Raises MissingDataError where there is none and BrokenDataError, naming the file, where its
+    Raises MissingDataError if no data are found, and BrokenDataError, naming the file, if the
     content is not Fashion-MNIST's.
     """
     arrays = sources.read("train", folder)
@@ -74,9 +74,9 @@ def load_search_splits(folder: Path | None = None) -> SearchSplits:
 def load_or_download(
     folder: Path | None = None, mirrors: Sequence[str] = download.MIRRORS
 ) -> SearchSplits:
-    """As `load_search_splits`; fetches the files into the user's cache where there are none.
+    """Like `load_search_splits`, but download missing files into the user's cache first.
 
-    A folder asked for, by argument or FASHION_HPO_DATA, is never replaced by a download.
+    Never downloads if a folder is named by argument or FASHION_HPO_DATA.
     """
     if sources.asked_folder(folder) is None and _needs_download():
         download.fetch(sources.cache_folder(), mirrors)
@@ -84,8 +84,8 @@ def load_or_download(
 
 
 def partition(arrays: Arrays) -> Thirds:
-    """Split rows by content, stratified; the training rows are ordered so that every prefix is
-    stratified as well, to within one image per class."""
+    """Split the rows by content, stratified by class.  The order of the training rows makes every
+    prefix stratified too, to within one image per class."""
     digests = sources.row_digests(arrays)
     ranked = np.stack([_ranked(arrays.labels, digests, label) for label in range(10)], axis=1)
     held = PER_CLASS_HELD_OUT
@@ -94,23 +94,23 @@ def partition(arrays: Arrays) -> Thirds:
 
 
 def take(arrays: Arrays, rows: np.ndarray) -> Split:
-    """The chosen rows as tensors."""
+    """The given rows as tensors."""
     labels = torch.from_numpy(arrays.labels[rows].astype(np.int64))
     return Split(torch.from_numpy(arrays.images[rows]), labels)
 
 
 def data_hash(arrays: Arrays) -> str:
-    """sha256 of the sorted row digests: covers all bytes, whatever the rows' order."""
+    """sha256 of the sorted row digests: covers all bytes, independent of the rows' order."""
     return hashlib.sha256(b"".join(sorted(sources.row_digests(arrays)))).hexdigest()
 
 
 def _needs_download() -> bool:
-    """Whether no files are found, or those of a download that was interrupted."""
+    """Whether there are no files, or only part of an interrupted download."""
     try:
-        found = sources.find()
+        folder = sources.find()
     except MissingDataError:
         return True
-    return found == sources.cache_folder() and sources.is_partial(found)
+    return folder == sources.cache_folder() and sources.is_partial(folder)
 
 
 def _ranked(labels: np.ndarray, digests: list[bytes], label: int) -> np.ndarray:

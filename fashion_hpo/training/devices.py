@@ -1,4 +1,4 @@
-"""Where a config is trained: accelerator, precision, memory format and threads."""
+"""Choose device, precision, memory format and number of threads."""
 
 import ctypes
 import sys
@@ -15,24 +15,23 @@ from fashion_hpo.training.cores import usual_threads
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 SLOW_IN_BF16_ON_CPU = frozenset({"mobilenet_v2"})
-"""Backward passes of strided depthwise convolutions have no fast bfloat16 kernel in oneDNN: 0.4
-times as fast as in float32, where all other networks gain (two cores of an AMD EPYC, Zen 5)."""
+"""oneDNN has no fast bfloat16 kernel for the backward pass of strided depthwise convolutions: 0.4
+times the speed of float32.  All other networks gain (two cores of an AMD EPYC, Zen 5)."""
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a trial runs on; logged with it, because results depend on it."""
+    """What a trial runs on; logged with the trial, because results depend on it."""
 
     device: str
     precision: str  # "fp32" or "bf16"
     channels_last: bool
     threads: int
-    micro_batch: int | None = (
-        None  # images that pass at once, where a batch is more than memory has
-    )
+    micro_batch: int | None = None  # images per forward pass, if a whole batch exceeds the memory
 
     def at(self, config: TrainConfig) -> "Hardware":
-        """The same at a config's precision; auto leaves it, but for networks it would slow."""
+        """The hardware at the config's precision; "auto" keeps the precision, except for networks
+        that bf16 slows down."""
         slow = self.device_type == "cpu" and config.architecture in SLOW_IN_BF16_ON_CPU
         automatic = "fp32" if slow else self.precision
         return replace(
@@ -40,45 +39,44 @@ class Hardware:
         )
 
     def describe(self) -> dict[str, str]:
-        """The fields, the device's name and torch's version as text, for a run's tags."""
+        """The fields, the device's name and torch's version as text, for the tags of a run."""
         fields = {name: str(value) for name, value in asdict(self).items() if value is not None}
         name = device_name(self.device)
         return {**fields, "device_name": name, "torch": torch.__version__}
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """The layout in which convolutions are fastest here."""
+        """The fastest memory layout for convolutions on this device."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
-        """Run the forward pass in this precision."""
+        """Run a forward pass at this precision."""
         enabled = self.precision == "bf16"
         with torch.autocast(self.device_type, dtype=torch.bfloat16, enabled=enabled):
             yield
 
     @property
     def device_type(self) -> str:
-        """The device without its index: cuda:1 is cuda."""
+        """The device without its index: "cuda" for "cuda:1"."""
         return self.device.partition(":")[0]
 
 
 def choose(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Hardware:
-    """Pick what the hardware does fastest, or take what is asked for.
+    """The fastest setting of this machine; arguments other than "auto" are kept.
 
-    Raises ValueError where the device asked for is absent or the precision unknown.
+    Raises ValueError if the device is absent or the precision is unknown.
     """
     if precision not in get_args(Precision):
         raise ValueError(f"precision is {precision!r}; choose {', '.join(get_args(Precision))}.")
-    found = _find(device)
-    kind = found.partition(":")[0]
-    fast_bf16 = _has_fast_bf16(kind)
+    device = _find(device)
+    kind = device.partition(":")[0]
     if kind == "cpu":
         _keep_freed_memory()
     if precision == "auto":
-        precision = "bf16" if fast_bf16 else "fp32"
+        precision = "bf16" if _has_fast_bf16(kind) else "fp32"
     return Hardware(
-        device=found,
+        device=device,
         precision=precision,
         channels_last=kind == "cpu" or (kind == "cuda" and precision == "bf16"),
         threads=threads or usual_threads(),
@@ -86,21 +84,21 @@ def choose(device: str = "auto", precision: str = "auto", threads: int | None = 
 
 
 def device_name(device: str) -> str:
-    """The accelerator's or the processor's name."""
+    """The name of the accelerator or the processor."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
-    processor = torch.cpu.get_capabilities().get("cpu_name")  # not known everywhere
-    known = (processor, torch.backends.cpu.get_cpu_capability())
-    return f"{device} ({', '.join(str(part) for part in known if part)})"
+    processor = torch.cpu.get_capabilities().get("cpu_name")  # unknown on some platforms
+    names = (processor, torch.backends.cpu.get_cpu_capability())
+    return f"{device} ({', '.join(str(name) for name in names if name)})"
 
 
 def _find(device: str) -> str:
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _mps_is_available()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _mps_is_available()}
     if device == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if present[name])
-    if not present.get(device.partition(":")[0], False):
-        here = ", ".join(name for name, there in present.items() if there)
-        raise ValueError(f"device is {device!r}; here there is {here}; or say auto.")
+        return next(name for name in ("cuda", "mps", "cpu") if available[name])
+    if not available.get(device.partition(":")[0], False):
+        names = ", ".join(name for name, is_available in available.items() if is_available)
+        raise ValueError(f"device is {device!r}; this machine has {names}; choose one, or auto.")
     index = device.partition(":")[2]
     if index and not (index.isdecimal() and int(index) < torch.cuda.device_count()):
         raise ValueError(f"device is {device!r}; there are {torch.cuda.device_count()} GPUs.")
@@ -117,20 +115,21 @@ def _has_fast_bf16(kind: str) -> bool:
     return kind == "cpu" and _cpu_gains_by_bf16(torch.cpu.get_capabilities())
 
 
-def _cpu_gains_by_bf16(found: Mapping[str, object]) -> bool:
-    """AMX does; AVX512-BF16 on AMD, which has twice as many products a cycle as in float32.
+def _cpu_gains_by_bf16(capabilities: Mapping[str, object]) -> bool:
+    """CPUs with AMX gain, and AMD's with AVX512-BF16: twice the products per cycle of float32.
 
-    Intel's cores have AVX512-BF16 on half of their units, and gain nothing.
+    Intel's cores run AVX512-BF16 on half of their units and gain nothing.
     """
-    amd = str(found.get("cpu_name", "")).startswith("AMD")
-    return bool(found.get("amx_bf16")) or bool(found.get("avx512_bf16") and amd)
+    amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
+    return bool(capabilities.get("amx_bf16")) or bool(capabilities.get("avx512_bf16") and amd)
 
 
 def _keep_freed_memory() -> None:
-    """Tell glibc to reuse freed blocks: giving each batch's activations back to the kernel and
-    faulting them in again costs a CPU training about a fifth of its speed.
+    """Tell glibc to reuse freed blocks.
 
-    Under a limit (`ulimit`) they go back: what torch kept would be missing for threads and code.
+    Returning each batch's activations to the kernel and faulting them in again costs a training on
+    the CPU about a fifth of its speed.  Under a memory limit (`ulimit`) the default stays: blocks
+    that torch kept would be missing for thread stacks and generated code.
     """
     if not sys.platform.startswith("linux") or _limited():
         return
@@ -142,7 +141,7 @@ def _keep_freed_memory() -> None:
 
 
 def _limited() -> bool:
-    import resource  # which Windows has not
+    import resource  # absent on Windows
 
     limits = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
     return any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in limits)

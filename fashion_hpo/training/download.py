@@ -1,4 +1,4 @@
-"""Fetch the four original files from the data set's official mirrors."""
+"""Download the four original files from the data set's official mirrors."""
 
 import gzip
 import sys
@@ -17,7 +17,7 @@ MIRRORS = (
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 )
 ORIGINALS = originals.all_idx_files()
-CHUNK = 1 << 18  # bytes between two moves of the progress bar
+CHUNK = 1 << 18  # bytes per step of the progress bar
 BAR = 30  # characters
 
 
@@ -27,10 +27,10 @@ def fetch(
     files: Sequence[IdxFile] = ORIGINALS,
     timeout: float = 30.0,
 ) -> Path:
-    """Put the files (.gz) into the folder, verified; those already there and whole are kept.
+    """Download the files (.gz) into the folder and verify them; intact files are kept.
 
-    `timeout` is how many seconds a mirror may stay silent.  Raises MissingDataError, with the last
-    reason, where no mirror gives a file.
+    A mirror may stay silent for `timeout` seconds.  Raises MissingDataError, with the last reason,
+    if no mirror delivers a file.
     """
     for file in files:
         if not _is_whole(folder, file):
@@ -68,7 +68,7 @@ def _download(url: str, file: IdxFile, timeout: float) -> bytes:
 
 
 def _chunks(response: HTTPResponse, url: str) -> Iterator[bytes]:
-    """The body piece by piece; tells on stderr how far it is."""
+    """The body in chunks; shows the progress on stderr."""
     on_terminal = sys.stderr.isatty()
     if not on_terminal:
         print(f"downloading {url}", file=sys.stderr, flush=True)

@@ -1,9 +1,9 @@
-"""Energy from the device's own counters, where it has some that may be read.
+"""Energy from the device's own counters, where they can be read.
 
-A processor's packages have them under Linux's powercap (docs.kernel.org/power/powercap), often for
-root alone; a GPU of NVIDIA's in NVML (nvmlDeviceGetTotalEnergyConsumption), if nvidia-ml-py is
-installed.  They count all that a package or a GPU takes: whatever else runs there, other trials
-too, and being idle.  What cannot be known is None, never a guess.
+Processor packages have counters under Linux's powercap (docs.kernel.org/power/powercap), often
+readable by root alone; NVIDIA's GPUs have one in NVML (nvmlDeviceGetTotalEnergyConsumption), read
+if nvidia-ml-py is installed.  A counter includes everything that runs on its package or GPU, other
+trials too, and idle power.  An unknown energy is None, never a guess.
 """
 
 import re
@@ -15,25 +15,25 @@ from typing import NamedTuple
 import torch
 
 POWERCAP = Path("/sys/class/powercap")
-LARGEST_POWER = 600.0  # watts a package: no processor takes more for minutes
+LARGEST_POWER = 600.0  # watts per package: no processor draws more for minutes
 
 
 class Counter(NamedTuple):
-    """Energy since some moment in the past, in joules; it starts again at 0 after `wraps_at`."""
+    """Energy since an unknown start, in joules; wraps to 0 at `wraps_at`."""
 
     joules: float
     wraps_at: float
 
 
 class Reading(NamedTuple):
-    """Every counter of a device by its name, none where they cannot be read, and when that was."""
+    """All counters of a device by name, and the time; no counters if they cannot be read."""
 
     counters: Mapping[str, Counter]
     seconds: float
 
 
 def read(device: str, powercap: Path | None = None) -> Reading:
-    """The counters of what a device is: the GPU's alone, or all packages of the processor."""
+    """The counter of a GPU, or the counters of all packages of the processor."""
     counters: dict[str, Counter] = {}
     if device.startswith("cuda"):
         counters = _of_gpu(device)
@@ -43,36 +43,36 @@ def read(device: str, powercap: Path | None = None) -> Reading:
 
 
 def joules(first: Reading, last: Reading) -> float | None:
-    """What was taken from one reading to the other; None where that is not known.
-
-    A counter that may have wrapped twice in between tells nothing.
-    """
+    """The energy between two readings; None if unknown or if a counter may have wrapped twice."""
     if not first.counters or first.counters.keys() != last.counters.keys():
         return None
     total = 0.0
-    for name, then in last.counters.items():
-        if (last.seconds - first.seconds) * LARGEST_POWER >= then.wraps_at:
+    for name, counter in last.counters.items():
+        if (last.seconds - first.seconds) * LARGEST_POWER >= counter.wraps_at:
             return None
-        taken = then.joules - first.counters[name].joules
-        total += taken if taken >= 0 else taken + then.wraps_at
+        used = counter.joules - first.counters[name].joules
+        total += used if used >= 0 else used + counter.wraps_at
     return total
 
 
 def _of_packages(powercap: Path) -> dict[str, Counter]:
-    """Of all packages; of none where one cannot be read.  Their cores and memory, which are counted
-    within them, and the whole platform (`psys`) are left out."""
+    """The counters of all packages; none if one of them cannot be read.
+
+    Cores and memory are left out, because the package includes them, and so is the whole platform
+    (`psys`).
+    """
     try:
         zones = [zone for zone in powercap.iterdir() if re.fullmatch(r"intel-rapl:\d+", zone.name)]
         packages = [zone for zone in zones if _text(zone / "name").startswith("package")]
         return {zone.name: _of_zone(zone) for zone in packages}
-    except (OSError, ValueError):  # absent, for root alone, or no number
+    except (OSError, ValueError):  # absent, readable by root alone, or not a number
         return {}
 
 
 def _of_zone(zone: Path) -> Counter:
     micro = 1e-6
-    taken, most = (int(_text(zone / name)) for name in ("energy_uj", "max_energy_range_uj"))
-    return Counter(micro * taken, micro * most)
+    energy, wraps_at = (int(_text(zone / name)) for name in ("energy_uj", "max_energy_range_uj"))
+    return Counter(micro * energy, micro * wraps_at)
 
 
 def _text(path: Path) -> str:
@@ -80,7 +80,7 @@ def _text(path: Path) -> str:
 
 
 def _of_gpu(device: str) -> dict[str, Counter]:
-    """NVML numbers GPUs otherwise than CUDA does where some are hidden, so it is asked by uuid."""
+    """Looks the GPU up by uuid: where some GPUs are hidden, NVML's and CUDA's numbers differ."""
     try:
         import pynvml
     except ImportError:

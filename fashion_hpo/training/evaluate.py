@@ -1,4 +1,4 @@
-"""Logits over a split, and their loss and accuracy."""
+"""Logits of a split, and their loss and accuracy."""
 
 from typing import NamedTuple
 
@@ -11,11 +11,11 @@ from fashion_hpo.training.data import Split
 from fashion_hpo.training.devices import Hardware
 
 EVALUATION_BATCH = 500
-"""Images per forward pass; 500 keeps a CPU's caches warm, and no result depends on it."""
+"""Images per forward pass: 500 fit a CPU's caches.  No result depends on the number."""
 
 
 class Score(NamedTuple):
-    """Mean cross entropy in nats, and accuracy as a share."""
+    """Mean cross entropy in nats, and accuracy from 0 to 1."""
 
     loss: float
     accuracy: float
@@ -32,9 +32,9 @@ def normalise(images: Tensor, pixel_range: PixelRange, hardware: Hardware) -> Te
 def logits_of(
     model: nn.Module, split: Split, pixel_range: PixelRange, hardware: Hardware
 ) -> Tensor:
-    """Logits float32 (N, 10) in evaluation mode; the model's mode is put back.
+    """Logits float32 (N, 10) in evaluation mode; the model's mode is restored.
 
-    Where memory is short, no more images pass at once than in training.
+    A micro-batch that training needs for lack of memory limits the evaluation too.
     """
     at_once = min(EVALUATION_BATCH, hardware.micro_batch or EVALUATION_BATCH)
     was_training = model.training
@@ -48,7 +48,7 @@ def logits_of(
 
 
 def score(logits: Tensor, labels: Tensor) -> Score:
-    """Loss and accuracy; the one place where the device is waited for."""
+    """Loss and accuracy, read from the device in one synchronisation."""
     loss = cross_entropy(logits, labels)
     accuracy = (logits.argmax(1) == labels).float().mean()
     return Score(*torch.stack((loss, accuracy)).tolist())

@@ -1,7 +1,7 @@
 """The gate and the test images.  Only `register` and `claims` may import this module.
 
-Every opening is written to a log before any image is handed out, and counted by data set, so that
-a test accuracy can say how many looks went before it.
+Every opening is logged before any image is returned, and counted per data set, so that a test
+accuracy can be reported with the number of earlier openings.
 """
 
 import json
@@ -17,7 +17,7 @@ from fashion_hpo.training.data import Split
 
 
 class Opened(NamedTuple):
-    """Images and how often their set was opened before this time."""
+    """Images, and how often their set was opened before."""
 
     images: Split
     openings_before: int
@@ -50,7 +50,7 @@ def _open(part: str, split: Split, log: Path, purpose: str, arrays: sources.Arra
 
 
 def _openings(log: Path, part: str, digest: str) -> int:
-    """Openings so far; a line torn by a full disk counts as one, of whatever it was."""
+    """Openings so far; a line truncated by a full disk counts as an opening."""
     count = 0
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     for line in lines:

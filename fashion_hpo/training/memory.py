@@ -1,4 +1,4 @@
-"""Memory that runs out: how that is told from other errors, and what to do then."""
+"""Detect that memory ran out, and release what can be released."""
 
 import ctypes
 import gc
@@ -9,30 +9,28 @@ from torch import nn
 
 from fashion_hpo.training.devices import Hardware
 
-SMALLER = 4  # how many times fewer images pass at once at the second try
-SMALLEST = 3  # images: even pieces of at most so many have two at least, as a norm needs
+SMALLER = 4  # divides the batch size at the second try
+SMALLEST = 3  # smallest micro-batch: an even split then leaves the two images batch norm needs
 EXHAUSTED = (
     "out of memory",
     "can't allocate memory",
     "not enough memory",
-    "could not create a memory",  # oneDNN's, as is the next
-    "could not create a primitive",
-    "Resource temporarily unavailable",  # no room for a thread's stack
+    "could not create a memory",  # oneDNN
+    "could not create a primitive",  # oneDNN
+    "Resource temporarily unavailable",  # no memory for a thread's stack
 )
 
 
 def is_exhausted(error: Exception) -> bool:
-    """Whether an error says that memory ran out; torch's CPU allocator raises RuntimeError."""
+    """Whether the error means that memory ran out; torch's CPU allocator raises RuntimeError."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in EXHAUSTED)
 
 
 def release(hardware: Hardware) -> None:
-    """Give back what the failed training held.
-
-    To the system too: threads and generated code need memory that the allocator does not give.
-    """
+    """Release the memory of the failed training, to the system too: threads and generated code
+    need memory from there, not from the allocator."""
     gc.collect()
     if os.name == "posix" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # glibc's
         libc.malloc_trim(0)
@@ -41,5 +39,5 @@ def release(hardware: Hardware) -> None:
 
 
 def depends_on_batch(model: nn.Module) -> bool:
-    """Whether a network normalises over the images that pass together."""
+    """Whether the network has batch norm, so that results depend on the micro-batch."""
     return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules())

@@ -1,5 +1,4 @@
-"""The data set's four original files: what they are called, what proves them whole, and what a file
-that is another one is."""
+"""The data set's four original files: their names and hashes, and the fault of any other."""
 
 import hashlib
 from typing import Literal, NamedTuple
@@ -10,15 +9,15 @@ Part = Literal["train", "test"]
 
 
 class MissingDataError(ValueError):
-    """The data are nowhere where they are looked for."""
+    """No data were found."""
 
 
 class BrokenDataError(ValueError):
-    """A data file is there, and its content is not Fashion-MNIST's."""
+    """The content of a data file is not Fashion-MNIST's."""
 
 
 class IdxFile(NamedTuple):
-    """One of the four original files, by its uncompressed content."""
+    """One of the four original files; size and hash are of the uncompressed content."""
 
     name: str
     size: int
@@ -47,7 +46,7 @@ DIGITS = {
     "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 """sha256 of MNIST's four files, which have the same names and sizes."""
-IDX = b"\0\0\x08"  # how an idx file of bytes begins
+IDX = b"\0\0\x08"  # the first bytes of an idx file of bytes
 WAYS_OUT = (
     "on Debian and Ubuntu run `apt-get install dataset-fashion-mnist`, or put the four "
     "idx files or Kaggle's two CSV files into data/, or name their folder with --data or "
@@ -56,12 +55,12 @@ WAYS_OUT = (
 
 
 def all_idx_files() -> tuple[IdxFile, ...]:
-    """The four files of the set."""
+    """The four files."""
     return IDX_FILES["train"] + IDX_FILES["test"]
 
 
 def check_content(file: IdxFile, content: bytes, where: str) -> None:
-    """Raise BrokenDataError, saying what is wrong, unless the bytes are the original's."""
+    """Raise BrokenDataError, saying what is wrong, unless the content is the original."""
     if hashlib.sha256(content).hexdigest() == file.sha256:
         return
     raise BrokenDataError(f"{where} is not the original {file.name}: {_fault(file, content)}; "
@@ -76,7 +75,7 @@ def _fault(file: IdxFile, content: bytes) -> str:
     if digest in DIGITS:
         return "it is MNIST's file of handwritten digits"
     if content and not content.startswith(IDX):
-        return f"it is no idx file, it begins with {content[:8]!r}"
+        return f"it is not an idx file, it begins with {content[:8]!r}"
     if len(content) != file.size:
         kind = "truncated" if len(content) < file.size else "too long"
         return f"it is {kind}, {len(content):,} of {file.size:,} bytes"

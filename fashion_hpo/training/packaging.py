@@ -1,4 +1,4 @@
-"""The served form of a network: raw uint8 images in, probabilities out, in evaluation mode."""
+"""The served model: raw uint8 images to probabilities, in evaluation mode."""
 
 import copy
 import statistics
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from fashion_hpo.design.config import PixelRange
 
 PROOF_BATCHES = (1, 7, 512)
-"""Batch sizes at which a reloaded model must equal the one that was measured."""
+"""Batch sizes at which the reloaded model is compared with the measured one."""
 
 WARM_UP = 5  # passes
 
 
 class ServedClassifier(nn.Module):
-    """uint8 (N, 28, 28) to probabilities float32 (N, 10), the preprocessing inside."""
+    """uint8 (N, 28, 28) to probabilities float32 (N, 10); includes the preprocessing."""
 
     def __init__(self, network: nn.Module, pixel_range: PixelRange) -> None:
         super().__init__()
@@ -26,15 +26,15 @@ class ServedClassifier(nn.Module):
         self.scale, self.shift = (1 / 255, 0.0) if pixel_range == "unit" else (2 / 255, -1.0)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scale the pixels, run the network, and take the softmax."""
+        """Scale the pixels, run the network and take the softmax."""
         pixels = images.unsqueeze(1).to(torch.float32) * self.scale + self.shift
         return torch.softmax(self.network(pixels), dim=1)
 
 
 def served(network: nn.Module, pixel_range: PixelRange) -> ServedClassifier:
-    """A float32 CPU copy in evaluation mode: exported in training mode, dropout would stay.
+    """A float32 CPU copy in evaluation mode; an export in training mode would keep dropout on.
 
-    Its weights are laid out contiguously: an archive of channels-last ones loads with warnings.
+    The weights are made contiguous: an archive of channels-last weights loads with warnings.
     """
     copied = copy.deepcopy(network).to("cpu", torch.float32)
     copied = copied.to(memory_format=torch.contiguous_format)
@@ -51,31 +51,31 @@ def probabilities_of(model: nn.Module, images: Tensor, batch: int = 500) -> np.n
 def differences(
     reloaded: nn.Module, measured: nn.Module, images: Tensor, batches: Sequence[int] = PROOF_BATCHES
 ) -> list[str]:
-    """What tells a reloaded model from the measured one; empty if it is the same.
+    """How the reloaded model differs from the measured one; empty if they are the same.
 
-    Compared are the outputs at each batch size, to 1e-5, and two passes over the same images,
-    which differ where dropout was left on.
+    Compares the outputs at each batch size, to 1e-5, and two passes over the same images, which
+    differ if dropout is on.
     """
-    found = []
+    problems = []
     for batch in batches:
         part = images[:batch]
         try:
             outputs = reloaded(part)
         except (RuntimeError, AssertionError, ValueError) as error:
-            found.append(f"batch {batch} fails ({str(error).splitlines()[0]})")
+            problems.append(f"batch {batch} fails ({str(error).splitlines()[0]})")
             continue
         if not torch.equal(outputs, reloaded(part)):
-            found.append(f"two passes over the same {batch} images differ: dropout is on")
+            problems.append(f"two passes over the same {batch} images differ: dropout is on")
         elif not torch.allclose(outputs, measured(part), atol=1e-5):
             gap = float((outputs - measured(part)).abs().max())
-            found.append(f"outputs at batch {batch} differ by up to {gap:.2g}")
-    return found
+            problems.append(f"outputs at batch {batch} differ by up to {gap:.2g}")
+    return problems
 
 
 @torch.no_grad()
 def latency(model: nn.Module, repeats: int = 50) -> float:
-    """Milliseconds that a served model takes for one image on this CPU: the median of so many
-    passes, after a few that warm up."""
+    """Milliseconds a served model takes for one image on this CPU: the median of `repeats` passes
+    after a warm-up."""
     image = torch.zeros(1, 28, 28, dtype=torch.uint8)
     passes = []
     for _ in range(WARM_UP + repeats):
@@ -87,12 +87,12 @@ def latency(model: nn.Module, repeats: int = 50) -> float:
 
 def flops(network: nn.Module) -> int:
     """Floating-point operations of one image's forward pass (a multiply-add counts as two)."""
-    from torch.utils.flop_counter import FlopCounterMode  # imports Triton, which takes a while
+    from torch.utils.flop_counter import FlopCounterMode  # slow: imports Triton
 
     was_training = network.training
     network.eval()
     image = torch.zeros(1, 1, 28, 28, device=next(network.parameters()).device)
-    # With gradients: the counter cannot follow a parameter's views that were made without.
+    # With gradients: the counter cannot track views of a parameter that were made without.
     with FlopCounterMode(display=False) as counter, torch.enable_grad():
         network(image)
     network.train(was_training)

@@ -6,10 +6,10 @@ from fashion_hpo.design.config import TrainConfig
 
 
 def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
-    """The rate for `step` (from 0): a linear warm-up to the schedule's first rate, then the
-    schedule over the steps that are left.
+    """The rate of `step` (from 0): a linear warm-up to the schedule's first rate, then the schedule
+    over the remaining steps.
 
-    constant: always `learning_rate`.
+    constant: `learning_rate`.
     cosine: half a cosine to `final_learning_rate` at the last step (Loshchilov & Hutter 2017).
     cyclical: triangles between `final_learning_rate` and `learning_rate` (Smith 2017).
     step: `learning_rate` times `step_factor` after every `step_epochs`.

@@ -1,6 +1,6 @@
-"""Where the data files are looked for, how they are read, and what proves them whole.
+"""Find, read and verify the data files.
 
-Only `data` and `final_images` import this: everyone else gets splits, never files.
+Only `data` and `final_images` import this module; all others use splits.
 """
 
 import gzip
@@ -30,25 +30,25 @@ class Arrays(NamedTuple):
 IDX_NAMES = [file.name for file in all_idx_files()]
 CSV_FILES: dict[Part, str] = {"train": "fashion-mnist_train.csv", "test": "fashion-mnist_test.csv"}
 ROWS = {"train": 60_000, "test": 10_000}
-GZIP = b"\x1f\x8b"  # how a compressed file begins
+GZIP = b"\x1f\x8b"  # the first bytes of a compressed file
 PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 SUBFOLDERS = (".", "FashionMNIST/raw", "data/fashion", "fashion")
-"""Where torchvision and the data set's own repository have the files below a folder."""
+"""Where torchvision and the data set's own repository put the files in a folder."""
 
 
 def read(part: Part, folder: Path | None = None) -> Arrays:
-    """The verified images and labels of one part; the sources are idx (plain, .gz) or CSV.
+    """The verified images and labels of one part, from idx (plain or .gz) or CSV files.
 
-    Every file of the set is checked, also those of the other part: missing or broken test files
-    are told of before a long study, not after it.
+    Verifies the files of both parts, so that a missing or broken test file is reported before a
+    long study, not after it.
     """
     folder = find(folder)
-    lacks_idx, lacks_csv = _lacking(folder, IDX_NAMES), _lacking(folder, CSV_FILES.values())
-    if lacks_idx and (not lacks_csv or len(lacks_idx) == len(IDX_NAMES)):
-        _check_complete(folder, lacks_csv)
-        return {other: _read_csv(folder, other) for other in CSV_FILES}[part]
-    _check_complete(folder, lacks_idx)
+    missing_idx, missing_csv = _missing(folder, IDX_NAMES), _missing(folder, CSV_FILES.values())
+    if missing_idx and (not missing_csv or len(missing_idx) == len(IDX_NAMES)):
+        _check_complete(folder, missing_csv)
+        return {name: _read_csv(folder, name) for name in CSV_FILES}[part]
+    _check_complete(folder, missing_idx)
     contents = {file.name: verified(folder, file) for file in all_idx_files()}
     images, labels = IDX_FILES[part]
     pixels = np.frombuffer(contents[images.name], np.uint8, offset=images.header)
@@ -59,35 +59,36 @@ def read(part: Part, folder: Path | None = None) -> Arrays:
 
 
 def find(folder: Path | None = None) -> Path:
-    """The first folder that has a set of files.
+    """The folder with the data files.
 
-    A folder asked for by argument or FASHION_HPO_DATA is the only one looked at, so that a typing
-    mistake never trains on other data; else data/, the system's folder, the user's cache.
+    If an argument or FASHION_HPO_DATA names a folder, only that one is searched, so that a typing
+    mistake never trains on other data.  Else data/, the system's folder, then the user's cache.
     """
     asked = asked_folder(folder)
     if asked is not None:
-        # raw/ is in torchvision's FashionMNIST; data/raw/, unasked, may be of another data set.
-        chosen = _with_files(asked, (*SUBFOLDERS, "raw"))
-        if chosen is None:
+        # raw/ is in torchvision's FashionMNIST; by default it is skipped, as data/raw/ may belong
+        # to another data set.
+        with_files = _with_files(asked, (*SUBFOLDERS, "raw"))
+        if with_files is None:
             raise MissingDataError(
                 f"data folder {asked} {_instead(asked)}; correct --data or FASHION_HPO_DATA, or "
                 "leave it out."
             )
-        return chosen
-    for place in (Path("data"), SYSTEM_FOLDER, cache_folder()):
-        if (chosen := _with_files(place, SUBFOLDERS)) is not None:
-            return chosen
+        return with_files
+    for candidate in (Path("data"), SYSTEM_FOLDER, cache_folder()):
+        if (with_files := _with_files(candidate, SUBFOLDERS)) is not None:
+            return with_files
     raise MissingDataError(f"Fashion-MNIST was not found; {WAYS_OUT}.")
 
 
 def asked_folder(folder: Path | None = None) -> Path | None:
-    """The folder that the argument or FASHION_HPO_DATA names, if either does."""
+    """The folder named by the argument or FASHION_HPO_DATA, if any."""
     asked = folder or os.environ.get("FASHION_HPO_DATA")
     return Path(os.path.expanduser(asked)) if asked else None
 
 
 def cache_folder() -> Path:
-    """The user's cache, where a download is kept; data/ for a user without a home folder."""
+    """The folder for downloads in the user's cache; data/ for a user without a home folder."""
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base) / "fashion_hpo"
     try:
@@ -97,28 +98,27 @@ def cache_folder() -> Path:
 
 
 def is_partial(folder: Path) -> bool:
-    """Whether some of the four files are there and some are not, as after an interruption."""
-    return 0 < len(_lacking(folder, IDX_NAMES)) < len(IDX_NAMES)
+    """Whether some but not all of the four files exist, as after an interrupted download."""
+    return 0 < len(_missing(folder, IDX_NAMES)) < len(IDX_NAMES)
 
 
 def row_digests(arrays: Arrays) -> list[bytes]:
-    """A keyed hash of each image and its label: identity that does not depend on order."""
+    """A keyed hash of each image with its label, independent of the rows' order."""
     rows = np.concatenate((arrays.images.reshape(-1, 784), arrays.labels[:, None]), axis=1)
-    raw, width = rows.tobytes(), rows.shape[1]
     return [
-        hashlib.blake2b(raw[at : at + width], digest_size=16, key=b"fashion_hpo split 1").digest()
-        for at in range(0, len(raw), width)
+        hashlib.blake2b(row.tobytes(), digest_size=16, key=b"fashion_hpo split 1").digest()
+        for row in rows
     ]
 
 
 def verified(folder: Path, file: IdxFile) -> bytes:
-    """A file's uncompressed content, proven to be the original's."""
+    """The verified, uncompressed content of a file."""
     path = _path(folder, file.name)
     if path is None:
         raise MissingDataError(f"{folder} has no {file.name} (nor .gz); {WAYS_OUT}.")
     try:
         content = path.read_bytes()
-        if content.startswith(GZIP):  # whatever its name: browsers unpack files and keep the name
+        if content.startswith(GZIP):  # the name says nothing: browsers unpack a .gz and keep it
             content = gzip.decompress(content)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BrokenDataError(f"{path} is truncated or broken ({error}); replace it.") from None
@@ -129,36 +129,36 @@ def verified(folder: Path, file: IdxFile) -> bytes:
 def _path(folder: Path, name: str) -> Path | None:
     """The file of this name, also in upper case, with dots (train-images.idx3-ubyte) or as .gz."""
     paths = folder.iterdir() if folder.is_dir() else ()
-    named = [path for path in paths if _plain(path.name) == _plain(name) and path.is_file()]
-    return min(named, key=lambda path: (path.suffix.lower() == ".gz", path.name), default=None)
+    matches = [path for path in paths if _plain(path.name) == _plain(name) and path.is_file()]
+    return min(matches, key=lambda path: (path.suffix.lower() == ".gz", path.name), default=None)
 
 
 def _plain(name: str) -> str:
     return name.lower().removesuffix(".gz").replace(".", "-")
 
 
-def _lacking(folder: Path, names: Iterable[str]) -> list[str]:
+def _missing(folder: Path, names: Iterable[str]) -> list[str]:
     return [name for name in names if _path(folder, name) is None]
 
 
-def _check_complete(folder: Path, lacking: list[str]) -> None:
-    if lacking:
-        raise MissingDataError(f"{folder} has no {', '.join(lacking)} (nor .gz); {WAYS_OUT}.")
+def _check_complete(folder: Path, missing: list[str]) -> None:
+    if missing:
+        raise MissingDataError(f"{folder} has no {', '.join(missing)} (nor .gz); {WAYS_OUT}.")
 
 
 def _with_files(folder: Path, subfolders: Iterable[str]) -> Path | None:
-    """The folder, or a place below it, if any of the files is there."""
+    """The first of these subfolders that has any of the files."""
     names = {_plain(name) for name in (*IDX_NAMES, *CSV_FILES.values())}
-    for place in (folder / below for below in subfolders):
-        if place.is_dir() and any(_plain(path.name) in names for path in place.iterdir()):
-            return place
+    for candidate in (folder / subfolder for subfolder in subfolders):
+        if candidate.is_dir() and any(_plain(path.name) in names for path in candidate.iterdir()):
+            return candidate
     return None
 
 
 def _instead(folder: Path) -> str:
-    """What a folder that was asked for is, if it has no data."""
+    """Why a folder that was named has no data."""
     if not folder.exists():
-        return "is not there"
+        return "does not exist"
     if not folder.is_dir():
         return "is a file, not the folder that holds the unpacked data files"
     packed = sorted(path.name for path in folder.iterdir() if path.name.lower().endswith(PACKED))
@@ -171,10 +171,10 @@ def _read_csv(folder: Path, part: Part) -> Arrays:
     assert path is not None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a file without rows, which is refused below
+            warnings.simplefilter("ignore")  # about a file without rows, which is refused below
             rows = np.loadtxt(path, dtype=np.uint8, delimiter=",", skiprows=1, ndmin=2)
     except (ValueError, OverflowError) as error:
-        raise BrokenDataError(f"{path} is not Kaggle's CSV form ({error}); replace it.") from None
+        raise BrokenDataError(f"{path} is not Kaggle's CSV file ({error}); replace it.") from None
     if rows.shape != (ROWS[part], 785):
         raise BrokenDataError(
             f"{path} has {rows.shape[0]:,} rows of {rows.shape[1]} values, expected "
@@ -194,7 +194,7 @@ CONTENT_SHA256 = {
     "train": "d9e2b6d0237d5601272578be164c74bde61e453a85ce028932a86ba7b570bf3c",
     "test": "2de718d10b047ce63558eae12fb54468184a36a27164a4b815e2a942baa1e5d0",
 }
-"""Of the sorted row digests, taken from the verified idx files; CSV rows may come in any order."""
+"""Hashes of the sorted row digests of the verified idx files; CSV rows may have any order."""
 
-if __name__ == "__main__":  # for make: is there any data?
+if __name__ == "__main__":  # the Makefile asks whether there are data
     print(find())

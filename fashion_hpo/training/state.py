@@ -1,4 +1,4 @@
-"""Everything a training has at the end of an epoch, and the file that holds it."""
+"""The state of a training after an epoch, and its checkpoint file."""
 
 import hashlib
 import io
@@ -18,9 +18,9 @@ from fashion_hpo.training.devices import Hardware
 
 
 class TrainingState:
-    """Model, optimizer, history and the best weights of one training; changed in place.
+    """Model, optimizer, history and best weights of one training; changed in place.
 
-    There is no random state to keep: every draw is keyed by seed, purpose and epoch.
+    There is no random state: every draw is keyed by seed, purpose and epoch.
     """
 
     def __init__(self, config: TrainConfig, model: nn.Module, hardware: Hardware) -> None:
@@ -29,14 +29,14 @@ class TrainingState:
         self.model = model.to(hardware.device).to(memory_format=hardware.memory_format)
         self.optimizer = make_optimizer(config, model, hardware)
         self.history: list[Epoch] = []
-        self.joules: float | None = 0.0  # of these epochs; None where that of one is not known
+        self.joules: float | None = 0.0  # of all epochs; None if unknown for one of them
         self.best_loss = float("inf")
         self.best_epoch = 0
         self.best_weights: dict[str, torch.Tensor] | None = None
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done, early stopping has struck or a loss is not finite."""
+        """Whether all epochs are done, early stopping applies or a loss is not finite."""
         done = len(self.history)
         patience = self.config.early_stopping_patience
         stalled = bool(patience) and done - self.best_epoch >= patience
@@ -45,7 +45,7 @@ class TrainingState:
 
     @property
     def kept_epoch(self) -> int:
-        """The epoch whose weights the model ends with: the best under early stopping."""
+        """The epoch of the final weights: the best under early stopping, else the last."""
         return self.best_epoch if self.best_weights is not None else len(self.history)
 
     def record(self, epoch: Epoch, joules: float | None = None) -> None:
@@ -61,20 +61,20 @@ class TrainingState:
             self.best_weights = {name: value.clone() for name, value in weights.items()}
 
     def restore_best_weights(self) -> None:
-        """Put the kept epoch's weights back into the model."""
+        """Load the best epoch's weights into the model."""
         if self.best_weights is not None:
             _put(self.best_weights, self.model)
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint so that a kill at any moment leaves the old or the new file."""
+        """Write the checkpoint atomically: a kill leaves the old or the new file."""
         buffer = io.BytesIO()
         torch.save(self._contents(), buffer)
         write_atomically(path, buffer.getvalue())
 
     def load(self, path: Path) -> None:
-        """Continue from a checkpoint.
+        """Resume from a checkpoint.
 
-        Raises ValueError if it belongs to another config, to other frozen weights or layers.
+        Raises ValueError if the checkpoint has another config, other frozen weights or layers.
         """
         contents = torch.load(path, weights_only=True, map_location="cpu")
         if contents["config"] != _canonical(self.config):
@@ -82,23 +82,23 @@ class TrainingState:
         if contents.get("frozen_sha256") != self.frozen_sha256:
             raise ValueError(
                 f"checkpoint {path.name} belongs to other frozen weights than this network has; "
-                "delete it, or give the backbone that it was trained with."
+                "delete it, or give the backbone it was trained with."
             )
         if contents["model"].keys() != _learned(self.model).keys():
             raise ValueError(
                 f"checkpoint {path.name} belongs to another version of {self.config.architecture}, "
-                "with other layers; delete it, and its training begins anew."
+                "with other layers; delete it to train from the start."
             )
         _put(contents["model"], self.model)
         self.optimizer.load_state_dict(contents["optimizer"])
         self.history = [Epoch(**values) for values in contents["history"]]
-        self.joules = contents.get("joules")  # older checkpoints have none
+        self.joules = contents["joules"]
         self.best_loss, self.best_epoch = contents["best_loss"], contents["best_epoch"]
         self.best_weights = contents["best_weights"]
 
     @cached_property
     def frozen_sha256(self) -> str | None:
-        """Of the parameters that are not learned, which no checkpoint holds; None without any."""
+        """Hash of the frozen parameters, which checkpoints leave out; None without any."""
         frozen = [(name, p) for name, p in self.model.named_parameters() if not p.requires_grad]
         digest = hashlib.sha256()
         for name, value in frozen:
@@ -107,9 +107,8 @@ class TrainingState:
         return digest.hexdigest() if frozen else None
 
     def _contents(self) -> dict[str, Any]:
-        frozen = {"frozen_sha256": self.frozen_sha256} if self.frozen_sha256 else {}
         return {
-            **frozen,
+            **({"frozen_sha256": self.frozen_sha256} if self.frozen_sha256 else {}),
             "config": _canonical(self.config),
             "model": _learned(self.model),
             "optimizer": self.optimizer.state_dict(),
@@ -122,7 +121,7 @@ class TrainingState:
 
 
 def make_optimizer(config: TrainConfig, model: nn.Module, hardware: Hardware) -> Optimizer:
-    """The config's optimizer over the trainable parameters, fused where torch can."""
+    """The config's optimizer of the trainable parameters; fused on devices where torch can."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     fused = hardware.device_type in ("cpu", "cuda")
     rate, decay = config.learning_rate, config.weight_decay

@@ -18,11 +18,11 @@ from fashion_hpo.training.schedules import learning_rate
 from fashion_hpo.training.state import TrainingState
 
 TRAIN_EVAL_IMAGES = 5_000
-"""Size of the fixed sample of training images on which the honest training loss is taken."""
+"""Size of the fixed sample of training images for the training loss in evaluation mode."""
 
 PREPARED_TOGETHER = 2_048
-"""Images that are chosen, augmented and normalised at once, for several batches: each operation
-has its price, however few it is for.  RandAugment is 2.6 times as fast as batch by batch (128)."""
+"""Images that are augmented and normalised at once, for several batches: each operation has a fixed
+cost.  RandAugment is 2.6 times as fast as batch by batch (128)."""
 
 
 def train(
@@ -86,14 +86,13 @@ def _one_pass(state: TrainingState, images: Split, number: int) -> tuple[float, 
         for batch in islice(batches, config.accumulation):
             total += _backward(state, batch, in_step)
         state.optimizer.step()
-    seen = sum(map(len, orders))
-    return float(total) / seen, rate  # the one wait for the device in a pass
+    return float(total) / sum(map(len, orders)), rate  # the only synchronisation of a pass
 
 
 def _orders(config: TrainConfig, images: int, number: int) -> tuple[Tensor, ...]:
-    """This epoch's order, cut into batches; a last batch of one image is left out.
+    """The epoch's random order of the images, cut into batches.
 
-    Batch normalisation cannot be taken over one image; the next epoch's order has it again.
+    A last batch of one image is left out of the epoch: batch norm needs two images.
     """
     order = torch.randperm(images, generator=torch_generator(config.seed, "order", number))
     orders: tuple[Tensor, ...] = order.split(config.batch_size)
@@ -107,7 +106,7 @@ def _batches(
     hardware: Hardware,
     number: int,
 ) -> Iterator[Batch]:
-    """The epoch's batches, one after the other: augmented, normalised, mixed."""
+    """The epoch's batches: augmented, normalised, mixed."""
     steps = augment.steps(config, len(images), number)
     mixing = augment.Mixing(config, len(images), len(orders), number)
     together = max(1, PREPARED_TOGETHER // config.batch_size)
@@ -118,19 +117,18 @@ def _batches(
         raw = images.images.index_select(0, chosen)
         for step in steps:
             raw = step(raw, rows.numpy())
-        pixels = normalise(raw, config.pixel_range, hardware)
+        normalised = normalise(raw, config.pixel_range, hardware)
         sizes = [len(order) for order in group]
-        parts = (pixels.split(sizes), images.labels[chosen].split(sizes), group)
-        for at, (own, labels, order) in enumerate(zip(*parts, strict=True), start=first):
-            yield mixing(own, labels, order.numpy(), at)
+        parts = (normalised.split(sizes), images.labels[chosen].split(sizes), group)
+        for batch, (pixels, labels, order) in enumerate(zip(*parts, strict=True), start=first):
+            yield mixing(pixels, labels, order.numpy(), batch)
 
 
 def _backward(state: TrainingState, batch: Batch, in_step: int) -> Tensor:
-    """Add a batch's gradients, every image of the step counting the same; its summed loss, without
-    penalties.
+    """Add the batch's gradients and return its summed loss, without penalties.
 
-    A batch passes whole, or in even pieces of at most `micro_batch` images where memory is short.
-    A penalty is weighted as the loss is, by the piece's share of the step.
+    With a micro-batch, the batch is split evenly into pieces of at most that size.  Loss and
+    penalty of a piece are weighted by its share of the step's images.
     """
     config, hardware = state.config, state.hardware
     total = torch.zeros((), device=hardware.device)

@@ -298,8 +298,8 @@ def test_data_that_are_not_there_are_refused(commands: Commands, command: str) -
     else:
         err = commands.refusal(command, *arguments[command], "--data", missing)
     assert err == (
-        f"error: data folder {missing} is not there; correct --data or FASHION_HPO_DATA, or leave "
-        "it out.\n"
+        f"error: data folder {missing} does not exist; correct --data or FASHION_HPO_DATA, or "
+        "leave it out.\n"
     )
 
 

@@ -62,5 +62,5 @@ def test_probabilities_are_positive_and_rank_as_the_classifier(
 
 
 def test_a_classifier_is_no_network() -> None:
-    with pytest.raises(ValueError, match=r"architecture is 'svm', no network; only a study"):
+    with pytest.raises(ValueError, match=r"architecture is 'svm', not a network; only a study"):
         build("svm")

@@ -79,7 +79,7 @@ ABSENT = [
 
 @pytest.mark.parametrize("name", ABSENT)
 def test_an_absent_device_is_refused_with_those_that_are_there(name: str) -> None:
-    with pytest.raises(ValueError, match=f"^device is '{name}'; here there is cpu"):
+    with pytest.raises(ValueError, match=f"^device is '{name}'; this machine has cpu"):
         devices.choose(name)
 
 

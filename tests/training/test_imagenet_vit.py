@@ -76,6 +76,6 @@ def test_weights_that_cannot_be_had_say_what_to_do(
     (folder / "vit_b_16-c867db91.pth").write_bytes(b"no weights")
     with pytest.raises(
         ValueError,
-        match=r"backbone is 'imagenet', and .* put that file at .*vit_b_16-c867db91\.pth",
+        match=r"backbone is 'imagenet', but .* put that file at .*vit_b_16-c867db91\.pth",
     ):
         imagenet_vit()

@@ -1,4 +1,4 @@
-"""ImageNet's own weights cannot be had everywhere: loading is tested on weights made here."""
+"""ImageNet's weights cannot be downloaded everywhere, so loading is tested on weights made here."""
 
 import sys
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_weights_that_cannot_be_downloaded_are_asked_for(cache: Path) -> None:
     with pytest.raises(ValueError) as error:
         build("mobilenet_v2", weights="imagenet")
     told = str(error.value)
-    assert told.startswith("architecture option weights is 'imagenet', and https://")
+    assert told.startswith("architecture option weights is 'imagenet', but https://")
     assert told.endswith(f"put that file at {cache / FILE}, or set weights to 'none'.")
     assert list(cache.iterdir()) == []
     check("mobilenet_v2", {"weights": "imagenet"})  # what is to be run can be said anywhere
@@ -70,7 +70,7 @@ def test_weights_that_cannot_be_downloaded_are_asked_for(cache: Path) -> None:
 
 def test_a_damaged_file_is_refused(cache: Path) -> None:
     (cache / FILE).write_bytes(b"half a download")
-    with pytest.raises(ValueError, match=r"weights is 'imagenet', and .* cannot be had"):
+    with pytest.raises(ValueError, match=r"weights is 'imagenet', but .* cannot be downloaded"):
         build("mobilenet_v2", weights="imagenet")
 
 

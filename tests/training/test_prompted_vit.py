@@ -86,7 +86,9 @@ def test_a_backbone_of_another_shape_is_refused_by_layer(name: str, tmp_path: Pa
     told = str(error.value)
     assert told.startswith("backbone trial:7 does not fit: layers.2.")
     assert "is unknown here" in told
-    assert told.endswith("more; give architecture_options with which those weights were trained.")
+    assert told.endswith(
+        "more; set architecture_options to those with which the weights were trained."
+    )
 
 
 def test_missing_and_misshapen_layers_are_named(trained_vit: Path, tmp_path: Path) -> None:
@@ -119,7 +121,7 @@ def test_a_file_that_is_no_state_dict_is_refused(
         build_for(config, file)
     assert capsys.readouterr().out == ""
     torch.save([torch.zeros(1)], file)
-    with pytest.raises(ValueError, match=r"the weights .*vit are no state dict"):
+    with pytest.raises(ValueError, match=r"the weights .*vit are not a state dict"):
         build_for(config, file)
 
 

@@ -43,9 +43,9 @@ def changed(content: bytes, position: int, value: int) -> bytes:
         (
             IMAGES,
             lambda c: b"<html>Please log in</html>",
-            "no idx file, it begins with b'<html>Pl'",
+            "not an idx file, it begins with b'<html>Pl'",
         ),
-        (LABELS, lambda c: bytes(len(c)), "it is no idx file"),
+        (LABELS, lambda c: bytes(len(c)), "it is not an idx file"),
         (LABELS, lambda c: c + b"\0", "too long, 10,009 of 10,008 bytes"),
         (IMAGES, lambda c: c[:16] + bytes(len(c) - 16), "every value is zero"),
         (LABELS, lambda c: changed(c, 500, 77), "a label 77, allowed are 0 to 9"),
@@ -180,7 +180,7 @@ def test_what_is_no_folder_with_data_is_told_what_it_is(
     empty = tmp_path / "empty"
     empty.mkdir()
     assert f"{file} is a file, not the folder that holds the unpacked data files" in refusal(file)
-    assert f"{empty / 'x'} is not there" in refusal(empty / "x")
+    assert f"{empty / 'x'} does not exist" in refusal(empty / "x")
     assert f"{empty} holds neither the four idx files nor Kaggle's two CSV files;" in refusal(empty)
     (empty / "archive.zip").touch()
     assert "CSV files (unpack archive.zip there);" in refusal(empty)
@@ -254,9 +254,9 @@ def test_a_csv_with_one_changed_pixel_is_refused(
     ("text", "words"),
     [
         ("label,pixel1\n3,0\n", "1 rows of 2 values, expected 60,000 of 785"),
-        ("label,pixel1\n3,256\n", "not Kaggle's CSV form"),
-        ("label,pixel1\n3,\n", "not Kaggle's CSV form"),
-        ("label;pixel1\n3;0\n", "not Kaggle's CSV form"),
+        ("label,pixel1\n3,256\n", "not Kaggle's CSV file"),
+        ("label,pixel1\n3,\n", "not Kaggle's CSV file"),
+        ("label;pixel1\n3;0\n", "not Kaggle's CSV file"),
         (f"{HEADINGS}\n", "0 rows"),
         ("", "0 rows"),
     ],

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
@@ -67,19 +66,6 @@ def test_energy_is_known_if_it_is_of_every_epoch_also_of_an_earlier_attempts(
     resumed.load(tmp_path / "checkpoint")
     resumed.record(replace(EPOCH, epoch=2), after)
     assert resumed.joules == known
-
-
-def test_a_checkpoint_from_before_energy_was_counted_leaves_it_unknown(
-    hardware: Hardware, tmp_path: Path
-) -> None:
-    state = fresh(tiny_config(epochs=2), hardware)
-    state.record(EPOCH, 2.0)
-    state.save(tmp_path / "checkpoint")
-    contents = torch.load(tmp_path / "checkpoint", weights_only=True)
-    del contents["joules"]
-    torch.save(contents, tmp_path / "checkpoint")
-    state.load(tmp_path / "checkpoint")
-    assert state.joules is None
 
 
 def test_a_checkpoint_holds_no_code(hardware: Hardware, tmp_path: Path) -> None:

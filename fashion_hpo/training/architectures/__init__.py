@@ -34,17 +34,17 @@ from fashion_hpo.training.architectures.prompted_vit import PromptedTransformer
 from fashion_hpo.training.randomness import seed_default_generator
 
 CLASSICAL = ("logistic_regression", "nearest_neighbours", "svm", "random_forest", "mlp")
-"""No networks, but an architecture of a study as well: see `running.classical`."""
+"""Classifiers that are not networks but may be a study's architecture: see `running.classical`."""
 
 
 def build(
     name: str, *, dropout: float = 0.0, backbone_file: Path | None = None, **options: Option
 ) -> nn.Module:
-    """A freshly initialised network, from torch's default generator.
+    """A network, initialised from torch's default generator.
 
-    `backbone_file`: the state dict of a trained `vit`, for a network whose option `backbone` names
-    one.  Raises ValueError for a name or an option that the catalogue lacks, for a value that makes
-    no network, and for weights that do not fit or cannot be had.
+    `backbone_file`: the state dict of the trained `vit` that the option `backbone` names.  Raises
+    ValueError for an unknown name or option, a value that makes no network, and weights that do not
+    fit or are not available.
     """
     _check_options(name, options)
     network = CATALOGUE[name](dropout=dropout, **options)
@@ -64,18 +64,16 @@ def build(
 
 def build_for(config: TrainConfig, backbone_file: Path | None = None) -> nn.Module:
     """The config's network; its initial weights depend on the seed and the backbone alone."""
-    options = dict(config.architecture_options)
-    _check_options(config.architecture, options)
+    name, options = config.architecture, dict(config.architecture_options)
+    _check_options(name, options)  # here too: an option "dropout" would shadow the argument
     seed_default_generator(config.seed, "initial weights")
-    return build(
-        config.architecture, dropout=config.dropout, backbone_file=backbone_file, **options
-    )
+    return build(name, dropout=config.dropout, backbone_file=backbone_file, **options)
 
 
 def skeleton(name: str, options: Mapping[str, Option]) -> nn.Module:
-    """The network's shapes without its values, at the cost of none of its memory.
+    """The network on torch's meta device: shapes without values, which take no memory.
 
-    Raises ValueError as `build` does, but for weights, which it does not load.
+    Raises ValueError as `build` does, but loads no weights.
     """
     _check_options(name, options)
     try:
@@ -88,27 +86,27 @@ def skeleton(name: str, options: Mapping[str, Option]) -> nn.Module:
 
 
 def check(name: str, options: Mapping[str, Option]) -> None:
-    """Raise ValueError unless there is this architecture, with these options."""
+    """Raise ValueError unless the architecture exists and has these options."""
     if name not in CLASSICAL:
         skeleton(name, options)
     elif options:
-        raise ValueError(f"architecture_options has {min(options)!r}; {name} has none.")
+        raise ValueError(f"architecture_options has {min(options)!r}; {name} has no options.")
 
 
 def parameter_count(network: nn.Module) -> int:
-    """All parameters, trainable or not."""
+    """The number of parameters, trainable or not."""
     return sum(p.numel() for p in network.parameters())
 
 
 def trainable_count(network: nn.Module) -> int:
-    """The parameters that are learned."""
+    """The number of trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def _check_options(name: str, options: Mapping[str, Option]) -> None:
-    """Names and types; what values make a network, its builder says."""
+    """Check the options' names and types; the builder checks their values."""
     if name in CLASSICAL:
-        raise ValueError(f"architecture is {name!r}, no network; only a study can fit it.")
+        raise ValueError(f"architecture is {name!r}, not a network; only a study can fit it.")
     if name not in CATALOGUE:
         every = listed(sorted(CATALOGUE), "`python -m fashion_hpo.train --list`")
         hint = did_you_mean(name, [*CATALOGUE, *CLASSICAL]) or f"there are {every}."
@@ -125,10 +123,10 @@ def _check_options(name: str, options: Mapping[str, Option]) -> None:
 
 
 def _refusal(annotation: Any, value: Option) -> str:
-    """What is allowed instead of the value; empty if it is."""
+    """The allowed values as text; empty if the value is allowed."""
     if choices := get_args(annotation):
-        among = any(type(value) is type(choice) and value == choice for choice in choices)
-        return "" if among else f"choose one of {', '.join(map(str, choices))}"
+        allowed = any(type(value) is type(choice) and value == choice for choice in choices)
+        return "" if allowed else f"choose one of {', '.join(map(str, choices))}"
     fits = type(value) is annotation and not (isinstance(value, int) and value < 1)
     return "" if fits else f"allowed is {KINDS[annotation]}"
 

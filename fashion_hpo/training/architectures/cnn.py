@@ -1,8 +1,8 @@
 """Report R0's plain CNN (R0.1): two convolutions, two fully connected layers.
 
-Departures: a dropout before the last layer, for studies that ask about it; at 0 the network is the
-report's, with its 421,642 parameters.  Pooling comes before ReLU: the two commute, outputs and
-gradients are the same, and ReLU has a quarter to do.
+Departures: dropout before the last layer, for studies of dropout; at 0 the network is the report's,
+with its 421,642 parameters.  Pooling comes before ReLU: the two commute, outputs and gradients are
+the same, and ReLU has a quarter of the work.
 """
 
 from torch import nn
@@ -15,7 +15,7 @@ from fashion_hpo.training.architectures.pooling import MaxPool2x2
 def cnn(
     *, dropout: float = 0.0, channels: int = 32, hidden: int = 128, dilation: int = 1
 ) -> nn.Sequential:
-    """conv c, pool, conv 2c, pool, fc hidden, fc 10; all convolutions 3x3, the size kept."""
+    """conv c, pool, conv 2c, pool, fc hidden, fc 10; 3x3 convolutions that keep the size."""
     return nn.Sequential(
         nn.Conv2d(1, channels, 3, padding=dilation, dilation=dilation),
         MaxPool2x2(relu=True),

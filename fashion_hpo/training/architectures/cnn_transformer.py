@@ -1,8 +1,8 @@
-"""A small hybrid of CNN and transformer: the survey in report R0 names such, without a shape.
+"""A small hybrid of CNN and transformer; the survey in report R0 names such networks, no shapes.
 
-Ours, after Hassani et al. (2021): two convolutions with batch normalisation and pooling cut the
-image into 7x7 overlapping pieces, two encoder layers mix them, and a linear head reads their mean.
-89,866 parameters.  Dropout as in the other transformers.
+This one follows Hassani et al. (2021): two convolutions with batch norm and pooling make 7x7
+overlapping patches, two encoder layers mix them, and a linear head reads the mean token.  89,866
+parameters.  Dropout as in the other transformers.
 """
 
 from torch import nn

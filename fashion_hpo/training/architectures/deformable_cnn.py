@@ -1,12 +1,12 @@
-"""Report R0's deformable CNN (R0.3): the plain `cnn`, both convolutions modulated deformable ones.
+"""Report R0's deformable CNN (R0.3): the plain `cnn` with two modulated deformable convolutions.
 
 Deformable convolution v2 (Zhu et al. 2019, eq. 1): y(p) = sum over taps k of
 w_k · x(p + p_k + Δp_k) · Δm_k, where one convolution gives the 2·9 offsets Δp and another the 9
-modulators Δm = 2·sigmoid(·).  Both start at zero, so at first the network is the plain one, with
+modulators Δm = 2·sigmoid(·).  Both start at zero, so that the network starts as the plain one, with
 the same initial weights.  429,715 parameters.
 
-Departures: the penalty β·‖Δp‖² on the offsets stands in the report and not in its code; here it is
-the option `offset_penalty`, off by default.
+Departures: the report has a penalty β·‖Δp‖² on the offsets, its code has none; here it is the
+option `offset_penalty`, off by default.
 """
 
 import math
@@ -31,31 +31,31 @@ def deformable_cnn(
             f"architecture option offset_penalty is {offset_penalty!r}; allowed is 0 or more."
         )
     network = cnn(dropout=dropout, channels=channels, hidden=hidden)
-    for place, layer in enumerate(network):
+    for index, layer in enumerate(network):
         if isinstance(layer, nn.Conv2d):
-            network[place] = DeformableConv2d(layer, offset_penalty)
+            network[index] = DeformableConv2d(layer, offset_penalty)
     return network
 
 
 class DeformableConv2d(nn.Module):
-    """A 3x3 convolution whose taps move: (N, C, H, W) to (N, C', H, W).
+    """A modulated deformable 3x3 convolution: (N, C, H, W) to (N, C', H, W).
 
     `penalty`, a scalar tensor, is β times the squared length of an image's offsets, mean over the
-    batch; the trainer adds it to the loss.  It is None but after a forward pass in training mode
-    with a β above zero.
+    batch; the trainer adds it to the loss.  It is None except after a forward pass in training mode
+    with β above zero.
     """
 
     def __init__(self, convolution: nn.Conv2d, offset_penalty: float) -> None:
         super().__init__()
         self.convolution = convolution
-        self.offsets = _from_zero(convolution.in_channels, 2 * 9)
-        self.modulators = _from_zero(convolution.in_channels, 9)
+        self.offsets = _zero_conv(convolution.in_channels, 2 * 9)
+        self.modulators = _zero_conv(convolution.in_channels, 9)
         self.offset_penalty = offset_penalty
         self.penalty: Tensor | None = None
 
     def forward(self, images: Tensor) -> Tensor:
-        """Convolve where the offsets lead; sets `penalty` in training mode."""
-        offsets = self.offsets(images).float()  # bfloat16 knows a place to an eighth of a pixel
+        """Convolve at the offsets; sets `penalty` in training mode."""
+        offsets = self.offsets(images).float()  # bfloat16 resolves an eighth of a pixel only
         modulators = 2 * torch.sigmoid(self.modulators(images).float())
         if self.training and self.offset_penalty:
             self.penalty = self.offset_penalty * offsets.square().flatten(1).sum(1).mean()
@@ -68,27 +68,27 @@ class DeformableConv2d(nn.Module):
         return convolved
 
     def train(self, mode: bool = True) -> "DeformableConv2d":
-        """Forget the penalty of what was seen before."""
+        """Clear the penalty of the last forward pass."""
         self.penalty = None
         return super().train(mode)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "penalty": None}  # a copy is no part of the graph
+        return {**self.__dict__, "penalty": None}  # a tensor of the graph cannot be copied
 
 
 def deform_conv2d(
     images: Tensor, offsets: Tensor, modulators: Tensor, weight: Tensor, bias: Tensor
 ) -> Tensor:
-    """Modulated deformable 3x3 convolution, stride 1, padding 1, of torch's own operators.
+    """Modulated deformable 3x3 convolution, stride 1, padding 1, from torch's own operators.
 
     images (N, C, H, W); offsets (N, 18, H, W) in pixels, for each tap down and then right;
-    modulators (N, 9, H, W); weight (C', C, 3, 3); bias (C',).  Gives (N, C', H, W), equal, with its
-    gradients, to `torchvision.ops.deform_conv2d`.  On the CPU it is the faster of the two, and it
-    can be exported to a file that needs no torchvision.
+    modulators (N, 9, H, W); weight (C', C, 3, 3); bias (C',).  Returns (N, C', H, W); result and
+    gradients equal those of `torchvision.ops.deform_conv2d`.  It is faster on the CPU, and its
+    export needs no torchvision.
     """
     height, width = images.shape[2:]
     index, share = _neighbours(offsets, modulators, height, width)
-    framed = pad(images.float(), (2, 2, 2, 2))  # what lies outside is zero
+    framed = pad(images.float(), (2, 2, 2, 2))  # pixels outside the image are zero
     read = _read(framed, index, share)
     return linear(read, weight.permute(0, 2, 3, 1).flatten(1), bias).permute(0, 3, 1, 2)
 
@@ -96,38 +96,42 @@ def deform_conv2d(
 def _neighbours(
     offsets: Tensor, modulators: Tensor, height: int, width: int
 ) -> tuple[Tensor, Tensor]:
-    """The four pixels around each place, as numbers in the framed image, and their shares.
+    """For each tap, the indices of its four neighbouring pixels in the framed image, and their
+    bilinear weights times the modulator; both (N, H, W, 9, 4).
 
-    Both (N, H, W, 9, 4).  The frame is two pixels wide: places are clamped so that their four
-    neighbours are in it, and all that are clamped read zeros before and after.
+    The frame is two pixels wide.  Positions are clamped so that all neighbours are inside the
+    frame; a clamped position reads zeros, as it would outside.
     """
-    there = offsets.device
+    device = offsets.device
     down, right = offsets.permute(0, 2, 3, 1).unflatten(-1, (9, 2)).unbind(-1)
-    tap = torch.arange(-1, 2, device=there)
-    y = down + torch.arange(height, device=there).view(-1, 1, 1) + tap.repeat_interleave(3)
-    x = right + torch.arange(width, device=there).view(-1, 1) + tap.repeat(3)
+    tap = torch.arange(-1, 2, device=device)
+    y = down + torch.arange(height, device=device).view(-1, 1, 1) + tap.repeat_interleave(3)
+    x = right + torch.arange(width, device=device).view(-1, 1) + tap.repeat(3)
     y, x = y.clamp(-2, height), x.clamp(-2, width)
     top, left = y.floor(), x.floor()
     line = width + 4
     corner = ((top + 2) * line + left + 2).long()
-    # a diverging network's offsets are no numbers, and must not fail here
+    # the offsets of a diverging network are NaN; they must not cause an index error
     corner = corner.clamp(0, (height + 2) * line + width + 2)
     lower, righter = y - top, x - left
     rows = torch.stack((1 - lower, lower), -1) * modulators.permute(0, 2, 3, 1).unsqueeze(-1)
     columns = torch.stack((1 - righter, righter), -1)
-    pair = torch.arange(2, device=there)
+    pair = torch.arange(2, device=device)
     share = (rows.unsqueeze(-1) * columns.unsqueeze(-2)).flatten(-2)
     return corner.unsqueeze(-1) + (pair.view(-1, 1) * line + pair).flatten(), share
 
 
 def _read(framed: Tensor, index: Tensor, share: Tensor) -> Tensor:
-    """What the taps read, (N, H, W, 9 · C): of (N, C, H + 4, W + 4), by `_neighbours`."""
-    if framed.shape[1] == 1:  # rows of one number are not worth a lookup
+    """The interpolated values at the taps, (N, H, W, 9 · C), of images (N, C, H + 4, W + 4).
+
+    `index` and `share` are the results of `_neighbours`.
+    """
+    if framed.shape[1] == 1:  # embedding_bag does not pay for a single channel
         grey = framed.flatten(1).gather(1, index.flatten(1)).view_as(share)
         return (grey * share).sum(-1)
     pixels = framed.permute(0, 2, 3, 1).flatten(1, 2)
     image = torch.arange(share.shape[0], device=index.device).view(-1, 1, 1, 1)
-    if torch.compiler.is_exporting():  # slower, but no size or stride is images times pixels
+    if torch.compiler.is_exporting():  # slower, but no size or stride depends on images · pixels
         parts = [pixels[image, index[..., k]] * share[..., k].unsqueeze(-1) for k in range(4)]
         return (parts[0] + parts[1] + parts[2] + parts[3]).flatten(3)
     rows = index + (image * pixels.shape[1]).unsqueeze(-1)
@@ -138,7 +142,7 @@ def _read(framed: Tensor, index: Tensor, share: Tensor) -> Tensor:
     return read.view(*share.shape[:3], -1)
 
 
-def _from_zero(inputs: int, outputs: int) -> nn.Conv2d:
+def _zero_conv(inputs: int, outputs: int) -> nn.Conv2d:
     layer = nn.Conv2d(inputs, outputs, 3, padding=1)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
@@ -147,7 +151,7 @@ def _from_zero(inputs: int, outputs: int) -> nn.Conv2d:
 
 @cache
 def _torchvisions() -> Any:
-    """torchvision's operator, for GPUs; None where there is none."""
+    """torchvision's operator, for GPUs; None if torchvision cannot be imported."""
     try:
         from torchvision.ops import deform_conv2d as operator
     except (ImportError, RuntimeError):  # absent, or built for another torch

@@ -1,7 +1,7 @@
-"""The dilated CNN of report R0's code (R0.8; Yu and Koltun 2016): the plain `cnn`, spread out.
+"""The dilated CNN of report R0's code (R0.8; Yu and Koltun 2016): the plain `cnn` with dilation.
 
-The dilation is not stated; ours is 2 in both convolutions, and padding keeps the size, so that the
-parameters are the plain network's 421,642.
+The report does not state the dilation.  Here it is 2 in both convolutions, and padding keeps the
+size, so that the network has the plain one's 421,642 parameters.
 """
 
 from torch import nn
@@ -14,5 +14,5 @@ from fashion_hpo.training.architectures.cnn import cnn
 def dilated_cnn(
     *, dropout: float = 0.0, channels: int = 32, hidden: int = 128, dilation: int = 2
 ) -> nn.Sequential:
-    """conv c, pool, conv 2c, pool, fc hidden, fc 10; taps of each 3x3 are `dilation` apart."""
+    """conv c, pool, conv 2c, pool, fc hidden, fc 10; 3x3 convolutions with `dilation`."""
     return cnn(dropout=dropout, channels=channels, hidden=hidden, dilation=dilation)

@@ -1,9 +1,10 @@
-"""torchvision's ViT-B/16 (Dosovitskiy et al. 2021), trained on ImageNet, as our `vit`'s weights.
+"""The weights of torchvision's ViT-B/16 (Dosovitskiy et al. 2021), trained on ImageNet, for `vit`.
 
-On an image of 28x28 that is enlarged eightfold, each pixel to 8x8 and to three equal channels, its
-patches of 16x16 are ours of 2x2: a kernel's sum over those 8x8 places and the channels weighs one
-pixel.  ImageNet's means and deviations are folded in.  So `vit` with `OPTIONS` computes the same
-features from 196 patches without the enlarged image.  Its pixels must be in [0, 1].
+Enlarge a 28x28 image eightfold, each pixel to 8x8 pixels of three equal channels: then a 16x16
+patch is a 2x2 patch of ours, and the sum of a kernel over 8x8 positions and the channels is the
+weight of one pixel.  ImageNet's means and deviations are folded into the weights.  So `vit` with
+`OPTIONS` computes the same features from 196 patches, without the enlarged image.  The pixels must
+be in [0, 1].
 
 Departure: our layer norms add 1e-5 to the variance, torchvision's 1e-6.
 """
@@ -17,10 +18,10 @@ from fashion_hpo.training.architectures.pretrained import published_weights, tor
 
 IMAGENET = "imagenet"
 OPTIONS = {"patch": 2, "width": 768, "depth": 12, "heads": 12, "mlp_ratio": 4}
-"""Those of `vit` with which the weights fit."""
+"""The options of `vit` that fit the weights."""
 
 MEANS, DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-ENLARGED = 8  # pixels of the enlarged image to one of ours, along each axis
+ENLARGED = 8  # pixels of the enlarged image per pixel of ours, along each axis
 LAYERS = {
     "ln_1": "attention.0",
     "self_attention.in_proj_": "attention.1.queries_keys_values.",
@@ -29,20 +30,20 @@ LAYERS = {
     "mlp.0": "mlp.1",
     "mlp.3": "mlp.4",
 }
-"""Within an encoder layer: how their names begin, and ours."""
+"""Prefixes of the names within an encoder layer: torchvision's to ours."""
 
 
 def imagenet_vit() -> dict[str, Tensor]:
-    """The weights, from torch's cache or else downloaded; raises ValueError if they cannot be."""
+    """The weights, from torch's cache or downloaded; raises ValueError if neither is possible."""
     models = torchvision_models("vit with a backbone of ImageNet")
     weights = models.ViT_B_16_Weights.IMAGENET1K_V1
     return translated(published_weights(weights, "backbone", "set backbone to 'random'"))
 
 
 def translated(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """torchvision's names and shapes to those of our `vit`, but for the head."""
+    """Weights with torchvision's names and shapes as those of our `vit`, without the head."""
     kernel, bias = _patches(weights["conv_proj.weight"], weights["conv_proj.bias"])
-    found = {
+    ours = {
         "class_token": weights["class_token"],
         "position": weights["encoder.pos_embedding"],
         "embedding.projection.weight": kernel,
@@ -54,16 +55,15 @@ def translated(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, value in weights.items():
         if name.startswith(layers):
             number, rest = name.removeprefix(layers).split(".", 1)
-            theirs = next(theirs for theirs in LAYERS if rest.startswith(theirs))
-            ours = LAYERS[theirs] + rest.removeprefix(theirs)
-            found[f"layers.{number}.{ours}"] = value
-    return found
+            prefix = next(prefix for prefix in LAYERS if rest.startswith(prefix))
+            ours[f"layers.{number}.{LAYERS[prefix]}{rest.removeprefix(prefix)}"] = value
+    return ours
 
 
 def _patches(kernel: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """The first layer over grey pixels in [0, 1]: (width, 3, 16, 16) to (width, 1, 2, 2)."""
+    """The patch projection for grey pixels in [0, 1]: (width, 3, 16, 16) to (width, 1, 2, 2)."""
     shape = (1, 3, 1, 1)
     kernel = kernel / torch.tensor(DEVIATIONS).view(shape)
     bias = bias - (kernel * torch.tensor(MEANS).view(shape)).sum((1, 2, 3))
-    places = kernel.unflatten(3, (-1, ENLARGED)).unflatten(2, (-1, ENLARGED))
-    return places.sum((1, 3, 5)).unsqueeze(1), bias
+    blocks = kernel.unflatten(3, (-1, ENLARGED)).unflatten(2, (-1, ENLARGED))
+    return blocks.sum((1, 3, 5)).unsqueeze(1), bias

@@ -1,8 +1,8 @@
-"""LeNet-5 (LeCun et al. 1998), a yardstick for claim R4.c: 61,706 parameters.
+"""LeNet-5 (LeCun et al. 1998), a baseline for claim R4.c: 61,706 parameters.
 
-Departures, the usual ones: averages pool without weights of their own, the second convolution sees
-all six channels, and the last layer is linear, for cross entropy, where the original has radial
-basis functions.  `dropout` comes before the last layer; the original has none.
+The usual departures: average pooling without weights, a second convolution over all six channels,
+and a linear last layer, for cross entropy, instead of radial basis functions.  `dropout` comes
+before the last layer; the original has none.
 """
 
 from torch import nn

@@ -1,12 +1,12 @@
 """Report R3's MobileNetV2 (R3.1; Sandler et al. 2018), torchvision's, on images resized to 32x32.
 
-The first layer resizes and repeats the grey channel three times, so that an exported model has both
-inside.  Torchvision's features follow, then a dense head of ours, whose width the report leaves
-open: 1280 to 128, ReLU, dropout, 10.  2,389,130 parameters.  (The report's L2 penalty on the head
-is the trainer's.)
+The first layer resizes the image and repeats the grey channel three times, so that an exported
+model includes both.  Torchvision's features follow, then our dense head, whose width the report
+does not state: 1280 to 128, ReLU, dropout, 10.  2,389,130 parameters.  (The trainer adds the
+report's L2 penalty on the head.)
 
-`weights` "imagenet" begins with torchvision's, which it downloads once.  Departures: pixels are
-scaled as the config says and not by ImageNet's means; batch normalisation adapts.
+`weights` "imagenet" starts from torchvision's weights, which are downloaded once.  Departure:
+pixels are scaled as the config says and not by ImageNet's means; batch norm adapts.
 """
 
 import math
@@ -32,15 +32,14 @@ def mobilenet_v2(
     hidden: int = 128,
     width_multiplier: float = 1.0,
 ) -> nn.Sequential:
-    """Resize; features, their channels times `width_multiplier`; mean over the places; head."""
+    """Resize; features with channels times `width_multiplier`; global average pooling; head."""
     _check(image_size, width_multiplier)
     models = torchvision_models("mobilenet_v2")
     published = models.mobilenet_v2(width_mult=width_multiplier)
     if weights == "imagenet" and not next(published.parameters()).is_meta:
-        found = published_weights(
-            models.MobileNet_V2_Weights.IMAGENET1K_V1, "weights", "set weights to 'none'"
-        )
-        load_into(published, found, "ImageNet's MobileNetV2")
+        imagenet = models.MobileNet_V2_Weights.IMAGENET1K_V1
+        state_dict = published_weights(imagenet, "weights", "set weights to 'none'")
+        load_into(published, state_dict, "ImageNet's MobileNetV2")
     return nn.Sequential(
         Resize(image_size), published.features,
         nn.AdaptiveAvgPool2d(1), nn.Flatten(),
@@ -50,7 +49,7 @@ def mobilenet_v2(
 
 
 class Resize(nn.Module):
-    """Grey images (N, 1, H, W) to (N, 3, side, side), bilinear, all three channels the same."""
+    """Grey images (N, 1, H, W) to (N, 3, side, side): bilinear, three equal channels."""
 
     def __init__(self, side: int) -> None:
         super().__init__()

@@ -1,11 +1,11 @@
 """Report R2's optimized CNN (R2.1): four convolutional blocks, then fully connected layers.
 
-The report says "varying kernel sizes", batch normalisation and dropout in each block, and gives
-no shapes.  Ours: 5x5 with 32 channels, then 3x3 with 64, 128 and 128; three poolings, the first
-before the wide layers, so that two CPU cores train it at some thousand images a second.
+The report says "varying kernel sizes", batch norm and dropout in each block, and gives no shapes.
+Here: 5x5 with 32 channels, then 3x3 with 64, 128 and 128; three poolings, the first before the wide
+layers, so that two CPU cores train some thousand images a second.
 
 Dropout in a block drops whole channels (Tompson et al. 2015): neighbouring pixels carry the same
-information, so dropping single ones hides little, and their masks took a quarter of the time.
+information, so dropping single pixels hides little, and their masks took a quarter of the time.
 """
 
 from torch import nn
@@ -31,8 +31,8 @@ def optimized_cnn(*, dropout: float = 0.0, channels: int = 32, hidden: int = 256
 
 def _block(inputs: int, outputs: int, kernel: int, dropout: float, pool: bool) -> list[nn.Module]:
     layers: list[nn.Module] = [
-        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),  # the norm has one
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),  # batch norm has one
     ]
     if pool:
-        layers.append(MaxPool2x2())  # before the norm, which then has a quarter to do
+        layers.append(MaxPool2x2())  # before batch norm, which then has a quarter of the work
     return [*layers, nn.BatchNorm2d(outputs), nn.ReLU(), nn.Dropout2d(dropout)]

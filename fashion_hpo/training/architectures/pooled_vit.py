@@ -1,15 +1,15 @@
 """Report R1's small vision transformers without a class token (R1.8 to R1.10).
 
-`vit_pooled`, 270,986 parameters: patches of 7x7, a learned position for each place of the 4x4
-grid, four layers (its code has two), width 64, eight heads, MLP ratio 6, and a linear head on the
-mean token (Beyer et al. 2022).  The report's dropout is 0.1.
+`vit_pooled`, 270,986 parameters: patches of 7x7, a learned position embedding for each cell of the
+4x4 grid, four layers (the report's code has two), width 64, eight heads, MLP ratio 6, and a linear
+head on the mean token (Beyer et al. 2022).  The report's dropout is 0.1.
 
 `vit_depthwise`: each layer T becomes x → T(x) + DW(x), where DW is norm, GELU and a depthwise 3x3
-convolution on the grid (Zhang et al. 2024).  The norm is not specified; ours is a layer norm, which
-does not depend on the batch.  274,058 parameters, 1.1 % more.
+convolution on the grid (Zhang et al. 2024).  The report does not specify the norm; here it is layer
+norm, which does not depend on the batch.  274,058 parameters, 1.1 % more.
 
-`vit_patch_free`: one token for each pixel, through a linear layer of its value (784 tokens, 317,066
-parameters), as the report has it; or, by default, what its code has, a 3x3 convolution with stride
+`vit_patch_free`: with 784 tokens, as in the report's text, a token is a linear function of one
+pixel (317,066 parameters).  The default is that of the report's code, a 3x3 convolution with stride
 2 (196 tokens, 279,946 parameters), whose attention costs a sixteenth.
 """
 
@@ -73,7 +73,7 @@ def vit_patch_free(
     heads: int = 8,
     mlp_ratio: int = 6,
 ) -> nn.Module:
-    """`vit_pooled` on pixels (784 tokens) or on a convolution of stride 2 (196)."""
+    """`vit_pooled` over pixels (784 tokens) or over a convolution with stride 2 (196)."""
     kernel, stride, padding = (1, 1, 0) if tokens == 784 else (3, 2, 1)
     embedding = nn.Sequential(nn.Conv2d(1, width, kernel, stride, padding), Tokens())
     layers = [EncoderLayer(width, heads, mlp_ratio, dropout) for _ in range(depth)]
@@ -81,9 +81,9 @@ def vit_patch_free(
 
 
 class PooledTransformer(nn.Module):
-    """Images (N, 1, 28, 28) to logits (N, 10), by way of the mean token.
+    """Images (N, 1, 28, 28) to logits (N, 10), from the mean token.
 
-    `embedding` takes the images to tokens (N, tokens, width).
+    `embedding` maps images to tokens (N, tokens, width).
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class PooledTransformer(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embed, encode, and read the mean token."""
+        """Embed, encode and classify the mean token."""
         tokens = self.layers(self.dropout(self.embedding(images) + self.position))
         logits: Tensor = self.head(self.norm(tokens).mean(1))
         return logits
@@ -120,7 +120,7 @@ class DepthwiseLayer(EncoderLayer):
         self.depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """One layer of the encoder, and the convolution beside it."""
+        """The encoder layer plus the convolution."""
         planes = gelu(self.norm(tokens)).transpose(1, 2).unflatten(2, (self.grid, self.grid))
-        beside: Tensor = self.depthwise(planes).flatten(2).transpose(1, 2)
-        return super().forward(tokens) + beside
+        convolved: Tensor = self.depthwise(planes).flatten(2).transpose(1, 2)
+        return super().forward(tokens) + convolved

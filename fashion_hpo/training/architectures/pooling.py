@@ -1,11 +1,11 @@
-"""Max pooling 2x2, alone or with the ReLU after it, whose training pass on a CPU works in place.
+"""Max pooling 2x2, optionally with ReLU, that trains in place on a CPU.
 
-torch's own keeps a 64-bit index for each output and scatters by it, which in bfloat16 costs a
-quarter of the plain CNN's training.  Here pairs of columns, then pairs of rows, are compared as
-whole tensors.  The memory of the images takes the differences that tell which of a pair is greater,
-and on the way back the gradients: a network's step is bound by memory, and new memory is slow.
-Outputs and gradients are torch's to the bit, ties included: of equals, the first in a row, then the
-first row.
+torch's operator stores a 64-bit index for each output and scatters by it, which in bfloat16 takes a
+quarter of the plain CNN's training time.  Here pairs of columns, then pairs of rows, are compared
+as whole tensors.  The difference of each pair, whose sign says which value is greater, overwrites
+the input, and so do the gradients in the backward pass: a training step is memory-bound, and fresh
+memory is slow.  Outputs and gradients equal torch's to the bit.  Of equal values the first column,
+then the first row, gets the gradient, as in torch.
 """
 
 from typing import Any
@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 BITS = {torch.bfloat16: torch.int16, torch.float32: torch.int32}
-"""Integers of the same bits: positive where the number is, and in the same order there."""
+"""Integers of the same size: for positive numbers they are positive and have the same order."""
 
 
 class MaxPool2x2(nn.MaxPool2d):
-    """torch's max pooling, window and stride 2, and torch's ReLU if asked for.
+    """torch's max pooling, window and stride 2, and torch's ReLU if `relu`.
 
-    In training on a CPU it overwrites its input, which must have no other use; one that the network
-    did not compute is left as it is.  There a ReLU takes a NaN of negative sign for a zero;
-    evaluation, from which a diverged training is known, keeps it.
+    In training on a CPU it overwrites an input that the network computed, which must have no other
+    use.  There ReLU maps a NaN with negative sign to zero; evaluation keeps the NaN, so that a
+    diverged training is recognised.
     """
 
     def __init__(self, *, relu: bool = False) -> None:
@@ -38,17 +38,16 @@ class MaxPool2x2(nn.MaxPool2d):
         return pooled.relu() if self.relu else pooled
 
     def extra_repr(self) -> str:
-        """What printing the network shows."""
+        """The arguments in the printed network."""
         return f"{super().extra_repr()}, relu={self.relu}"
 
 
 def _is_paired(images: Tensor) -> bool:
-    """Computed on the CPU, all channels of a pixel side by side, no row or column without a
-    partner."""
+    """Whether the images are channels-last, have even sides and were computed on the CPU."""
     even = images.shape[2] % 2 == images.shape[3] % 2 == 0
-    flat = images.is_contiguous(memory_format=torch.channels_last)
+    channels_last = images.is_contiguous(memory_format=torch.channels_last)
     computed = images.device.type == "cpu" and images.dtype in BITS and images.grad_fn is not None
-    return computed and even and flat
+    return computed and even and channels_last
 
 
 def _pool(images: Tensor, relu: bool) -> Tensor:
@@ -61,7 +60,9 @@ class _PairwiseMax(torch.autograd.Function):
     def forward(ctx: Any, images: Tensor, relu: bool) -> Tensor:
         count, channels, height, width = images.shape
         pixels = images.detach().permute(0, 2, 3, 1)
-        if relu:  # what is left is in order as integers, which take half of bfloat16's time
+        if (
+            relu
+        ):  # values from 0 on keep their order as integers, which take half of bfloat16's time
             pixels = pixels.view(BITS[images.dtype]).clamp_(0)
         columns = pixels.view(-1, 2, channels)
         rows = _greater(columns).view(-1, 2, width // 2 * channels)
@@ -86,7 +87,7 @@ class _PairwiseMax(torch.autograd.Function):
 
 
 def _greater(pairs: Tensor) -> Tensor:
-    """Of pairs (M, 2, K) the greater, (M, K); each second becomes by how much it is greater."""
+    """The greater value of each pair, (M, K) of (M, 2, K); the second becomes second − first."""
     first, second = pairs.unbind(1)
     greater = torch.maximum(first, second)
     second.sub_(first)
@@ -94,15 +95,17 @@ def _greater(pairs: Tensor) -> Tensor:
 
 
 def _share(gradient: Tensor, pairs: Tensor) -> None:
-    """Put the gradient (M, K) of each greater one where it was in the pairs (M, 2, K), else 0."""
+    """Write the gradient (M, K) to the greater value of each pair (M, 2, K), and 0 to the other."""
     first, second = pairs.unbind(1)
     _where_positive(gradient, second, second)
-    torch.bitwise_xor(gradient, second, out=first)  # the gradient or 0, whichever second is not
+    torch.bitwise_xor(
+        gradient, second, out=first
+    )  # 0 if second has the gradient, else the gradient
 
 
 def _where_positive(gradient: Tensor, numbers: Tensor, out: Tensor) -> Tensor:
-    """Into `out`, the gradient where the numbers, read as integers, are positive, else 0."""
-    found: Tensor = torch.ops.aten.threshold_backward.grad_input(
+    """Write to `out` the gradient where the numbers, read as integers, are positive, else 0."""
+    masked: Tensor = torch.ops.aten.threshold_backward.grad_input(
         gradient, numbers, 0, grad_input=out
     )
-    return found
+    return masked

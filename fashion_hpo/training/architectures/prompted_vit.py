@@ -1,16 +1,16 @@
 """Report R0's visual prompt tuning (R0.6, R0.7; Jia et al. 2022) of its vision transformer.
 
-The transformer is frozen; learned are prompts, tokens between the class token and the patches, and
-a new head.  Shallow: 50 prompts at the input go through all layers (11,530 trainable parameters).
-Deep: every layer has 20 of its own, in the place of the last layer's (24,970).
+The transformer is frozen.  Trained are a new head and prompts: tokens between the class token and
+the patches.  Shallow: 50 prompts at the input pass through all layers (11,530 trainable
+parameters).  Deep: every layer replaces the previous layer's prompts by 20 of its own (24,970).
 
-What the report's backbone was trained on is not stated.  The option `backbone` says it here:
-"random", a frozen initialisation from the seed, the likely reading; or a trained `vit`, under a
-name that the caller resolves to a file of weights ("models:/NAME@champion", "trial:UID", or
-"imagenet", see `imagenet_vit`).
+The report does not state what its backbone was trained on.  Here the option `backbone` is "random",
+a frozen initialisation from the seed, the likely reading; or the name of a trained `vit`, which the
+caller resolves to a file of weights ("models:/NAME@champion", "trial:UID", or "imagenet", see
+`imagenet_vit`).
 
-Departures: dropout acts on the prompts and before the head; the frozen layers have none, so that
-the features which the prompts steer do not themselves vary.
+Departures: dropout acts on the prompts and before the head.  The frozen layers have none, so that
+the features the prompts work on do not vary.
 """
 
 import math
@@ -26,7 +26,7 @@ from fashion_hpo.training.architectures.vit import VisionTransformer
 
 TRIAL = "trial:"
 NAMES = ("models:/", TRIAL)
-"""How the name of a trained backbone begins."""
+"""Prefixes of the names of trained backbones."""
 
 
 @network
@@ -41,7 +41,7 @@ def vit_shallow_prompts(
     heads: int = 3,
     mlp_ratio: int = 4,
 ) -> nn.Module:
-    """`prompts` at the input; the other options are the backbone's, as `vit` has them."""
+    """`prompts` at the input; the other options are those of the backbone, a `vit`."""
     _check_backbone(backbone, patch, width, depth, heads, mlp_ratio)
     return PromptedTransformer(1, prompts, dropout, patch, width, depth, heads, mlp_ratio)
 
@@ -58,7 +58,7 @@ def vit_deep_prompts(
     heads: int = 3,
     mlp_ratio: int = 4,
 ) -> nn.Module:
-    """`prompts` at every layer; the other options are the backbone's, as `vit` has them."""
+    """`prompts` at every layer; the other options are those of the backbone, a `vit`."""
     _check_backbone(backbone, patch, width, depth, heads, mlp_ratio)
     return PromptedTransformer(depth, prompts, dropout, patch, width, depth, heads, mlp_ratio)
 
@@ -66,7 +66,7 @@ def vit_deep_prompts(
 class PromptedTransformer(VisionTransformer):
     """A frozen `VisionTransformer` with a trainable head and trainable prompts.
 
-    Each of the first `places` layers gets `prompts` tokens; they stay until the next ones come.
+    Each of the first `places` layers gets `prompts` tokens; they stay until a layer replaces them.
     """
 
     def __init__(
@@ -85,11 +85,11 @@ class PromptedTransformer(VisionTransformer):
         self.head.requires_grad_(True)
         self.dropout = nn.Dropout(dropout)
         self.prompts = nn.Parameter(torch.empty(places, prompts, width))
-        bound = math.sqrt(6 / (patch * patch + width))  # as of a layer from patches to tokens
+        bound = math.sqrt(6 / (patch * patch + width))  # that of a layer from patches to tokens
         nn.init.uniform_(self.prompts, -bound, bound)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embed, encode beside the prompts, and read the class token."""
+        """Embed, encode with the prompts, and classify the class token."""
         tokens = self.embed(images)
         for place, layer in enumerate(self.layers):
             if place < len(self.prompts):
@@ -99,21 +99,21 @@ class PromptedTransformer(VisionTransformer):
         return logits
 
     def load_backbone(self, weights: Mapping[str, Tensor], source: str) -> None:
-        """Take a trained `vit`'s weights but for its head; raises ValueError if they do not fit."""
+        """Load a trained `vit` except its head; raises ValueError if the weights do not fit."""
         load_into(self, weights, source, without=("head.", "prompts"))
 
     def _prompted(self, tokens: Tensor, prompts: Tensor) -> Tensor:
-        """The class token, these prompts, the patches; prompts that stood there are dropped."""
-        each = self.dropout(prompts.expand(tokens.shape[0], -1, -1))
+        """The class token, these prompts instead of earlier ones, and the patches."""
+        dropped = self.dropout(prompts.expand(tokens.shape[0], -1, -1))
         patches = self.embedding.grid**2
-        return torch.cat([tokens[:, :1], each, tokens[:, -patches:]], 1)
+        return torch.cat([tokens[:, :1], dropped, tokens[:, -patches:]], 1)
 
 
 def _check_backbone(backbone: str, *options: int) -> None:
     if backbone == IMAGENET and options != tuple(OPTIONS.values()):
         fitting = ", ".join(f"{name} {value}" for name, value in OPTIONS.items())
         raise ValueError(
-            "architecture option backbone is 'imagenet', whose weights fit no other options than "
+            "architecture option backbone is 'imagenet', whose weights fit these options alone: "
             f"{fitting}; set them."
         )
     if backbone not in ("random", IMAGENET) and not backbone.startswith(NAMES):

@@ -1,14 +1,14 @@
 """Report R1's ResNet18 (R1.5 to R1.7), after He et al. (2016), for one grey channel.
 
-Four stages of two basic blocks with c, 2c, 4c and 8c channels.  The report adapts it "so that
-small images survive" and gives no strides; here the stem is an option.  "imagenet": 7x7 with
-stride 2 and max pooling, so that stages see 7, 4, 2 and 1 pixels a side (11,175,370 parameters at
-c = 64); "small": 3x3 with stride 1 and no pooling, as published for CIFAR, 28, 14, 7 and 4 pixels
+Four stages of two basic blocks with c, 2c, 4c and 8c channels.  The report adapts the network "so
+that small images survive" and gives no strides; here the stem is an option.  "imagenet": 7x7 with
+stride 2 and max pooling; the stages have 7, 4, 2 and 1 pixels a side (11,175,370 parameters at
+c = 64).  "small": 3x3 with stride 1 and no pooling, as published for CIFAR; 28, 14, 7 and 4 pixels
 (11,172,810).
 
-Departures: the report's figure says fewer kernels and its text more, so that `resnet18_narrow` and
-`resnet18_wide` have half and twice as many; its dilation of 1 is an ordinary convolution, and
-`resnet18_dilated` has 2 by default, in every 3x3 convolution of the blocks, their strides kept.
+Departures: the report's figure says fewer kernels and its text says more, so `resnet18_narrow` has
+half and `resnet18_wide` twice as many.  The report's dilation of 1 is an ordinary convolution;
+`resnet18_dilated` has 2 by default, in every 3x3 convolution of the blocks, with the same strides.
 `dropout` comes before the last layer.
 """
 
@@ -24,7 +24,7 @@ Stem = Literal["imagenet", "small"]
 
 @network
 def resnet18(*, dropout: float = 0.0, channels: int = 64, stem: Stem = "imagenet") -> nn.Sequential:
-    """Stem; two blocks each of c, 2c, 4c, 8c channels; mean over the places; fc 10."""
+    """Stem; two blocks each of c, 2c, 4c, 8c channels; global average pooling; fc 10."""
     return _resnet18(dropout, channels, stem, dilation=1)
 
 
@@ -57,7 +57,7 @@ def resnet18_dilated(
 
 
 class BasicBlock(nn.Module):
-    """x to relu(x + f(x)), f two 3x3 convolutions; x is projected where its shape changes."""
+    """x to relu(x + f(x)) with two 3x3 convolutions f; x is projected if its shape changes."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, dilation: int) -> None:
         super().__init__()

@@ -1,11 +1,9 @@
-"""A small residual network, of no report: ours, for the search for the best model.
+"""A small residual network for the search for the best model; in no report.
 
-After the network of eight convolutions with which Page (2018, "How to Train Your ResNet") trained
-CIFAR-10 in seconds: convolutions that double the channels and pool, two of them followed by a
-residual pair, then the highest value of each channel over the places.  Departures: an extra
-pooling is left out, because 28 pixels a side allow three; 24 channels rather than 64, for two CPU
-cores; and the logits are not scaled.  Pooling comes before the norm, which then has a quarter to
-do.
+It follows Page's network for CIFAR-10 (2018, "How to Train Your ResNet"): convolutions that double
+the channels and pool, two of them followed by a residual pair, then global max pooling.
+Departures: three poolings, one fewer, for 28 pixels a side; 24 channels instead of 64, for two CPU
+cores; unscaled logits; pooling before batch norm, which then has a quarter of the work.
 """
 
 from torch import Tensor, nn
@@ -16,7 +14,7 @@ from fashion_hpo.training.architectures.pooling import MaxPool2x2
 
 @network
 def resnet9(*, dropout: float = 0.0, channels: int = 24) -> nn.Sequential:
-    """conv c; conv 2c, pool, pair; conv 4c, pool; conv 8c, pool, pair; highest value; fc 10."""
+    """conv c; conv 2c, pool, pair; conv 4c, pool; conv 8c, pool, pair; global max pool; fc 10."""
     c = channels
     return nn.Sequential(
         _convolution(1, c),
@@ -28,7 +26,7 @@ def resnet9(*, dropout: float = 0.0, channels: int = 24) -> nn.Sequential:
 
 
 class ResidualPair(nn.Module):
-    """x to x + f(x), f two convolutions."""
+    """x to x + f(x) with two convolutions f."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -38,8 +36,8 @@ class ResidualPair(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
-        added: Tensor = features + self.residual(features)
-        return added
+        summed: Tensor = features + self.residual(features)
+        return summed
 
 
 def _convolution(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:

@@ -1,7 +1,6 @@
-"""Report R2's simple CNN (R2.2): two convolutions, no batch normalisation, one small layer.
+"""Report R2's simple CNN (R2.2): two convolutions, no batch norm, one small hidden layer.
 
-The report gives no shapes; these are ours: 16 and 32 channels, 64 hidden units, in the layout of
-the plain `cnn`.
+The report gives no shapes.  Here: 16 and 32 channels, 64 hidden units, in the layout of `cnn`.
 """
 
 from torch import nn

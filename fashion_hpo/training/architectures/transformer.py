@@ -1,21 +1,19 @@
-"""Parts of all vision transformers here (Dosovitskiy et al. 2021): layers, and cutting an image.
+"""Parts of the vision transformers (Dosovitskiy et al. 2021): encoder layer and patch embedding.
 
-The reports leave open where the layer norms stand.  Ours stand before attention and MLP, with one
-more at the end: with it the derived count of R0's network comes out exactly.  Dropout follows the
-embedding, attention's output and both layers of the MLP; attention weights are not dropped.
+The reports do not state where the layer norms are.  Here they come before attention and MLP, and
+once at the end, which gives exactly the derived parameter count of R0's network.  Dropout follows
+the embedding, attention's output and both layers of the MLP; attention weights have no dropout.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-SIDE = 28
-"""Pixels of an image's side."""
-
+SIDE = 28  # pixels of an image's side
 
 FEW_TOKENS = 128
-"""Up to which torch's attention is left aside in bfloat16 on the CPU: for 50 tokens its backward
-pass takes eight times as long as written out, and for 196 what is written out takes the memory."""
+"""Up to this many tokens, attention in bfloat16 on the CPU is written out: at 50 tokens torch's
+operator takes eight times as long in the backward pass.  At 196, writing out needs much memory."""
 
 
 class EncoderLayer(nn.Module):
@@ -33,7 +31,7 @@ class EncoderLayer(nn.Module):
         )  # fmt: skip
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """One layer of the encoder."""
+        """Attention, then MLP."""
         attended: Tensor = tokens + self.attention(tokens)
         encoded: Tensor = attended + self.mlp(attended)
         return encoded
@@ -42,7 +40,7 @@ class EncoderLayer(nn.Module):
 class SelfAttention(nn.Module):
     """Multi-head self-attention (Vaswani et al. 2017): (N, tokens, width) to the same.
 
-    Raises ValueError for heads that do not divide the width.
+    Raises ValueError if the number of heads does not divide the width.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -57,7 +55,7 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Mix the tokens, each head by its own shares."""
+        """Attend with all heads and project."""
         joint = self.queries_keys_values(tokens).unflatten(-1, (3, self.heads, -1))
         queries, keys, values = joint.permute(2, 0, 3, 1, 4).unbind(0)  # (N, heads, tokens, ·)
         mixed = attend(queries, keys, values)
@@ -66,7 +64,7 @@ class SelfAttention(nn.Module):
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Each query's mean of the values, by softmax(q · k / √d): all (N, heads, tokens, d)."""
+    """softmax(q · kᵀ / √d) · v; all tensors (N, heads, tokens, d)."""
     few = queries.shape[-2] <= FEW_TOKENS
     if few and queries.device.type == "cpu" and queries.dtype == torch.bfloat16:
         scores = queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5
@@ -78,7 +76,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 class PatchEmbedding(nn.Module):
     """Images (N, 1, 28, 28) to tokens (N, (28 / patch)², width), row by row.
 
-    Raises ValueError for a patch that does not divide the image.
+    Raises ValueError if the patch size does not divide the image's side.
     """
 
     def __init__(self, patch: int, width: int) -> None:
@@ -90,7 +88,6 @@ class PatchEmbedding(nn.Module):
             )
         self.grid = SIDE // patch
         self.projection = nn.Conv2d(1, width, patch, stride=patch)
-
         self.tokens = Tokens()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -103,19 +100,19 @@ class Tokens(nn.Module):
     """Feature maps (N, width, H, W) to tokens (N, H · W, width), row by row."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """Put the places in a row and the channels last."""
+        """Flatten the positions and put the channels last."""
         return features.flatten(2).transpose(1, 2)
 
 
 def position_embedding(tokens: int, width: int) -> nn.Parameter:
-    """A learned vector for each place, (1, tokens, width)."""
+    """A learned embedding of each position, (1, tokens, width)."""
     embedding = nn.Parameter(torch.empty(1, tokens, width))
     nn.init.trunc_normal_(embedding, std=0.02)
     return embedding
 
 
 def initialise(network: nn.Module) -> None:
-    """Linear layers from a normal distribution of 0.02, cut at two, as in Touvron et al. (2021)."""
+    """Initialise linear layers from a truncated normal, std 0.02, as in Touvron et al. (2021)."""
     for layer in network.modules():
         if isinstance(layer, nn.Linear):
             nn.init.trunc_normal_(layer.weight, std=0.02)
@@ -123,4 +120,4 @@ def initialise(network: nn.Module) -> None:
 
 
 def _divisors(number: int) -> list[int]:
-    return [small for small in range(1, number + 1) if number % small == 0]
+    return [divisor for divisor in range(1, number + 1) if number % divisor == 0]

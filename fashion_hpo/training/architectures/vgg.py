@@ -1,12 +1,12 @@
 """Report R1's VGG networks (R1.1 to R1.4), after Simonyan and Zisserman (2015).
 
-Every convolution is 3x3 with batch normalisation and ReLU, two poolings leave 7x7 places, and
-three fully connected layers end it: 42,655,978 parameters (VGG8), 42,535,018 (depthwise-separable,
-Chollet 2017) and 223,062,802 (VGG12), the counts of the report's shapes.
+Every convolution is 3x3 with batch norm and ReLU, two poolings leave 7x7 positions, and three fully
+connected layers follow: 42,655,978 parameters (VGG8), 42,535,018 (depthwise-separable, Chollet
+2017) and 223,062,802 (VGG12), the counts of the report's shapes.
 
 `dropout` comes before each of the two wide layers; the report's rate is 0.2.  Departures: the
-report does not say how much wider `vgg8_wide` is; ours has twice the channels.  Pooling comes
-between the norm and ReLU, which commutes with it.
+report does not say how much wider `vgg8_wide` is; here it has twice the channels.  Pooling comes
+between batch norm and ReLU; pooling and ReLU commute.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ def vgg8(*, dropout: float = 0.0, channels: int = 32, hidden: int = 4096) -> nn.
 def vgg8_separable(
     *, dropout: float = 0.0, channels: int = 32, hidden: int = 4096
 ) -> nn.Sequential:
-    """`vgg8`, all convolutions but the first depthwise-separable."""
+    """`vgg8` with depthwise-separable convolutions, except the first."""
     return _vgg8(dropout, channels, hidden, _separable)
 
 
@@ -39,7 +39,7 @@ def vgg8_wide(*, dropout: float = 0.0, channels: int = 64, hidden: int = 4096) -
 
 @network
 def vgg12(*, dropout: float = 0.0, channels: int = 8, hidden: int = 4096) -> nn.Sequential:
-    """Nine convolutions of c, c, 2c, 4c, ... 128c channels, but the first depthwise-separable."""
+    """Nine convolutions of c, c, 2c, 4c, ... 128c channels, depthwise-separable after the first."""
     widths = [channels, channels, *(channels * 2**power for power in range(1, 8))]
     return _vgg(widths, {3, 6}, _separable, dropout, hidden)
 
@@ -55,7 +55,7 @@ def _vgg8(dropout: float, channels: int, hidden: int, convolution: Convolution) 
 def _vgg(
     widths: Sequence[int], pooled: set[int], convolution: Convolution, dropout: float, hidden: int
 ) -> nn.Sequential:
-    """`pooled`: after which convolutions, counted from one; two, so that 28x28 becomes 7x7."""
+    """`pooled`: the two convolutions, counted from one, that pooling follows: 28x28 becomes 7x7."""
     layers: list[nn.Module] = []
     for number, (inputs, outputs) in enumerate(zip([1, *widths], widths, strict=False), start=1):
         layers += _plain(inputs, outputs) if number == 1 else convolution(inputs, outputs)
@@ -75,5 +75,5 @@ def _plain(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 def _separable(inputs: int, outputs: int) -> list[nn.Module]:
-    """A 3x3 convolution of each channel by itself, then a mixture of channels at each place."""
+    """A depthwise 3x3 convolution, then a pointwise one."""
     return [nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs), nn.Conv2d(inputs, outputs, 1)]

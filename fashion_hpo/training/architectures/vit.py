@@ -1,9 +1,9 @@
 """Report R0's vision transformer (R0.5; Dosovitskiy et al. 2021): 2,684,554 parameters.
 
-Patches of 4x4, a class token that starts at zero, a learned position for each of 50 tokens, width
-192, six layers, and a linear head on the class token.  The report's dropout is 0.1.  Left open
-there: three heads, as in other transformers of this width; the place of the norms, see
-`transformer`.
+Patches of 4x4, a class token initialised to zero, a learned position embedding for each of 50
+tokens, width 192, six layers, and a linear head on the class token.  The report's dropout is 0.1.
+The report does not state the number of heads, here three, as in other transformers of this width,
+nor where the norms are, see `transformer`.
 """
 
 import torch
@@ -33,7 +33,7 @@ def vit(
 
 
 class VisionTransformer(nn.Module):
-    """Images (N, 1, 28, 28) to logits (N, 10), by way of a class token."""
+    """Images (N, 1, 28, 28) to logits (N, 10), from the class token."""
 
     def __init__(
         self, dropout: float, patch: int, width: int, depth: int, heads: int, mlp_ratio: int
@@ -51,7 +51,7 @@ class VisionTransformer(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embed, encode, and read the class token."""
+        """Embed, encode and classify the class token."""
         tokens = self.dropout(self.embed(images))
         for layer in self.layers:
             tokens = layer(tokens)

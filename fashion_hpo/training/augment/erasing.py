@@ -1,4 +1,4 @@
-"""Random erasing (Zhong et al. 2020, algorithm 1): a rectangle of the image becomes noise."""
+"""Random erasing (Zhong et al. 2020, algorithm 1): a rectangle of the image is set to noise."""
 
 import numpy as np
 import torch
@@ -8,16 +8,16 @@ from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.training.augment.geometry import inside
 from fashion_hpo.training.randomness import numpy_generator
 
-AREA = (0.02, 0.4)  # least and greatest share of the image
-ASPECT = (0.3, 1 / 0.3)  # of height to width
+AREA = (0.02, 0.4)  # smallest and largest share of the image
+ASPECT = (0.3, 1 / 0.3)  # height / width
 SIDE = 28
-NOISES = 256  # pictures of noise an epoch; an image takes its rectangle of one of them
+NOISES = 256  # noise images per epoch, which the rectangles are cut from
 
 
 class Erasing:
-    """With probability `erasing`, each image's own rectangle and noise.
+    """Erases a random rectangle of each image with probability `erasing`.
 
-    Departure: a side longer than the image is made as long as it, where the paper draws again.
+    Departure: a side longer than the image is cut to the image; the paper draws again.
     """
 
     def __init__(self, config: TrainConfig, images: int, epoch: int) -> None:
@@ -36,14 +36,14 @@ class Erasing:
 
 
 def boxes(drawn: np.ndarray, probability: float) -> np.ndarray:
-    """Top, left, bottom and right of each rectangle, int64 (n, 4); empty where none is erased.
+    """Top, left, bottom and right of each rectangle, int64 (n, 4); empty if nothing is erased.
 
-    drawn: uniform in [0, 1), (n, 5 or more): whether, area, aspect, row and column.
+    drawn: uniform in [0, 1), (n, 5 or more): whether to erase, area, aspect, row and column.
     """
     area = SIDE**2 * (AREA[0] + (AREA[1] - AREA[0]) * drawn[:, 1])
     aspect = ASPECT[0] + (ASPECT[1] - ASPECT[0]) * drawn[:, 2]
     size = np.sqrt(np.stack((area * aspect, area / aspect), axis=1))
     size = np.minimum(np.rint(size), SIDE) * (drawn[:, :1] < probability)
     corner = np.floor(drawn[:, 3:5] * (SIDE - size + 1))
-    found: np.ndarray = np.concatenate((corner, corner + size), axis=1).astype(np.int64)
-    return found
+    rectangles: np.ndarray = np.concatenate((corner, corner + size), axis=1).astype(np.int64)
+    return rectangles

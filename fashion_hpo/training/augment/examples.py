@@ -1,4 +1,4 @@
-"""What each augmentation does to the same few images: the content of a sheet to look at."""
+"""Examples of each augmentation on the same few images, for a page to look at."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -18,15 +18,15 @@ AMOUNTS: Mapping[str, float] = {
     "rotation": 10.0, "shift": 0.1, "zoom": 0.1, "shear": 10.0, "flip": 0.5,
     "randaugment_operations": 2, "erasing": 0.5, "mixup_alpha": 1.0, "cutmix_alpha": 1.0,
 }  # fmt: skip
-"""How much of each is shown where nothing is said: the reports' amounts, and enough to be seen."""
+"""Default amounts: the reports', or enough to be visible."""
 
 Draw = Callable[[int], Tensor]  # an epoch to uint8 (n, 28, 28)
 
 
 def examples(config: TrainConfig, split: Split) -> Iterator[tuple[str, np.ndarray]]:
-    """For each option that is on in the config, its title and uint8 (EPOCHS, n, 28, 28).
+    """For each augmentation that is on in the config, a title and uint8 (EPOCHS, n, 28, 28).
 
-    `split` has the images to show, on the CPU; they are one batch.
+    `split` has the images to show, on the CPU, as one batch.
     """
     yield "as they are", _drawn(lambda epoch: split.images)
     off = config.replace(**dict.fromkeys(AMOUNTS, 0))
@@ -44,7 +44,7 @@ def examples(config: TrainConfig, split: Split) -> Iterator[tuple[str, np.ndarra
 
 
 def augmented(config: TrainConfig, split: Split, epoch: int) -> Tensor:
-    """The images as a network would meet them in an epoch, as uint8 (n, 28, 28)."""
+    """The images as a network would see them in an epoch, as uint8 (n, 28, 28)."""
     images, rows = split.images, np.arange(len(split))
     for step in steps(config, len(split), epoch):
         images = step(images, rows)
@@ -54,7 +54,7 @@ def augmented(config: TrainConfig, split: Split, epoch: int) -> Tensor:
 
 
 def operated(config: TrainConfig, split: Split, operation: str, epoch: int) -> Tensor:
-    """The images after one operation of RandAugment, with signs as drawn."""
+    """The images after one operation of RandAugment, with random signs."""
     strengths = RandAugment(config, len(split), epoch).strengths[:, 0]
     position = [*OPERATIONS].index(operation)
     return apply(split.images, np.full(len(split), position), strengths)

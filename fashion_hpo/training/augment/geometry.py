@@ -1,4 +1,4 @@
-"""Where pixels go: affine maps, mirror images, and which pixels lie in a box."""
+"""Affine maps, mirroring, and masks of boxes."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from fashion_hpo.training.randomness import numpy_generator
 class Affine:
     """Rotation, shift, zoom and shear as one map, so that an image is resampled only once.
 
-    Each is uniform over its range, either way; zoom keeps the aspect.
+    Each amount is uniform over its range, in both directions; zoom keeps the aspect ratio.
     """
 
     def __init__(self, config: TrainConfig, images: int, epoch: int) -> None:
@@ -27,25 +27,25 @@ class Affine:
         )
 
     def __call__(self, images: Tensor, rows: np.ndarray) -> Tensor:
-        """Warp each image by its own map."""
+        """Warp each image."""
         return warp(images, self.maps[rows].to(images.device))
 
 
 class Flip:
-    """Mirrors an image left to right, with probability `flip`."""
+    """Mirrors each image left to right with probability `flip`."""
 
     def __init__(self, config: TrainConfig, images: int, epoch: int) -> None:
         drawn = numpy_generator(config.seed, "flip", epoch).random(images)
         self.chosen = torch.from_numpy(drawn < config.flip)
 
     def __call__(self, images: Tensor, rows: np.ndarray) -> Tensor:
-        """Mirror the chosen ones."""
+        """Mirror the drawn images."""
         chosen = self.chosen[rows].to(images.device)
         return torch.where(chosen[:, None, None], images.flip(-1), images)
 
 
 def warp(images: Tensor, maps: Tensor) -> Tensor:
-    """Resample uint8 (n, S, S) bilinearly, black where nothing comes from.
+    """Resample uint8 (n, S, S) bilinearly; black outside the image.
 
     maps: (n, 2, 3), each from a place (x, y) of the result to the place in the image that its pixel
     is taken from; the image spans [-1, 1], edge to edge, with y downwards.
@@ -74,14 +74,14 @@ def maps(*entries: Tensor) -> Tensor:
 
 
 def inside(boxes: Tensor, side: int) -> Tensor:
-    """Which pixels lie in each image's box: bool (n, side, side).
+    """The mask of each image's box: bool (n, side, side).
 
-    boxes: (n, 4), top, left, bottom and right in pixels; the latter two are outside.
+    boxes: (n, 4), top, left, bottom and right in pixels; bottom and right are exclusive.
     """
-    place = torch.arange(side, device=boxes.device)
+    position = torch.arange(side, device=boxes.device)
     top, left, bottom, right = boxes[:, :, None].unbind(1)
-    vertical = (place >= top) & (place < bottom)
-    horizontal = (place >= left) & (place < right)
+    vertical = (position >= top) & (position < bottom)
+    horizontal = (position >= left) & (position < right)
     return vertical[:, :, None] & horizontal[:, None, :]
 
 

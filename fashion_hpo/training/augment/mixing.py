@@ -1,7 +1,7 @@
-"""MixUp and CutMix: a batch whose images are mixed with those of others, and its loss.
+"""MixUp and CutMix: batches of mixed images, and their loss.
 
-The partner of an image is its mirror in the batch, which is in random order already: a fixed
-partner is a random one and costs no draw.
+The first image of a batch is mixed with the last, the second with the last but one, and so on.  The
+order of a batch is random, so the partners are too, without a draw.
 """
 
 from collections.abc import Iterator
@@ -22,26 +22,26 @@ SIDE = 28
 
 @dataclass(frozen=True)
 class Batch:
-    """Images ready for a network, and what they show."""
+    """Images ready for a network, and their labels."""
 
     pixels: Tensor  # float32 (n, 1, 28, 28)
     labels: Tensor  # int64 (n,)
     partners: Tensor  # int64 (n,): labels of the images that were mixed in
-    share: float | Tensor = 1.0  # λ of an image's own part: one for all, or (n,)
+    share: float | Tensor = 1.0  # λ, the weight of an image's own label: one value, or (n,)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def pieces(self, count: int) -> Iterator["Batch"]:
-        """The same images in `count` batches of even size."""
+        """The batch split into `count` batches of even size."""
         if count == 1:
             return iter((self,))
         if isinstance(self.share, Tensor):
             shares: Iterator[float | Tensor] = iter(self.share.tensor_split(count))
         else:
             shares = repeat(self.share, count)
-        wholes = (self.pixels, self.labels, self.partners)
-        parts = zip(*(whole.tensor_split(count) for whole in wholes), shares, strict=True)
+        tensors = (self.pixels, self.labels, self.partners)
+        parts = zip(*(tensor.tensor_split(count) for tensor in tensors), shares, strict=True)
         return (Batch(*part) for part in parts)
 
     def loss(self, logits: Tensor, label_smoothing: float) -> Tensor:
@@ -50,10 +50,10 @@ class Batch:
 
 
 class Mixing:
-    """What is mixed in one epoch of `images` images in `batches` batches.
+    """The draws of MixUp and CutMix for an epoch of `images` images in `batches` batches.
 
-    MixUp has one λ a batch (as in R0's protocol) or one an image; CutMix has each image's own box.
-    With both, a batch has the one or the other, with equal chance.
+    MixUp has a λ per batch (as in R0's protocol) or per image; CutMix has a box per image.  If both
+    are on, each batch gets one of them, with equal probability.
     """
 
     def __init__(self, config: TrainConfig, images: int, batches: int, epoch: int) -> None:
@@ -67,24 +67,22 @@ class Mixing:
         self.boxes = cutmix_boxes(config.cutmix_alpha, images, seed, epoch)
 
     def __call__(self, pixels: Tensor, labels: Tensor, rows: np.ndarray, number: int) -> Batch:
-        """Batch `number` of the epoch; `rows` (n,) are its images' numbers in the split."""
+        """Batch `number` of the epoch; `rows` (n,) are its images' row numbers in the split."""
         if self.cuts[number]:
             boxes = torch.from_numpy(self.boxes[rows]).to(pixels.device)
             return Batch(cut(pixels, boxes), labels, partners(labels), own_share(boxes))
         if not self.mixes:
             return Batch(pixels, labels, labels)
-        share: float | Tensor = (
-            float(self.lambdas[number])
-            if not self.per_image
-            else (torch.from_numpy(self.lambdas[rows]).float().to(pixels.device))
-        )
+        share: float | Tensor = float(self.lambdas[number])
+        if self.per_image:
+            share = torch.from_numpy(self.lambdas[rows]).float().to(pixels.device)
         return Batch(mix(pixels, share), labels, partners(labels), share)
 
 
 def mixup_lambdas(alpha: float, count: int, seed: int, epoch: int) -> np.ndarray:
     """One λ ~ Beta(α, α) for each batch, or each image, of an epoch; shape (count,).
 
-    α = 0 is no MixUp, the limit in which λ is 1 (or 0, the same batch mirrored).
+    α = 0 means no MixUp: λ is 1, as in the limit.
     """
     if alpha == 0:
         return np.ones(count)
@@ -92,7 +90,7 @@ def mixup_lambdas(alpha: float, count: int, seed: int, epoch: int) -> np.ndarray
 
 
 def mix(images: Tensor, share: float | Tensor) -> Tensor:
-    """λ·x_i + (1−λ)·x_j (Zhang et al. 2018, eq. 1); images (n, ...), λ one for all or (n,)."""
+    """λ·x_i + (1−λ)·x_j (Zhang et al. 2018, eq. 1); images (n, ...), λ one value or (n,)."""
     if isinstance(share, Tensor):
         share = share.view(-1, *[1] * (images.dim() - 1))
     return torch.lerp(images.flip(0), images, share)
@@ -101,25 +99,25 @@ def mix(images: Tensor, share: float | Tensor) -> Tensor:
 def cutmix_boxes(alpha: float, images: int, seed: int, epoch: int) -> np.ndarray:
     """Each image's box, int64 (images, 4): top, left, bottom and right (Yun et al. 2019).
 
-    Its area is to be 1 − λ of the image, λ ~ Beta(α, α), its centre anywhere: what lies outside the
-    image is cut off.  α = 0: all are empty.
+    Its area is 1 − λ of the image, λ ~ Beta(α, α), before it is cut at the image's border; its
+    centre is anywhere in the image.  α = 0: all boxes are empty.
     """
     if alpha == 0:
         return np.zeros((images, 4), dtype=np.int64)
     share = numpy_generator(seed, "cutmix", epoch).beta(alpha, alpha, size=images)
     half = np.floor(SIDE * np.sqrt(1 - share)).astype(np.int64)[:, None] // 2
     centre = numpy_generator(seed, "cutmix centre", epoch).integers(SIDE, size=(images, 2))
-    found: np.ndarray = np.concatenate((centre - half, centre + half), axis=1).clip(0, SIDE)
-    return found
+    boxes: np.ndarray = np.concatenate((centre - half, centre + half), axis=1).clip(0, SIDE)
+    return boxes
 
 
 def cut(images: Tensor, boxes: Tensor) -> Tensor:
-    """Paste the box (n, 4) of each image's partner into it; images (n, 1, 28, 28)."""
+    """Paste the box (n, 4) of each image's partner into the image; images (n, 1, 28, 28)."""
     return torch.where(inside(boxes, SIDE)[:, None], images.flip(0), images)
 
 
 def own_share(boxes: Tensor) -> Tensor:
-    """λ as it came out: the share of pixels, (n,), that stayed outside the box."""
+    """The effective λ: the share of pixels outside the box, (n,)."""
     height, width = (boxes[:, 2:] - boxes[:, :2]).unbind(1)
     return 1 - height * width / SIDE**2
 
@@ -132,9 +130,9 @@ def partners(labels: Tensor) -> Tensor:
 def mixed_loss(
     logits: Tensor, labels: Tensor, partners: Tensor, share: float | Tensor, label_smoothing: float
 ) -> Tensor:
-    """λ·CE(f(x̃), y_i) + (1−λ)·CE(f(x̃), y_j), decoupled MixUp: the mean over the images.
+    """λ·CE(f(x̃), y_i) + (1−λ)·CE(f(x̃), y_j), the mean over the images.
 
-    Equal to the cross entropy with the soft labels λ·y_i + (1−λ)·y_j, which it is linear in.
+    Equals the cross entropy with the soft labels λ·y_i + (1−λ)·y_j, which is linear in the labels.
     """
     if isinstance(share, Tensor):
         own = cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)

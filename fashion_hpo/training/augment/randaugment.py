@@ -1,9 +1,9 @@
-"""RandAugment (Cubuk et al. 2020): N operations on each image, drawn with equal chance from
-fourteen, all at magnitude M.
+"""RandAugment (Cubuk et al. 2020): N of fourteen operations on each image, drawn with equal
+probability, all at magnitude M.
 
-The operations and their strengths at M = 0 to 30 are torchvision's `RandAugment`.  Departures: a
-warp is bilinear, since the nearest pixel tears edges of 28 pixels; values are rounded, not cut off.
-Color leaves a grey image as it is, which is so in torchvision too.
+The operations and their strengths at M = 0 to 30 are those of torchvision's `RandAugment`.
+Departures: warps are bilinear, because nearest-neighbour sampling tears edges in images this small;
+values are rounded, not truncated.  Color is the identity on grey images, in torchvision too.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ STRONGEST = 30  # the magnitude of strength 1
 
 
 class RandAugment:
-    """Each image has its own operations and signs."""
+    """Draws the operations and signs of each image."""
 
     def __init__(self, config: TrainConfig, images: int, epoch: int) -> None:
         shape = (images, config.randaugment_operations, 2)
@@ -31,7 +31,7 @@ class RandAugment:
         self.strengths = np.where(drawn[..., 1] < 0.5, -strength, strength).astype(np.float32)
 
     def __call__(self, images: Tensor, rows: np.ndarray) -> Tensor:
-        """One operation after another."""
+        """Apply the operations in order."""
         for operations, strengths in zip(
             self.operations[rows].T, self.strengths[rows].T, strict=True
         ):
@@ -40,20 +40,19 @@ class RandAugment:
 
 
 def apply(images: Tensor, operations: np.ndarray, strengths: np.ndarray) -> Tensor:
-    """One operation on each of uint8 (n, S, S), the images of one operation together.
+    """Apply one operation to each image, uint8 (n, S, S); images are grouped by operation.
 
-    operations: positions in OPERATIONS, (n,); strengths: −1 to 1, (n,).  Both are on the CPU, so
-    that the sizes of the groups are known there and no device is waited for.
+    operations: indices into OPERATIONS, (n,); strengths: −1 to 1, (n,).  Both are on the CPU, so
+    that the sizes of the groups are known without synchronising with the device.
     """
     sizes = np.bincount(operations, minlength=len(OPERATIONS)).tolist()
     grouped = np.argsort(operations, kind="stable")
     order = torch.from_numpy(grouped).to(images.device)
     groups = images[order].split(sizes)
-    strong = torch.from_numpy(strengths[grouped]).to(images.device).split(sizes)
-    operate = OPERATIONS.values()
-    done = [f(group, m) for f, group, m in zip(operate, groups, strong, strict=True) if len(group)]
+    magnitudes = torch.from_numpy(strengths[grouped]).to(images.device).split(sizes)
+    parts = zip(OPERATIONS.values(), groups, magnitudes, strict=True)
     result = torch.empty_like(images)
-    result[order] = torch.cat(done)
+    result[order] = torch.cat([f(group, m) for f, group, m in parts if len(group)])
     return result
 
 
@@ -62,7 +61,7 @@ def _identity(images: Tensor, m: Tensor) -> Tensor:
 
 
 def _auto_contrast(images: Tensor, m: Tensor) -> Tensor:
-    """Stretch the levels so that they reach from 0 to 255; an even image has nothing to stretch."""
+    """Stretch the grey levels to 0 to 255; a uniform image stays as it is."""
     pixels = images.float()
     low, high = pixels.amin((1, 2), keepdim=True), pixels.amax((1, 2), keepdim=True)
     stretched = (pixels - low) * (255 / (high - low).clamp(min=1))
@@ -70,7 +69,7 @@ def _auto_contrast(images: Tensor, m: Tensor) -> Tensor:
 
 
 def _equalize(images: Tensor, m: Tensor) -> Tensor:
-    """Make the histogram as flat as a map of levels can, by Pillow's formula, in whole numbers."""
+    """Equalise the histogram by Pillow's formula, in integers."""
     levels = images.flatten(1).long()
     counts = levels.new_zeros(len(images), 256).scatter_add_(1, levels, torch.ones_like(levels))
     brightest = counts.gather(1, levels.amax(1, keepdim=True))
@@ -81,15 +80,15 @@ def _equalize(images: Tensor, m: Tensor) -> Tensor:
 
 
 def _solarize(images: Tensor, m: Tensor) -> Tensor:
-    """Invert the pixels from a threshold on."""
+    """Invert the pixels at or above a threshold."""
     threshold = 255 * (1 - m.abs())
     return torch.where(images >= threshold[:, None, None], 255 - images, images)
 
 
 def _posterize(images: Tensor, m: Tensor) -> Tensor:
     """Keep the upper 8 to 4 bits."""
-    kept = 256 - 2 ** (4 * m.abs()).round()
-    return images & kept.to(torch.uint8)[:, None, None]
+    mask = 256 - 2 ** (4 * m.abs()).round()
+    return images & mask.to(torch.uint8)[:, None, None]
 
 
 def _brightness(images: Tensor, m: Tensor) -> Tensor:
@@ -102,7 +101,7 @@ def _contrast(images: Tensor, m: Tensor) -> Tensor:
 
 
 def _sharpness(images: Tensor, m: Tensor) -> Tensor:
-    """Against a smoothed image, the outermost pixels of which are not smoothed."""
+    """Blend with a smoothed image, whose border pixels are not smoothed."""
     pixels = images.float()
     kernel = torch.ones(1, 1, 3, 3, device=images.device)
     kernel[..., 1, 1] = 5
@@ -112,37 +111,37 @@ def _sharpness(images: Tensor, m: Tensor) -> Tensor:
 
 
 def _blend(dull: Tensor, pixels: Tensor, m: Tensor) -> Tensor:
-    """Away from the dull image, or towards it, by a factor of 0.1 to 1.9 (m = −1 to 1)."""
+    """Scale the distance from the dull image by a factor of 0.1 to 1.9 (m = −1 to 1)."""
     factor = (1 + 0.9 * m)[:, None, None]
     return as_bytes(dull + factor * (pixels - dull))
 
 
 def _rotate(images: Tensor, m: Tensor) -> Tensor:
-    """About the centre, counter-clockwise, up to 30 degrees."""
+    """Rotate about the centre, counter-clockwise, by up to 30 degrees."""
     cos, sin, zero = torch.cos(m * torch.pi / 6), torch.sin(m * torch.pi / 6), torch.zeros_like(m)
     return warp(images, maps(cos, -sin, zero, sin, cos, zero))
 
 
 def _shear_x(images: Tensor, m: Tensor) -> Tensor:
-    """The upper edge stays; each row moves to the left by up to 0.3 of its distance from it."""
+    """Shift each row to the left by up to 0.3 of its distance from the upper edge."""
     slope, zero, one = 0.3 * m, torch.zeros_like(m), torch.ones_like(m)
     return warp(images, maps(one, slope, slope, zero, one, zero))
 
 
 def _shear_y(images: Tensor, m: Tensor) -> Tensor:
-    """The left edge stays; each column moves up."""
+    """Shift each column up by up to 0.3 of its distance from the left edge."""
     slope, zero, one = 0.3 * m, torch.zeros_like(m), torch.ones_like(m)
     return warp(images, maps(one, zero, zero, slope, one, slope))
 
 
 def _translate_x(images: Tensor, m: Tensor) -> Tensor:
-    """To the right by whole pixels, up to 150 of 331."""
+    """Shift right by whole pixels, by up to 150 / 331 of the side."""
     zero, one = torch.zeros_like(m), torch.ones_like(m)
     return warp(images, maps(one, zero, _share_of_side(images, m), zero, one, zero))
 
 
 def _translate_y(images: Tensor, m: Tensor) -> Tensor:
-    """Downwards."""
+    """Shift down by whole pixels, by up to 150 / 331 of the side."""
     zero, one = torch.zeros_like(m), torch.ones_like(m)
     return warp(images, maps(one, zero, zero, zero, one, _share_of_side(images, m)))
 
