@@ -1,6 +1,6 @@
 """What do the plain and the optimized CNN reach with all training images?
 
-No report's question, but every later figure's yardstick: fixed settings, nothing tuned.
+A baseline for all other studies, asked by no report: fixed settings, nothing tuned.
 
     python -m fashion_hpo.study accuracy_baseline
 """

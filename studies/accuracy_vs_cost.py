@@ -1,8 +1,7 @@
-"""How many parameters does an accuracy cost, and which networks are worth theirs?
+"""Which networks give the best accuracy for their number of parameters?
 
-A search with two objectives: TPE proposes what may be more accurate, or as accurate with fewer
-parameters.  The answer is a Pareto front; what `register` takes is the most accurate trial.
-No pruner: those compare one objective.
+A search with two objectives, accuracy and number of parameters, by TPE.  The answer is a Pareto
+front; `register` takes the most accurate trial.  No pruner, because pruners compare one objective.
 
     python -m fashion_hpo.study accuracy_vs_cost
 """
@@ -26,7 +25,7 @@ STUDY = StudySpec(
         sampler="tpe",
         pruner="none",
         objectives=("val_accuracy", "parameters"),
-        finalists=0,  # a front has no one winner
+        finalists=0,  # a front has no single winner
     ),
     budgets={
         "quick": Budget(epochs=3, train_images=3_000, trials=8),

@@ -1,12 +1,12 @@
 """Do MixUp and RandAugment improve every network, and are augmentation and dropout crucial?
 
-Reports R1 (alpha 2 as in its code, which mixes validation images too; never here) and R4, for whose
-rotation, shift and zoom RandAugment stands, as one field that is on or off.
+Reports R1 and R4.  R1's code has alpha 2, as here, but mixes validation images too; here they are
+never mixed.  RandAugment, on or off, stands for R4's rotation, shift and zoom.
 
     python -m fashion_hpo.study augmentation
 
-Standard has the two fastest networks, about 30 minutes on two CPU cores: R1.h cannot be borne out
-by it, only refuted.
+Standard trains the two fastest networks, about 30 minutes on two CPU cores.  It can refute R1.h,
+but not reproduce it, because R1.h is about more networks.
 """
 
 from fashion_hpo.design.config import TrainConfig

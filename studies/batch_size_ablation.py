@@ -1,12 +1,12 @@
 """Does a large batch train more smoothly, and to a lower loss, than a small one?
 
 Report R2, figures 4.3 and 4.4.  Answered twice: with the learning rate of the report's other
-ablations for every batch size, where a larger batch also means fewer steps, and with the learning
+ablations for all batch sizes, where a larger batch also means fewer steps; and with the learning
 rate tuned for each batch size.
 
     python -m fashion_hpo.study batch_size_ablation
 
-Measured: standard, 18 trials; three seeds leave R2.c undecided both ways.
+Measured: standard, 18 trials; both answers to R2.c are undecided with three seeds.
 """
 
 from optuna.distributions import FloatDistribution

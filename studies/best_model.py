@@ -1,16 +1,16 @@
 """Which dropout, learning rate, batch size, MixUp strength and architecture work best together?
 
-A search: the base's own values come first, then random start-up trials; TPE proposes once 10 trials
-have ended, which the standard budget does not reach.  Hyperband ends the hopeless trials early.
-Its score is the validation accuracy of the exported model; the best are trained again on fresh
-seeds, and the highest mean wins.  Left out are the simple CNN, which the plain one beats, and the
-three-block CNN, which trains four times slower.  Whatever else is chosen, half of the images are
-mirrored in training, a quarter have a rectangle erased, and labels are smoothed.
+A search: first the base config's values, then random start-up trials; TPE proposes once 10 trials
+have finished, which the standard budget does not reach.  Hyperband prunes.  The score is the
+validation accuracy of the exported model; the best configs are trained again on fresh seeds, and
+the highest mean wins.  Left out are the simple CNN, which the plain CNN beats, and the three-block
+CNN, which trains four times slower.  In every trial half of the training images are mirrored, a
+quarter have a rectangle erased, and labels are smoothed.
 
     python -m fashion_hpo.study best_model
 
-Measured: standard, 1 hour 47 minutes in two workers on two CPU cores that did much else; the base's
-own values won, with 94.96 % on fresh seeds, 94.11 % on the test images.
+Measured: standard, 1 hour 47 minutes with two workers on two busy CPU cores; the base config's
+values won, with 94.96 % on fresh seeds and 94.11 % on the test images.
 """
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution

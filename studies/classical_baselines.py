@@ -1,8 +1,8 @@
 """What do classical classifiers, LeNet-5 and a small CNN-Transformer hybrid reach here?
 
-The yardsticks that the surveys of reports R0 and R4 name.  The classifiers are scikit-learn's, each
-fitted once (one row of metrics and its predictions, no curve); the two networks are trained.  All
-have all images: the figures that R4 quotes do.  Its tuned CNN has no shape and is left out.
+The baselines in the surveys of reports R0 and R4.  The classifiers are scikit-learn's, each fitted
+once (one row of metrics and predictions, no curve); the two networks are trained.  All use all
+images, as do the figures R4 quotes.  R4's tuned CNN is left out, because its shape is not given.
 
     python -m fashion_hpo.study classical_baselines
 """

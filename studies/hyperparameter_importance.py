@@ -1,13 +1,14 @@
 """Which hyperparameter matters most for the optimized CNN, and which setting is best?
 
-Report R2 varies one at a time and names dropout.  Here it is a full factorial: an effect's share of
-the variance counts, and it counts for these ranges alone.  Each has two levels that both train well
-(the learning rates stand half-way between the ablation's low, middle and high).
+Report R2 varies one hyperparameter at a time and finds dropout the most important.  This is a full
+factorial design: the importance of an effect is its share of the variance, for these ranges alone.
+Both levels of each hyperparameter train well (the learning rates are half-way between the
+ablation's low, middle and high rates).
 
     python -m fashion_hpo.study hyperparameter_importance
 
-48 trials, 2.4 million image passes.  Measured: batch size has 23 % of the variance, dropout 2 %;
-R2.b is undecided by three seeds, and R2.f is not reproduced.
+48 trials, 2.4 million image passes.  Measured: batch size has 23 % of the variance, dropout 2 %.
+R2.b is undecided with three seeds; R2.f is not reproduced.
 """
 
 from fashion_hpo.design.config import TrainConfig

@@ -4,8 +4,8 @@ Report R2, figures 4.5 and 4.6.  The rate is constant over the epochs, as in the
 
     python -m fashion_hpo.study learning_rate_ablation
 
-Measured: standard, 9 trials, 10 minutes on two CPU cores; the high rate is rougher in the mean, and
-three seeds leave R2.d undecided.
+Measured: standard, 9 trials, 10 minutes on two CPU cores; the curves of the high rate are rougher
+on average, but R2.d is undecided with three seeds.
 """
 
 from fashion_hpo.design.config import TrainConfig

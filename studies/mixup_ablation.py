@@ -1,7 +1,6 @@
 """Does MixUp help the plain CNN, and at which strength?
 
-Report R0 trains with alpha 0.3 and says so; its published code has 0.2.  Both are levels here, and
-R1's code has 2.
+Report R0 states alpha 0.3, its published code has 0.2, and R1's code has 2: all are levels here.
 
     python -m fashion_hpo.study mixup_ablation
 """

@@ -1,12 +1,12 @@
 """Do deformable convolutions and MixUp gain more together than each alone?
 
 Report R0's plain and deformable CNN, with and without MixUp, by the protocol of its text (batch 128
-accumulated twice, alpha 0.3; its code has batch 64 and alpha 0.2), to the last of a fixed number of
-epochs, where the report stops early.
+accumulated twice, alpha 0.3; its code has batch 64 and alpha 0.2).  Departure: a fixed number of
+epochs instead of early stopping.
 
     python -m fashion_hpo.study mixup_deformable
 
-The deformable network trains about 115 images/s on two CPU cores: standard, about 25 minutes.
+The deformable CNN trains about 115 images/s on two CPU cores: standard takes about 25 minutes.
 """
 
 from fashion_hpo.design.config import TrainConfig

@@ -1,12 +1,12 @@
-"""Where are a MobileNetV2's errors, and can its confident predictions be relied on?
+"""Which errors does MobileNetV2 make, and are its confident predictions reliable?
 
-Report R3's protocol from random weights, where it starts from ImageNet's: R3.a is about those.
-Confidence is not calibration, so R3.c asks for both: predictions that are mostly confident, and
-right as often as they say.
+Report R3's protocol, but from random weights; R3 starts from ImageNet's weights, which R3.a is
+about.  Confidence is not calibration, so R3.c has two parts: most predictions are confident, and
+the calibration error is low.
 
     python -m fashion_hpo.study mobilenet_transfer
 
-About 700 images/s on two CPU cores: standard, about 30 minutes.
+About 700 images/s on two CPU cores: standard takes about 30 minutes.
 """
 
 from fashion_hpo.design.config import TrainConfig

@@ -1,12 +1,12 @@
-"""How much does prompt tuning lose against training the whole vision transformer?
+"""How much accuracy does prompt tuning lose against training the whole vision transformer?
 
-Report R0 does not say what its frozen backbone was trained on; random weights are the likely
-reading, and the one taken here.  Every way of training has the best of the same learning rates.
+Report R0 does not say what its frozen backbone was trained on; here it has random weights, the
+likely reading.  The learning rate is tuned for each way of training, over the same values.
 
     python -m fashion_hpo.study prompt_tuning
 
-Prompts make the transformer slower still (about 90 images/s on two CPU cores): standard, about
-35 minutes.
+With prompts the transformer trains about 90 images/s on two CPU cores: standard takes about 35
+minutes.
 """
 
 from optuna.distributions import FloatDistribution

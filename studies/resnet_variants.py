@@ -1,12 +1,12 @@
 """Is ResNet18 fast but less accurate than VGG8, and does dilation help it?
 
-Report R1 sets a dilation of 1, which is an ordinary convolution; here it is 2.  Its figure says
-fewer kernels, its text more: both are levels.  Every network has the best of the same learning
-rates.
+Report R1 sets a dilation of 1, which is an ordinary convolution; here it is 2.  The report's figure
+says fewer kernels, its text says more: both are levels.  The learning rate is tuned for each
+network, over the same values.
 
     python -m fashion_hpo.study resnet_variants
 
-About 100 to 300 images/s on two CPU cores: standard, about 35 minutes.
+About 100 to 300 images/s on two CPU cores: standard takes about 35 minutes.
 """
 
 from optuna.distributions import FloatDistribution

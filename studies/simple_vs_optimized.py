@@ -1,10 +1,11 @@
 """Does the optimized CNN beat the simple CNN clearly?
 
-Report R2, figures 4.7 and 4.8.  Both train with the same settings, those of the other ablations.
+Report R2, figures 4.7 and 4.8.  Both train with the settings of the other ablations.
 
     python -m fashion_hpo.study simple_vs_optimized
 
-Measured: standard, 6 trials; one point more accurate, and three seeds leave R2.e undecided.
+Measured: standard, 6 trials; the optimized CNN is one point more accurate, but R2.e is undecided
+with three seeds.
 """
 
 from fashion_hpo.design.config import TrainConfig

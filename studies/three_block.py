@@ -1,13 +1,12 @@
 """Does the three-block CNN reach 99.43 % on Fashion-MNIST?
 
-Report R4's network by its protocol (Adam, batch 32, at most 20 epochs, best weights kept after five
-without a better validation loss), without its augmentation, which `augmentation` asks about.
+Report R4's network by its protocol (Adam, batch 32, at most 20 epochs, early stopping with patience
+5 and the best weights), without its augmentation, which the study `augmentation` varies.
 
-R4.a cannot be right: the class supports in the report's own table, 980, 1135, 1032 and so on, are
-the digit counts of MNIST's test set.  Fashion-MNIST has 1,000 test images of every class.
+R4.a cannot be right: the class supports in the report's table, 980, 1135, 1032 and so on, are the
+digit counts of MNIST's test set.  Fashion-MNIST has 1,000 test images of every class.
 
     python -m fashion_hpo.study three_block
-
 """
 
 from fashion_hpo.design.config import TrainConfig

@@ -1,12 +1,12 @@
-"""Is VGG8 better than deeper and wider networks, and is VGG12's depth what stops it?
+"""Is VGG8 better than deeper and wider networks, and does VGG12 fail because of its depth?
 
-Report R1 trains all with learning rate 1e-3 and sees VGG12 stay at chance.  Here each network has
-the best of the same learning rates, which tells depth and learning rate apart.
+Report R1 trains all networks with learning rate 1e-3, and VGG12 stays at chance.  Here the learning
+rate is tuned for each network, over the same values, which separates depth from learning rate.
 
     python -m fashion_hpo.study vgg_depth_width
 
-VGG12 has 223 million parameters and trains about 130 images/s on two CPU cores: standard, about 35
-minutes with its checkpoints, has few images and may leave all undecided.
+VGG12 has 223 million parameters and trains about 130 images/s on two CPU cores.  Standard takes
+about 35 minutes; with so few images every claim may stay undecided.
 """
 
 from optuna.distributions import FloatDistribution

@@ -1,11 +1,11 @@
-"""Do depthwise convolutions, or doing without patches, improve a small vision transformer?
+"""Do depthwise convolutions, or tokens without patches, improve a small vision transformer?
 
-Report R1's base transformer and its two variants, with the same settings for all three.  The
-patch-free one has 196 tokens, as in the report's code; the 784 of its text train 15 images/s.
+Report R1's base transformer and its two variants, all with the same settings.  The patch-free
+variant has 196 tokens, as in the report's code; with the 784 of its text it trains 15 images/s.
 
     python -m fashion_hpo.study vit_variants
 
-The patch-free one trains about 90 images/s on two CPU cores: standard, about 25 minutes.
+The patch-free variant trains about 90 images/s on two CPU cores: standard takes about 25 minutes.
 """
 
 from fashion_hpo.design.config import TrainConfig

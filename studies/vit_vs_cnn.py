@@ -1,11 +1,11 @@
-"""Does the plain CNN beat the vision transformer, and does that over-fit?
+"""Does the plain CNN beat the vision transformer, and does the transformer overfit?
 
-Report R0 trains both with learning rate 1e-3, which suits a CNN; here each has the best of the same
-learning rates.  Both have the transformer's dropout of 0.1.
+Report R0 trains both with learning rate 1e-3, which suits a CNN; here the learning rate is tuned
+for each, over the same values.  Both have the transformer's dropout of 0.1.
 
     python -m fashion_hpo.study vit_vs_cnn
 
-The transformer trains about 150 images/s on two CPU cores: standard, about 30 minutes.
+The transformer trains about 150 images/s on two CPU cores: standard takes about 30 minutes.
 """
 
 from optuna.distributions import FloatDistribution
