@@ -1,1 +1,1 @@
-"""Intervals and verdicts held against simulated studies."""
+"""Compare intervals and verdicts with the truth of simulated studies."""

@@ -1,8 +1,9 @@
-"""Simulated studies whose truth is known, judged by the functions that judge real ones.
+"""Simulated studies with a known truth, analysed by the functions for real studies.
 
-The unit is the standard deviation of one trial over seeds.  A study has two levels or more; at each
-nuisance point of a level every seed has a value, the seed's own part (shared by the levels, which
-are paired) and noise.  A level's truth is its best point's mean.
+The unit is the standard deviation of one trial over seeds.  A study has two or more levels; at each
+nuisance point of a level, a seed's value is the sum of the point's mean, an effect of the seed
+(shared by the levels, which are paired) and noise.  The truth of a level is the mean of its best
+point.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,68 +19,67 @@ from fashion_hpo.design.claim_kinds.kind import Part
 
 POINTS = 4
 SLOPES: Mapping[str, float] = {"flat": 0.0, "middling": 1.0, "steep": 8.0}
-"""By how much each nuisance point is worse than the one before it."""
+"""How much worse each nuisance point is than the previous one."""
 IMAGES = 400
 CLAIM = Part("value", "higher", contrast=("level", 0, 1))
 
 
 @dataclass(frozen=True)
 class Studies:
-    """Differences between two levels in many studies, and how they were judged.
-
-    values: (studies, seeds); the true difference is `effect`.
-    """
+    """Estimated differences between two levels in many studies; the true difference is `effect`."""
 
     effect: float
     estimates: Sequence[Estimate]
 
     @property
     def coverage(self) -> float:
-        """The share of studies whose 95 % interval has the truth in it."""
-        ends = np.array([each.interval()[1:] for each in self.estimates])
+        """The share of studies whose 95 % interval includes the truth."""
+        ends = np.array([estimate.interval()[1:] for estimate in self.estimates])
         return float(((ends[:, 0] <= self.effect) & (self.effect <= ends[:, 1])).mean())
 
     @property
     def bias(self) -> float:
-        """Of the estimated difference."""
-        return float(np.mean([each.mean for each in self.estimates])) - self.effect
+        """The bias of the estimated difference."""
+        return float(np.mean([estimate.mean for estimate in self.estimates])) - self.effect
 
     def share(self, *words: str) -> float:
-        """How often the claim that the second level is higher gets one of these verdicts."""
-        found = [decide(each, CLAIM)[0] for each in self.estimates]
-        return float(np.mean([word in words for word in found]))
+        """The share of studies in which the claim "the second level is higher" gets one of these
+        verdicts."""
+        verdicts = [decide(estimate, CLAIM)[0] for estimate in self.estimates]
+        return float(np.mean([verdict in words for verdict in verdicts]))
 
 
 def plain(draw: np.random.Generator, studies: int, seeds: int, effect: float = 0.0) -> Studies:
     """Two levels without nuisance points, paired by seed."""
     values = _values(draw, studies, seeds, ("steep", "steep"), effect)[..., 0]
-    return Studies(effect, [Estimate(each) for each in values[:, 1] - values[:, 0]])
+    return Studies(effect, [Estimate(gains) for gains in values[:, 1] - values[:, 0]])
 
 
 def tuned_studies(
     draw: np.random.Generator, studies: int, seeds: int, kinds: tuple[str, str], effect: float = 0.0
 ) -> Studies:
-    """Two levels, each at its best nuisance point, by cross-fitting."""
+    """Two levels, each tuned over its nuisance points by cross-fitting."""
     values = _values(draw, studies, seeds, kinds, effect)
     choice = cross_fit(values)
     best = (choice.weights * values).sum(axis=-1)
     pairs = zip(best[:, 1] - best[:, 0], choice.disagreement, strict=True)
-    return Studies(effect, [Estimate(each, widening(unsteady)) for each, unsteady in pairs])
+    return Studies(effect, [Estimate(gains, widening(unsteady)) for gains, unsteady in pairs])
 
 
 def biases(draw: np.random.Generator, studies: int, seeds: int, kind: str) -> tuple[float, float]:
-    """Of a level's best over nuisance: by the largest mean of all seeds, and by cross-fitting."""
+    """The biases of a tuned level: by the largest mean over all seeds, and by cross-fitting."""
     values = _values(draw, studies, seeds, (kind,), 0.0)[:, 0]
-    ours = (cross_fit(values).weights * values).sum(axis=-1).mean()
-    return float(values.mean(axis=1).max(axis=-1).mean()), float(ours)
+    cross_fitted = (cross_fit(values).weights * values).sum(axis=-1).mean()
+    return float(values.mean(axis=1).max(axis=-1).mean()), float(cross_fitted)
 
 
 def on_images(
     draw: np.random.Generator, studies: int, seeds: int, noise: float
 ) -> tuple[Studies, Studies]:
-    """Two equal levels measured on the same finite images: judged by seeds alone, and by both.
+    """Two equal levels measured on the same images: with intervals from seeds alone, and with
+    intervals from seeds and images.
 
-    `noise` is the standard deviation, in that of a seed's mean, that the images give the mean.
+    `noise` is the standard deviation of the mean that the images cause, in units of that of a seed.
     """
     by_seeds, by_both = [], []
     for _ in range(studies):
@@ -93,22 +93,22 @@ def on_images(
 
 
 def family_errors(draw: np.random.Generator, studies: int, seeds: int, levels: int) -> float:
-    """The share of studies of equal levels in which any is called better or worse."""
+    """The share of studies of equal levels in which any level is called better or worse."""
     values = _values(draw, studies, seeds, ("steep",) * levels, 0.0)[..., 0]
     wrong = 0
     for study in values:
-        words = {each.word for each in judge_all([Estimate(row) for row in study[1:] - study[0]])}
-        wrong += bool(words & {BETTER, WORSE})
+        comparisons = judge_all([Estimate(gains) for gains in study[1:] - study[0]])
+        wrong += bool({comparison.word for comparison in comparisons} & {BETTER, WORSE})
     return wrong / studies
 
 
 def wrong_verdicts(studies: Studies) -> float:
-    """Claims of a difference, either way, where there is none."""
+    """The share of verdicts, either way, if there is no difference."""
     return studies.share(REPRODUCED, REFUTED)
 
 
 def power(studies: Studies) -> float:
-    """Claims of a true difference that are reproduced."""
+    """The share of reproduced claims if the difference is true."""
     return studies.share(REPRODUCED)
 
 
@@ -120,7 +120,7 @@ def _values(
     truth = -slopes[:, None] * np.arange(POINTS)
     truth[-1] += effect
     order = draw.permuted(np.tile(np.arange(POINTS), (studies, 1)), axis=1)
-    truth = truth[:, order].swapaxes(0, 1)  # the best point is another in each study
+    truth = truth[:, order].swapaxes(0, 1)  # the best point differs between studies
     shared = draw.standard_normal((studies, 1, seeds, 1))
     noise = draw.standard_normal((studies, len(kinds), seeds, POINTS))
     return np.asarray(truth[:, :, None, :] + shared + noise)

@@ -1,4 +1,4 @@
-"""What intervals and verdicts promise, held against simulated studies: a table, row by row."""
+"""The table of `make calibration`: coverage, false verdicts, power and bias, simulated."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ HEADER = (
 
 @dataclass(frozen=True)
 class Row:
-    """One figure; `target` are its bounds, None where it is only reported."""
+    """One figure; `target` has its bounds, None if the figure is only reported."""
 
     what: str
     seeds: int
@@ -45,7 +45,7 @@ class Row:
 
     @property
     def line(self) -> str:
-        """The row as it is printed."""
+        """The row as text."""
         if self.target is None:
             aim = "reported"
         else:
@@ -58,34 +58,33 @@ class Row:
 
 
 def check(studies: int, seed: int) -> Iterator[Row]:
-    """Every row, from this many simulated studies each; every draw is keyed by the seed."""
+    """All rows, each from `studies` simulated studies; every draw is keyed by the seed."""
     for number, (seeds, part) in enumerate(product(SEEDS, (_plain, _tuned, _images, _best))):
         yield from part(np.random.default_rng([seed, number]), studies, seeds)
 
 
 def _plain(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
-    made = plain(draw, studies, seeds)
-    yield Row("coverage, two levels", seeds, made.coverage, COVERAGE)
-    yield Row("false verdict, two equal levels", seeds, wrong_verdicts(made), FALSE)
+    simulated = plain(draw, studies, seeds)
+    yield Row("coverage, two levels", seeds, simulated.coverage, COVERAGE)
+    yield Row("false verdict, two equal levels", seeds, wrong_verdicts(simulated), FALSE)
     family = family_errors(draw, studies, seeds, levels=5)
     yield Row("any false verdict, five equal levels, Holm", seeds, family, FALSE)
     for effect in (1.0, 2.0, 4.0):
-        found = power(plain(draw, studies, seeds, effect))
-        yield Row(f"power at a difference of {effect:g}", seeds, found)
+        share = power(plain(draw, studies, seeds, effect))
+        yield Row(f"power at a difference of {effect:g}", seeds, share)
 
 
 def _tuned(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
     for kinds in PAIRS:
         named = f"{kinds[0]} against {kinds[1]} nuisance"
-        sure = (
-            "middling" not in kinds
-        )  # where the choice is often wrong, a level is at its best less
-        made = tuned_studies(draw, studies, seeds, kinds)
-        yield Row(f"coverage, {named}", seeds, made.coverage, COVERAGE if sure else None)
-        wrong = wrong_verdicts(made)
-        yield Row(f"false verdict, {named}", seeds, wrong, FALSE if sure else None)
-        found = power(tuned_studies(draw, studies, seeds, kinds, effect=2.0))
-        yield Row(f"power at a difference of 2, {named}", seeds, found)
+        has_target = "middling" not in kinds  # there the choice of the best point is often wrong
+        simulated = tuned_studies(draw, studies, seeds, kinds)
+        coverage = simulated.coverage
+        yield Row(f"coverage, {named}", seeds, coverage, COVERAGE if has_target else None)
+        wrong = wrong_verdicts(simulated)
+        yield Row(f"false verdict, {named}", seeds, wrong, FALSE if has_target else None)
+        share = power(tuned_studies(draw, studies, seeds, kinds, effect=2.0))
+        yield Row(f"power at a difference of 2, {named}", seeds, share)
 
 
 def _images(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
@@ -98,7 +97,8 @@ def _images(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row
 
 def _best(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
     for kind in SLOPES:
-        naive, ours = biases(draw, studies, seeds, kind)
+        naive, cross_fitted = biases(draw, studies, seeds, kind)
         yield Row(f"bias of the largest mean, {kind} nuisance", seeds, naive, percent=False)
         target = None if kind == "middling" else UNBIASED
-        yield Row(f"bias by cross-fitting, {kind} nuisance", seeds, ours, target, percent=False)
+        label = f"bias by cross-fitting, {kind} nuisance"
+        yield Row(label, seeds, cross_fitted, target, percent=False)

@@ -12,7 +12,7 @@ from fashion_hpo.design.formats import level_text
 
 @dataclass(frozen=True)
 class Check:
-    """What was seen, and for a warning what to do."""
+    """The result of a check, and for a warning the advice."""
 
     name: str
     level: Literal["ok", "warning"]
@@ -21,26 +21,25 @@ class Check:
 
     @property
     def is_warning(self) -> bool:
-        """Whether there is something to do."""
+        """Whether the check warns."""
         return self.level == "warning"
 
 
 def judged(name: str, sentence: str, advice: str, *, warn: bool) -> Check:
-    """A check that warns, with its advice, or is in order and has none."""
+    """A warning with its advice, or an ok without."""
     return Check(name, "warning", sentence, advice) if warn else Check(name, "ok", sentence)
 
 
 def by_level(records: Records, trials: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The trials of each scientific level that has some, with its name; of a search all, with
-    no name."""
+    """The name and the trials of each scientific level; of a search "" and all trials."""
     fields = list(records.plan.scientific)
     if not fields:
         return [("", trials)] if len(trials) else []
-    found = []
+    levels = []
     for values, rows in trials.groupby(fields, sort=False):
-        assert isinstance(values, tuple)  # what grouping by a list gives
-        found.append((level_name(fields, values), rows))
-    return found
+        assert isinstance(values, tuple)  # because the trials are grouped by a list
+        levels.append((level_name(fields, values), rows))
+    return levels
 
 
 def level_name(fields: Sequence[str], values: Sequence[object]) -> str:

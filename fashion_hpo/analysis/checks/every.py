@@ -1,8 +1,7 @@
-"""What may be wrong with a study, and what to do: the checks of the tuning playbook.
+"""The checks of a study that the tuning playbook recommends, with advice.
 
-Source: Godbole, Dahl, Gilmer, Shallue, Nado, "Deep Learning Tuning Playbook" (2023), its parts on
-search space boundaries, training curves and trial variance.  Thresholds are ours, and stand where
-they are used.
+Source: Godbole, Dahl, Gilmer, Shallue, Nado, "Deep Learning Tuning Playbook" (2023), on search
+space boundaries, training curves and trial variance.  The thresholds are ours.
 """
 
 from fashion_hpo.analysis.checks import points, training
@@ -22,5 +21,5 @@ CHECKS = (
 
 
 def check(records: Records) -> list[Check]:
-    """Every check that applies to the study and has something to look at, in a fixed order."""
-    return [found for each in CHECKS if (found := each(records)) is not None]
+    """The results of all checks that apply to the study, in a fixed order."""
+    return [result for run in CHECKS if (result := run(records)) is not None]

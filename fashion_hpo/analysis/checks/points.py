@@ -1,4 +1,4 @@
-"""Checks of the points a study tried: their ranges, their number, and who was pruned."""
+"""Checks of a study's points: their ranges, their number, and pruning."""
 
 import math
 from collections.abc import Iterator
@@ -14,27 +14,27 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.importance import good_share
 from fashion_hpo.design.formats import level_text
 
-INSIDE = (0.25, 0.75)  # places in a range that are far from both ends
+INSIDE = (0.25, 0.75)  # positions in a range that are far from both ends
 POINTS_PER_FIELD = 10
 """Loeppky, Sacks, Welch, "Choosing the Sample Size of a Computer Experiment" (2009)."""
-PRUNED = 0.5  # share of the trials that have a value
-UNLIKELY = 0.05  # a chance of seeing such a difference where there is none
+PRUNED = 0.5  # share of the trials with a value
+UNLIKELY = 0.05  # p-value below which pruned and complete trials differ
 
 
 def boundary(records: Records) -> Check | None:
-    """Best values near an end of their range: something better may lie beyond it."""
+    """Best values near an end of their range: better values may lie beyond it."""
     if not any(map(is_ordered, records.plan.ranges.values())) or records.feasible.empty:
         return None
-    found = list(_at_edges(records))
-    if not found:
+    at_edges = list(_at_edges(records))
+    if not at_edges:
         seen = "No range that was searched needs widening for the best values."
         return Check("boundary", "ok", seen)
-    seen, advice = ("; ".join(parts) for parts in zip(*found, strict=True))
+    seen, advice = ("; ".join(parts) for parts in zip(*at_edges, strict=True))
     return Check("boundary", "warning", f"The best {seen}.", f"Search {advice}.")
 
 
 def too_few_points(records: Records) -> Check | None:
-    """Whether there are points enough for the number of fields that are searched together."""
+    """Whether there are enough points for the number of fields that are searched together."""
     fields = len(records.plan.ranges)
     if not fields or records.trials.empty:
         return None
@@ -43,38 +43,38 @@ def too_few_points(records: Records) -> Check | None:
     wanted = POINTS_PER_FIELD * fields
     point, field = ("point", "searched") if is_search else ("nuisance point", "nuisance")
     seen = f"{counted(count, point)} for {counted(fields, f'{field} field')}"
-    what = "trials" if is_search else "nuisance_points"
+    setting = "trials" if is_search else "nuisance_points"
     return judged(
         "too_few_points",
         f"{seen}; {POINTS_PER_FIELD} for each are usual.",
-        f"Raise {what} to {wanted}, or search fewer fields at a time.",
+        f"Raise {setting} to {wanted}, or search fewer fields at a time.",
         warn=count < wanted,
     )
 
 
 def pruning(records: Records) -> Check | None:
-    """Whether the complete trials, which alone importance sees, are unlike the pruned ones."""
+    """Whether the complete trials differ from the pruned ones, which importance leaves out."""
     search = records.plan.search
     if search is None or search.pruner == "none" or records.complete.empty:
         return None
     pruned = records.trials[records.trials["outcome"] == "pruned"]
     complete = len(records.complete)
-    ordered = [name for name, each in search.space.items() if is_ordered(each)]
-    apart = [
+    ordered = [name for name, distribution in search.space.items() if is_ordered(distribution)]
+    differing = [
         name for name in ordered if _differ(pruned[name], records.complete[name], len(ordered))
     ]
-    told = f", which differ from the pruned ones in {' and '.join(apart)}" if apart else ""
+    names = f", which differ from the pruned ones in {' and '.join(differing)}" if differing else ""
     return judged(
         "pruning",
-        f"{counted(len(pruned), 'trial')} pruned, {complete} complete{told}; importance is taken "
+        f"{counted(len(pruned), 'trial')} pruned, {complete} complete{names}; importance is taken "
         "from the complete ones.",
         "Read the importances with care, or search again with pruner none.",
-        warn=bool(apart) or len(pruned) > PRUNED * (len(pruned) + complete),
+        warn=bool(differing) or len(pruned) > PRUNED * (len(pruned) + complete),
     )
 
 
 def _at_edges(records: Records) -> Iterator[tuple[str, str]]:
-    """What lies at which end, and where to search then."""
+    """For each best value near an end: a sentence part about it, and one about the next range."""
     for where, best in _leaders(records):
         for name, distribution in records.plan.ranges.items():
             value = best.iloc[0][name]
@@ -88,8 +88,8 @@ def _at_edges(records: Records) -> Iterator[tuple[str, str]]:
 
 
 def _leaders(records: Records) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The best trials, best first: of a search those that count as good; of each level of a design
-    those at the nuisance values with the best mean over seeds."""
+    """The best trials, best first: the good trials of a search; for each level of a design, the
+    trials at the nuisance values with the best mean over seeds."""
     for level, ranked in by_level(records, records.ranked):
         if records.plan.search is not None:
             yield "", ranked.head(math.ceil(good_share(len(ranked)) * len(ranked)))
@@ -100,11 +100,11 @@ def _leaders(records: Records) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _is_alone(distribution: BaseDistribution, values: "pd.Series[float]") -> bool:
-    """Whether the other good values lie far from both ends."""
-    places = [at for value in values if (at := place(distribution, value)) is not None]
-    return INSIDE[0] < float(np.median(places)) < INSIDE[1]
+    """Whether the median of the good values is far from both ends."""
+    positions = [at for value in values if (at := place(distribution, value)) is not None]
+    return INSIDE[0] < float(np.median(positions)) < INSIDE[1]
 
 
 def _differ(pruned: "pd.Series[float]", complete: "pd.Series[float]", fields: int) -> bool:
-    """By a Kolmogorov-Smirnov test, for the number of fields that are tested (Bonferroni)."""
+    """A Kolmogorov-Smirnov test with Bonferroni correction for the number of fields."""
     return len(pruned) > 0 and bool(ks_2samp(pruned, complete).pvalue < UNLIKELY / fields)

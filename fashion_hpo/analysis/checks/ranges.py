@@ -1,4 +1,4 @@
-"""Where a value lies in the range that was searched, and which range to try after that."""
+"""The position of a value in its range, and the range to try next."""
 
 import math
 from typing import SupportsFloat
@@ -7,17 +7,17 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 
 from fashion_hpo.design.config import TrainConfig
 
-EDGE = 0.1  # share of a range, at each end, that counts as its edge
+EDGE = 0.1  # share of a range at each end that counts as the edge
 
 
 def is_ordered(distribution: BaseDistribution) -> bool:
-    """Whether its values are numbers, not choices."""
+    """Whether the values are numbers, not choices."""
     return isinstance(distribution, FloatDistribution | IntDistribution)
 
 
 def place(distribution: BaseDistribution, value: object) -> float | None:
-    """A value's place in its range, 0 to 1, of its logarithm where that was searched; None for
-    choices, which have no order, and for a range of one value."""
+    """The position of a value in its range, 0 to 1, on the scale of the search; None for choices,
+    which have no order, and for a range of one value."""
     if not isinstance(distribution, FloatDistribution | IntDistribution):
         return None
     assert isinstance(value, SupportsFloat)
@@ -28,7 +28,7 @@ def place(distribution: BaseDistribution, value: object) -> float | None:
 
 
 def edge(distribution: BaseDistribution, value: object) -> str:
-    """ "lower" or "upper" for a value in the outer tenth of its range, "" for any other."""
+    """ "lower" or "upper" for a value in the outer tenth of its range, else ""."""
     at = place(distribution, value)
     if at is None or EDGE < at < 1 - EDGE:
         return ""
@@ -38,10 +38,10 @@ def edge(distribution: BaseDistribution, value: object) -> str:
 def next_range(
     name: str, distribution: BaseDistribution, value: float, base: TrainConfig
 ) -> tuple[float, float] | None:
-    """A range as wide as the last, on its scale, with the value in its middle.
+    """A range of the same width and scale with the value in its middle.
 
-    An end that no config may have stays where it was.  None where there is nothing beyond the edge
-    at which the value lies: a dropout near 0 is as low as it can be.
+    An end that no config may have is replaced by the old one.  None if the range cannot be extended
+    beyond the value's edge: dropout cannot be below 0.
     """
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     low, high = float(distribution.low), float(distribution.high)
@@ -51,9 +51,9 @@ def next_range(
     else:
         ends = value - (high - low) / 2, value + (high - low) / 2
     whole = isinstance(distribution, IntDistribution)
-    tried = [max(1.0, float(round(end))) if whole else float(f"{end:.2g}") for end in ends]
-    new_low = tried[0] if _allowed(base, name, tried[0], whole) else low
-    new_high = tried[1] if _allowed(base, name, tried[1], whole) else high
+    rounded = [max(1.0, float(round(end))) if whole else float(f"{end:.2g}") for end in ends]
+    new_low = rounded[0] if _allowed(base, name, rounded[0], whole) else low
+    new_high = rounded[1] if _allowed(base, name, rounded[1], whole) else high
     beyond = new_low < low if edge(distribution, value) == "lower" else new_high > high
     return (new_low, new_high) if beyond else None
 

@@ -1,4 +1,4 @@
-"""Checks of how the trials were trained, and of what their differences are worth."""
+"""Checks of the trainings, and of the differences between levels."""
 
 from typing import NamedTuple
 
@@ -20,14 +20,14 @@ from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.sentences import study_command
 
 DIVERGED = 0.1  # share of all trials
-IMPROVING = 0.01  # of the error that is left, from one tenth of the epochs to the next
+IMPROVING = 0.01  # share of the remaining error, from one tenth of the epochs to the next
 PARTED = 0.5  # share of a level's trials
-EPOCHS_APART = 0.1  # of the most that a level has on average
+EPOCHS_APART = 0.1  # share of the largest mean number of epochs of a level
 BEST_OF_SEARCH = 5  # trials
 
 
 def diverged(records: Records) -> Check | None:
-    """Trials that ended with a loss that is no number."""
+    """Trials that ended because a loss was not finite."""
     if records.trials.empty:
         return None
     lost = records.trials[records.trials["outcome"] == "diverged"]
@@ -47,13 +47,13 @@ def diverged(records: Records) -> Check | None:
 
 
 def still_improving(records: Records) -> Check | None:
-    """Accuracy that still rises over the last tenth of the epochs: training was cut short."""
+    """Accuracy that still rises in the last tenth of the epochs: the training was too short."""
     if "val_accuracy" not in records.epochs:
         return None
     compared: list[int] = _compared(records)["trial"].tolist()
     epochs = records.epochs[records.epochs["trial"].isin(compared)]
-    found = [_last_rise(rows) for _, rows in epochs.groupby("trial")]
-    rises = [rise for rise in found if rise is not None]
+    by_trial = [_last_rise(rows) for _, rows in epochs.groupby("trial")]
+    rises = [rise for rise in by_trial if rise is not None]
     if not rises:
         return None
     change = t_interval([rise.gain for rise in rises])
@@ -68,7 +68,7 @@ def still_improving(records: Records) -> Check | None:
 
 
 def _why_no_rise(change: Interval, left: float) -> str:
-    """Why a change at the end does not count as improvement; "" if it does."""
+    """The reason why the last change is no improvement; "" if it is one."""
     if change.mean <= 0:
         return ": it no longer rises"
     if change.low <= 0:  # one trial alone has no interval
@@ -80,25 +80,25 @@ def _why_no_rise(change: Interval, left: float) -> str:
 
 
 def over_fitting(records: Records) -> Check | None:
-    """Validation losses that turn and rise while the training losses fall."""
+    """Validation losses that rise again while the training losses fall."""
     compared = _compared(records)
     if "parting_epoch" not in compared or compared["parting_epoch"].dropna().empty:
         return None
-    found = compared.dropna(subset="parting_epoch")
-    parted = found["parting_epoch"] <= found["epochs_done"]
+    known = compared.dropna(subset="parting_epoch")
+    diverges = known["parting_epoch"] <= known["epochs_done"]
     worst = []
-    for level, rows in by_level(records, found):
-        own = parted.loc[rows.index]
-        if np.average(own, weights=weights_of(rows)) >= PARTED:
-            of = f"{int(own.sum())} of {counted(len(own), 'trial')}"
-            worst.append(f"{of} at {level}" if level else of)
-    seen = ", ".join(worst) or f"{int(parted.sum())} of {counted(len(parted), 'trial')}"
-    if parted.any() and not worst:
-        weighted = ", weighted as their levels are" if "weight" in found else ""
+    for level, rows in by_level(records, known):
+        of_level = diverges.loc[rows.index]
+        if np.average(of_level, weights=weights_of(rows)) >= PARTED:
+            share = f"{int(of_level.sum())} of {counted(len(of_level), 'trial')}"
+            worst.append(f"{share} at {level}" if level else share)
+    seen = ", ".join(worst) or f"{int(diverges.sum())} of {counted(len(diverges), 'trial')}"
+    if diverges.any() and not worst:
+        weighted = ", weighted as their levels are" if "weight" in known else ""
         seen += f": less than half of those of every level{weighted}"
     return judged(
         "over_fitting",
-        f"Validation loss parts from training loss in {seen}.",
+        f"Validation loss diverges from training loss in {seen}.",
         "Regularise more (dropout, weight_decay, label_smoothing, augmentation), use more "
         "train_images, or fewer epochs.",
         warn=bool(worst),
@@ -106,13 +106,13 @@ def over_fitting(records: Records) -> Check | None:
 
 
 def seed_noise(records: Records) -> Check | None:
-    """Whether the best level leads by more than chance alone moves such a lead."""
+    """Whether the lead of the best level is larger than its variation over seeds."""
     names = list(records.plan.scientific)
     cells = cells_of(records, Part("value", "higher", figure=0.0)) if names else None
     if cells is None or len(ranked := cells.ranked()) < 2:
         return None
     best, next_best = ranked[:2]
-    first, second = (level_name(names, list(each.values())) for each in (best, next_best))
+    first, second = (level_name(names, list(level.values())) for level in (best, next_best))
     lead = between(records, "value", next_best, best)
     if lead is None or len(lead.effect.values) < 2:
         which = "No seed has both" if lead is None else "Only one seed has both"
@@ -139,14 +139,14 @@ def _to_its_end(records: Records) -> str:
 
 
 def _more_seeds(records: Records, more: int) -> str:
-    """The command that adds seeds to those the study has; its option counts from the budget's."""
+    """The command that adds seeds to the study; --more-seeds counts from the budget's seeds."""
     plan = records.plan
     beyond = plan.seeds - (plan.spec.budgets[plan.budget].seeds or plan.spec.seeds)
     return study_command(plan.name, plan.budget, f"--more-seeds {beyond + more}")
 
 
 def _or_more_seeds(records: Records, lead: Estimate) -> str:
-    """What else would help, if it does: more seeds do not where the noise is the images'."""
+    """Advice to run more seeds; "" if the noise of the images makes them useless."""
     needed = seeds_to_decide(lead, 0.0)
     if needed is None:
         return ""
@@ -154,28 +154,28 @@ def _or_more_seeds(records: Records, lead: Estimate) -> str:
 
 
 def unequal_budgets(records: Records) -> Check | None:
-    """Whether every level has as many complete trials, of as many epochs."""
+    """Whether all levels have equally many complete trials, with equally many epochs."""
     levels = by_level(records, records.complete) if records.plan.scientific else []
     if len(levels) < 2:
         return None
     counts = {level: len(rows) for level, rows in levels}
     means = {level: float(rows["epochs_done"].mean()) for level, rows in levels}
-    lengths = {level: mean for level, mean in means.items() if mean > 1}  # others are fits, of one
-    told = []
+    lengths = {level: mean for level, mean in means.items() if mean > 1}  # classical fits have 1
+    differences = []
     if min(counts.values()) < max(counts.values()):
-        told.append(
-            _apart({level: counted(n, "complete trial") for level, n in counts.items()}, counts)
-        )
+        words = {level: counted(count, "complete trial") for level, count in counts.items()}
+        differences.append(_extremes(words, counts))
     if lengths and min(lengths.values()) < (1 - EPOCHS_APART) * max(lengths.values()):
-        told.append(_apart({level: f"{n:.1f} epochs" for level, n in lengths.items()}, lengths))
-    if not told:
+        words = {level: f"{mean:.1f} epochs" for level, mean in lengths.items()}
+        differences.append(_extremes(words, lengths))
+    if not differences:
         return Check(
             "unequal_budgets", "ok", "Every level was trained as often, and about as long."
         )
     return Check(
         "unequal_budgets",
         "warning",
-        f"Levels were not trained alike: {'; '.join(told)}.",
+        f"Levels were not trained alike: {'; '.join(differences)}.",
         _to_its_end(records)
         if records.remaining
         else "Look at the trials that failed, diverged or stopped early.",
@@ -183,15 +183,15 @@ def unequal_budgets(records: Records) -> Check | None:
 
 
 def _compared(records: Records) -> pd.DataFrame:
-    """The trials that an answer rests on: of a search, the best few."""
+    """The trials that the answer is based on; the best few of a search."""
     if records.plan.search is None:
         return records.tuned
     return records.ranked.head(BEST_OF_SEARCH)
 
 
 class _Rise(NamedTuple):
-    """How much accuracy rose to the last tenth of the epochs from the one before, the error that
-    was left before, and how many epochs a tenth is."""
+    """The rise in accuracy from the last tenth but one of the epochs to the last tenth, the error
+    before the rise, and the number of epochs in a tenth."""
 
     gain: float
     error: float
@@ -199,7 +199,7 @@ class _Rise(NamedTuple):
 
 
 def _last_rise(rows: pd.DataFrame) -> _Rise | None:
-    """Of one trial's epochs; None for too short a curve."""
+    """The last rise of one trial; None if the curve is too short."""
     curve = rows.sort_values("epoch")["val_accuracy"].to_numpy(dtype=float)
     tenth = max(1, round(len(curve) / 10))
     if len(curve) < 2 * tenth or not np.isfinite(curve).all():
@@ -208,7 +208,7 @@ def _last_rise(rows: pd.DataFrame) -> _Rise | None:
     return _Rise(float(curve[-tenth:].mean()) - before, 1 - before, tenth)
 
 
-def _apart(words: dict[str, str], numbers: dict[str, int] | dict[str, float]) -> str:
-    """The level with the least and the one with the most."""
+def _extremes(words: dict[str, str], numbers: dict[str, int] | dict[str, float]) -> str:
+    """The levels with the smallest and the largest number."""
     ranked = sorted(numbers, key=lambda level: numbers[level])
     return f"{words[ranked[0]]} at {ranked[0]}, {words[ranked[-1]]} at {ranked[-1]}"
