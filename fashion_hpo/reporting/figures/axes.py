@@ -1,4 +1,4 @@
-"""Axes for searched fields: titles with units, ticks that people read, ranges of the search."""
+"""Axes of searched fields: titles with units, round ticks, the ranges of the search."""
 
 import math
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ UNITS = {
     "cycle_epochs": "epochs",
     "label_smoothing": "share",
 }
-MOST_DECADES_WITH_FIVES = 2  # wider ranges have room for the powers of ten alone
-ROOM = 0.04  # of an axis, beyond each end of the range
+MOST_DECADES_WITH_FIVES = 2  # wider ranges get ticks at powers of ten only
+ROOM = 0.04  # margin at each end of an axis, as a share of the range
 
 
 @dataclass(frozen=True)
 class FieldAxis:
-    """How one searched field is laid out; a choice stands at its place in the list of choices."""
+    """The axis of a searched field; a choice is at its index in the list of choices."""
 
     title: str
     kind: Literal["linear", "log", "choices"]
@@ -38,7 +38,7 @@ class FieldAxis:
     whole: bool = False
 
     def place(self, value: object) -> float:
-        """Where a value stands on an even axis: its logarithm, its number among the choices."""
+        """The position of a value on a linear axis: its logarithm, or the index of a choice."""
         if self.kind == "choices":
             return float(self.choices.index(value))
         assert isinstance(value, int | float)
@@ -46,7 +46,7 @@ class FieldAxis:
 
     @property
     def ends(self) -> list[float]:
-        """The axis's range, in places, with a little room."""
+        """The range of the axis, in positions, with a margin."""
         low, high = self.low, self.high
         if self.kind == "log":
             low, high = math.log10(low), math.log10(high)
@@ -55,7 +55,7 @@ class FieldAxis:
 
     @property
     def ticks(self) -> dict[float, str] | None:
-        """Values to mark and their labels; None where an even axis chooses well by itself."""
+        """Tick values and labels; None to let plotly choose."""
         if self.kind == "choices":
             return {float(i): plot_text(choice) for i, choice in enumerate(self.choices)}
         if self.kind == "linear":
@@ -76,13 +76,13 @@ class FieldAxis:
 
 
 def title_of(name: str, note: str = "") -> str:
-    """A field's name with its unit, where it has one."""
-    noted = ", ".join(each for each in (UNITS.get(name, ""), note) if each)
-    return f"{plot_text(name)} ({noted})" if noted else plot_text(name)
+    """The name of a field, with its unit, if any, and the note."""
+    details = ", ".join(filter(None, (UNITS.get(name), note)))
+    return f"{plot_text(name)} ({details})" if details else plot_text(name)
 
 
 def field_axis(name: str, distribution: BaseDistribution) -> FieldAxis:
-    """The axis of a field over its whole range."""
+    """The axis of a field over the whole range."""
     if isinstance(distribution, CategoricalDistribution):
         choices = tuple(distribution.choices)
         return FieldAxis(title_of(name), "choices", 0, len(choices) - 1, choices)

@@ -25,44 +25,44 @@ OBJECTIVE = MEASURES["value"].title
 
 
 def paired_differences(records: Records) -> go.Figure | None:
-    """Each level less the base config's own, seed by seed; None where no seed has both.
+    """The difference of each level to the base config's level on shared seeds; None without any.
 
-    Intervals are those of the sentences on the same difference, in points of accuracy.
+    In points of accuracy; the intervals are those of the sentences on the same differences.
     """
     levels = by_level(records)
     if len(levels) < 2:
         return None
-    own = references_of(records.plan)
-    first = next((rows for rows in levels if rows.levels == own), levels[0])
+    reference = references_of(records.plan)
+    first = next((rows for rows in levels if rows.levels == reference), levels[0])
     others = [rows for rows in levels if rows is not first]
     pairs = [(rows, between(records, "value", first.levels, rows.levels)) for rows in others]
-    found = [(rows, gain) for rows, gain in pairs if gain is not None]
-    if not found:
+    gains = [(rows, gain) for rows, gain in pairs if gain is not None]
+    if not gains:
         return None
-    told = interval_note(records, [gain for _, gain in found])
+    interval = interval_note(records, [gain for _, gain in gains])
     figure = new_figure(
         f"Differences to {first.short}, on shared seeds",
-        f"dots: one seed each; diamond: mean, with its {told}; not corrected for several "
+        f"dots: one seed each; diamond: mean, with its {interval}; not corrected for several "
         "comparisons" + left_out(records),
         x=f"difference in {OBJECTIVE} (points)",
         y=", ".join(map(title_of, records.plan.scientific)),
-        height=190 + LEVEL_HEIGHT * max(len(found), 2),
+        height=190 + LEVEL_HEIGHT * max(len(gains), 2),
     )
-    for index, (rows, gain) in enumerate(found):
+    for index, (rows, gain) in enumerate(gains):
         _add_seeds(figure, index, rows, gain)
-    _add_means(figure, [gain.estimate.interval() for _, gain in found])
+    _add_means(figure, [gain.estimate.interval() for _, gain in gains])
     figure.add_vline(x=0, line={"color": GREY, "dash": "dash", "width": 1.5})
     figure.update_yaxes(
-        tickvals=list(range(len(found))),
-        ticktext=[plot_text(", ".join(map(level_text, r.values)), LEVEL_LABEL) for r, _ in found],
+        tickvals=list(range(len(gains))),
+        ticktext=[plot_text(", ".join(map(level_text, r.values)), LEVEL_LABEL) for r, _ in gains],
         showgrid=False,
-        range=[len(found) - 0.5, -0.5],
+        range=[len(gains) - 0.5, -0.5],
     )
     return figure
 
 
 def interactions(records: Records) -> dict[str, go.Figure]:
-    """For two scientific fields at a time, the mean over all others; by the fields' names."""
+    """A figure for each pair of scientific fields, the mean over all others; by the two names."""
     pairs = list(combinations(records.plan.scientific, 2))[:MOST_PAIRS]
     return {f"{first}_{second}": _interaction(records, first, second) for first, second in pairs}
 
@@ -72,8 +72,8 @@ def _interaction(records: Records, first: str, second: str) -> go.Figure:
     values = [[_mean(records, {first: row, second: column}) for column in columns] for row in rows]
     figure = new_figure(
         f"{plot_text(first)} and {plot_text(second)}",
-        f"mean {OBJECTIVE} (%) over seeds and other fields; where one field's effect is the same "
-        "at every level of the other, rows differ by the same amount throughout",
+        f"mean {OBJECTIVE} (%) over seeds and other fields; without an interaction, two rows "
+        "differ by the same amount in every column",
         x=title_of(second),
         y=title_of(first),
         height=190 + CELL_HEIGHT * max(len(rows), 2),
@@ -97,9 +97,9 @@ def _interaction(records: Records, first: str, second: str) -> go.Figure:
 
 
 def _mean(records: Records, levels: Mapping[str, Level]) -> float | None:
-    """Accuracy in percent; None without a seed that has every level of the other fields."""
-    found = at_level(records, "value", levels)
-    return None if found is None else 100 * found.estimate.mean
+    """Accuracy in percent; None unless a seed has every level of the other fields."""
+    mean = at_level(records, "value", levels)
+    return None if mean is None else 100 * mean.estimate.mean
 
 
 def _add_seeds(figure: go.Figure, index: int, rows: LevelRows, gain: Found) -> None:

@@ -68,28 +68,28 @@ def accuracy_curves(records: Records) -> go.Figure:
 
 
 def captioned_levels(records: Records) -> list[go.Figure]:
-    """A figure for each level that the study gives a caption, all with the same axis ranges.
+    """A figure for each level with a caption in the study; all have the same axis ranges.
 
     Losses on the left axis, validation accuracy on the right, means over trials.
     """
     captions = records.plan.spec.captions
-    found = [(caption, level_rows(records, (level,))) for level, caption in captions.items()]
-    found = [(caption, rows) for caption, rows in found if len(rows.epochs)]
+    levels = [(caption, level_rows(records, (level,))) for level, caption in captions.items()]
+    levels = [(caption, rows) for caption, rows in levels if len(rows.epochs)]
     losses = _range(
         [
             curve(rows.epochs, name).mean
-            for _, rows in found
+            for _, rows in levels
             for name in ("val_loss", "train_eval_loss")
         ]
     )
-    shares = _range([curve(rows.epochs, "val_accuracy", scale=100).mean for _, rows in found])
-    drawn = [_captioned(caption, rows, losses, shares) for caption, rows in found]
-    return [_whole_epochs(figure, records) for figure in drawn]
+    shares = _range([curve(rows.epochs, "val_accuracy", scale=100).mean for _, rows in levels])
+    figures = [_captioned(caption, rows, losses, shares) for caption, rows in levels]
+    return [_whole_epochs(figure, records) for figure in figures]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A metric by epoch over trials: its mean, lowest and highest value, indexed by epoch."""
+    """Mean, lowest and highest value of a metric over trials, indexed by epoch."""
 
     mean: pd.Series
     low: pd.Series
@@ -98,10 +98,10 @@ class Curve:
 
 
 def curve(epochs: pd.DataFrame, metric: str, *, scale: float = 1) -> Curve:
-    """The curve of a metric over the trials that have these epochs; no number, no epoch."""
+    """The curve of a metric over trials; epochs without a number are left out."""
     if "epoch" not in epochs or epochs.empty:
-        nothing = pd.Series(dtype=float)
-        return Curve(nothing, nothing, nothing, 0)
+        empty = pd.Series(dtype=float)
+        return Curve(empty, empty, empty, 0)
     groups = (numbers(epochs, metric) * scale).groupby(epochs["epoch"])
     mean, low, high = (values.dropna() for values in (groups.mean(), groups.min(), groups.max()))
     return Curve(mean, low, high, epochs["trial"].nunique())
@@ -116,13 +116,13 @@ def _add_curve(
     *,
     listed: bool = True,
 ) -> None:
-    """A mean line over its band; both come and go with the level's entry in the legend."""
+    """Add a mean line and its band, which the level's entry in the legend shows and hides."""
     if drawn.trials > 1:
-        around = [*drawn.high.tolist(), *drawn.low[::-1].tolist()]
+        outline = [*drawn.high.tolist(), *drawn.low[::-1].tolist()]
         epochs = [*drawn.high.index.tolist(), *drawn.low.index[::-1].tolist()]
         figure.add_scatter(
             x=epochs,
-            y=around,
+            y=outline,
             fill="toself",
             fillcolor=faint(look.colour),
             mode="none",
@@ -145,19 +145,19 @@ def _add_curve(
 
 
 def _whole_epochs(figure: go.Figure, records: Records) -> go.Figure:
-    """Without ticks between two epochs, where there are few."""
+    """The figure without ticks between epochs, if there are few epochs."""
     if records.plan.base.epochs <= FEW_EPOCHS:
         figure.update_xaxes(dtick=1)
     return figure
 
 
 def _height(groups: Sequence[LevelRows]) -> int:
-    """With room for a legend of many levels, one under another on a narrow screen."""
+    """The height, with room for a legend whose entries are stacked on a narrow screen."""
     return HEIGHT + LEGEND_ROW * max(0, len(groups) - 3)
 
 
 def _curve_note(records: Records, groups: Sequence[LevelRows]) -> str:
-    """What line and band are, and which trials are not in them."""
+    """The note that explains line and band, and which trials are left out."""
     most = max((len(rows.trials) for rows in groups), default=0)
     note = f"line: mean of up to {most} trials a level; band: lowest to highest of them"
     if most == 1:
@@ -218,7 +218,7 @@ def _captioned(
 
 
 def _range(curves: Sequence[pd.Series]) -> list[float] | None:
-    """From the lowest to the highest of all curves, with a little room; None for no number."""
+    """From the lowest to the highest value of all curves, with a margin; None without a number."""
     values = pd.concat(curves).dropna() if curves else pd.Series(dtype=float)
     if values.empty:
         return None

@@ -1,4 +1,4 @@
-"""Figures of a design: what every trial came to at each level.  Records in, plotly figures out."""
+"""Figures of a design: the final values of the trials of each level."""
 
 from collections.abc import Sequence
 
@@ -30,10 +30,9 @@ LEVEL_HEIGHT = 52  # pixels
 
 
 def isolation(records: Records) -> go.Figure:
-    """Validation accuracy after the last epoch at every level, each at its best nuisance values.
+    """Validation accuracy after the last epoch of each level at its best nuisance values.
 
-    The tuning playbook's isolation plot, with every trial to be seen: those at other nuisance
-    values are hollow.
+    The isolation plot of the tuning playbook; trials at other nuisance values are hollow.
     """
     tuned = ", each level at its best" if records.plan.spec.nuisance else ""
     return _final(records, MEASURES["val_accuracy"], tuned)
@@ -45,12 +44,12 @@ def final_loss(records: Records) -> go.Figure:
 
 
 def _final(records: Records, measure: Measure, tuned: str = "") -> go.Figure:
-    """Levels from top to bottom, so that long names can be read on a narrow screen."""
+    """Levels from top to bottom, so that long names are readable on a narrow screen."""
     groups, column = by_level(records), column_of(measure.name)
     scale = 100 if measure.is_share else 1
     means = [at_level(records, measure.name, rows.levels) for rows in groups]
-    told = interval_note(records, [found for found in means if found is not None])
-    note = f"dots: trials; diamond: mean over seeds, with its {told}"
+    interval = interval_note(records, [mean for mean in means if mean is not None])
+    note = f"dots: trials; diamond: mean over seeds, with its {interval}"
     if len(records.complete) > len(records.tuned):
         note = f"hollow: trials at other nuisance values; {note}"
     note += left_out(records)
@@ -73,7 +72,7 @@ def _final(records: Records, measure: Measure, tuned: str = "") -> go.Figure:
 
 
 def _add_dots(figure: go.Figure, groups: Sequence[LevelRows], column: str, scale: float) -> None:
-    """Every trial, the seeds of a level one under another."""
+    """Add every trial; the seeds of a level are one below the other."""
     places: list[float] = []
     values: list[float] = []
     names: list[str] = []
@@ -96,7 +95,7 @@ def _add_dots(figure: go.Figure, groups: Sequence[LevelRows], column: str, scale
 def _add_others(
     figure: go.Figure, records: Records, groups: Sequence[LevelRows], column: str, scale: float
 ) -> None:
-    """The complete trials at nuisance values that are not their level's best."""
+    """Add the complete trials at other than the best nuisance values of their level."""
     others = records.complete.drop(index=records.tuned.index)
     if others.empty:
         return
@@ -112,21 +111,21 @@ def _add_others(
     )
 
 
-def _add_means(figure: go.Figure, found: Sequence[Found | None], scale: float) -> None:
-    means = [
-        (index + 0.2, each.estimate.interval())
-        for index, each in enumerate(found)
-        if each is not None
+def _add_means(figure: go.Figure, means: Sequence[Found | None], scale: float) -> None:
+    intervals = [
+        (index + 0.2, mean.estimate.interval())
+        for index, mean in enumerate(means)
+        if mean is not None
     ]
     figure.add_scatter(
-        x=[scale * interval.mean for _, interval in means],
-        y=[place for place, _ in means],
+        x=[scale * interval.mean for _, interval in intervals],
+        y=[place for place, _ in intervals],
         mode="markers",
         name="mean, 95 % interval",
         marker={"color": VERMILLION, "size": 11, "symbol": "diamond"},
         error_x={
             "type": "data",
-            "array": [scale * (interval.high - interval.mean) for _, interval in means],
+            "array": [scale * (interval.high - interval.mean) for _, interval in intervals],
             "color": VERMILLION,
             "thickness": 2,
         },

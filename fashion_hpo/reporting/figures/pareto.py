@@ -1,4 +1,4 @@
-"""The Pareto front, drawn: the first objective against each of the others."""
+"""Figures of the Pareto front: the first objective against each of the others."""
 
 from collections.abc import Mapping
 
@@ -26,13 +26,13 @@ ON_FRONT = {"color": BLUE, "size": 9, "symbol": "circle"}
 
 
 def pareto_fronts(records: Records) -> dict[str, go.Figure]:
-    """A figure for each objective beside the accuracy, by its name."""
+    """A figure for each objective other than the accuracy, by name."""
     values = objective_values(records)
     return {name: _front(records, values, name) for name in records.plan.objectives[1:]}
 
 
 def _front(records: Records, values: pd.DataFrame, cost: str) -> go.Figure:
-    """Every complete trial a dot, the front of these two objectives a line of steps."""
+    """A dot for each complete trial, and the front of these two objectives as a step line."""
     objective = OBJECTIVES[cost]
     note = f"filled: no trial is better in both; hollow: one is{left_out(records)}"
     title = f"{objective.title} ({objective.unit.symbol}, log scale)"
@@ -78,9 +78,9 @@ def _add_dots(
 
 
 def _texts(records: Records) -> dict[str, str]:
-    """What hovering over a trial says, by its uid."""
-    found = {}
+    """The hover text of each trial, by uid."""
+    texts = {}
     for row in records.complete.to_dict("records"):
         fields = ", ".join(f"{name} {level_text(row[name])}" for name in records.varied)
-        found[str(row["uid"])] = plot_text(f"trial {row['trial']}: {fields}", LONGEST_TEXT)
-    return found
+        texts[str(row["uid"])] = plot_text(f"trial {row['trial']}: {fields}", LONGEST_TEXT)
+    return texts

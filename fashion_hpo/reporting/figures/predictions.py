@@ -1,4 +1,4 @@
-"""Figures of one model's predictions on the validation images: where it errs, and how surely."""
+"""Figures of a model's predictions on the validation images: its errors and its confidence."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -30,7 +30,7 @@ MISTAKES = [[0.0, faint(VERMILLION, 0.0)], [1.0, faint(VERMILLION, 0.7)]]
 
 
 def confusion_counts(of: Predictions) -> go.Figure:
-    """Counts of true against predicted classes; hits and mistakes have a colour each."""
+    """Counts of true against predicted classes; hits are blue, mistakes are red."""
     matrix = confusion_matrix(of.predicted, of.labels)
     figure = new_figure(
         "Confusion matrix",
@@ -44,7 +44,7 @@ def confusion_counts(of: Predictions) -> go.Figure:
         figure.add_heatmap(
             x=list(CLASSES),
             y=list(CLASSES),
-            z=[[int(n) if own else None for n, own in zip(*row, strict=True)]
+            z=[[int(n) if is_shown else None for n, is_shown in zip(*row, strict=True)]
                for row in zip(matrix, chosen, strict=True)],
             zmin=0,
             zmax=max(1, int(matrix[chosen].max())),
@@ -63,7 +63,7 @@ def confusion_counts(of: Predictions) -> go.Figure:
 
 
 def most_confused(of: Predictions) -> go.Figure:
-    """The most frequent mistakes, the worst on top."""
+    """The most frequent mistakes, the most frequent on top."""
     pairs = confused_pairs(confusion_matrix(of.predicted, of.labels))[::-1]
     figure = new_figure(
         "Most-confused pairs",
@@ -89,7 +89,7 @@ def most_confused(of: Predictions) -> go.Figure:
 
 
 def reliability_diagram(of: Predictions) -> go.Figure:
-    """Accuracy against confidence: on the diagonal a model is right as often as it says."""
+    """Accuracy against confidence; a calibrated model is on the diagonal."""
     bins = reliability(of)
     error = f"{100 * expected_calibration_error(of.probabilities, of.labels):.2f} %"
     figure = new_figure(
@@ -98,7 +98,7 @@ def reliability_diagram(of: Predictions) -> go.Figure:
         x="confidence, mean of the bin (%)",
         y="accuracy in the bin (%)",
     )
-    low = 100 * min(min(each.low, each.confidence) for each in bins)
+    low = 100 * min(min(part.low, part.confidence) for part in bins)
     figure.add_scatter(
         x=[low, 100],
         y=[low, 100],
@@ -108,13 +108,13 @@ def reliability_diagram(of: Predictions) -> go.Figure:
         hoverinfo="skip",
     )
     figure.add_scatter(
-        x=[100 * each.confidence for each in bins],
-        y=[100 * each.accuracy for each in bins],
+        x=[100 * part.confidence for part in bins],
+        y=[100 * part.accuracy for part in bins],
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [100 * (each.high - each.accuracy) for each in bins],
-            "arrayminus": [100 * (each.accuracy - each.low) for each in bins],
+            "array": [100 * (part.high - part.accuracy) for part in bins],
+            "arrayminus": [100 * (part.accuracy - part.low) for part in bins],
             "thickness": 1.5,
         },
         mode="markers",
@@ -126,7 +126,7 @@ def reliability_diagram(of: Predictions) -> go.Figure:
 
 
 def confidence_boxes(of: Predictions) -> go.Figure:
-    """How sure the model is of each class that it names, where it is right and where wrong."""
+    """The confidence of the predictions of each class, separately for right and wrong ones."""
     figure = new_figure(
         "Confidence by predicted class",
         "box: quartiles; whiskers: 5th to 95th percentile; apart for right and wrong predictions",
@@ -139,15 +139,15 @@ def confidence_boxes(of: Predictions) -> go.Figure:
         ("wrong", ~of.correct, VERMILLION),
     ):
         parts = [100 * of.confidence[chosen & (of.predicted == i)] for i in range(len(CLASSES))]
-        there = [(CLASSES[i], part) for i, part in enumerate(parts) if len(part)]
-        if not there:
+        nonempty = [(CLASSES[i], part) for i, part in enumerate(parts) if len(part)]
+        if not nonempty:
             continue
         low, first, middle, third, high = (
-            [float(np.percentile(part, at)) for _, part in there]
+            [float(np.percentile(part, at)) for _, part in nonempty]
             for at in (WHISKERS[0], 25, 50, 75, WHISKERS[1])
         )
         figure.add_box(
-            y=[label for label, _ in there],
+            y=[label for label, _ in nonempty],
             lowerfence=low,
             q1=first,
             median=middle,
@@ -175,15 +175,15 @@ def precision_recall_curves(of: Predictions) -> go.Figure:
         height=540,
     )
     for label, name in enumerate(CLASSES):
-        found = precision_recall(of, label)
-        if found is None:
+        curve = precision_recall(of, label)
+        if curve is None:
             continue
-        at = np.unique(np.linspace(0, len(found.recall) - 1, CURVE_POINTS).round().astype(int))
+        at = np.unique(np.linspace(0, len(curve.recall) - 1, CURVE_POINTS).round().astype(int))
         figure.add_scatter(
-            x=found.recall[at].round(4).tolist(),
-            y=found.precision[at].round(4).tolist(),
+            x=curve.recall[at].round(4).tolist(),
+            y=curve.precision[at].round(4).tolist(),
             mode="lines",
-            name=f"{name} (AP {found.average:.3f})",
+            name=f"{name} (AP {curve.average:.3f})",
             line={
                 "color": COLOURS[label % len(COLOURS)],
                 "dash": DASHES[label // len(COLOURS)],

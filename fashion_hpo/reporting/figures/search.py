@@ -1,7 +1,4 @@
-"""Figures of a search: history, importance, parallel coordinates, slices.
-
-Records in, plotly figures out.
-"""
+"""Figures of a search: history, importance, parallel coordinates, slices."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +22,7 @@ from fashion_hpo.reporting.figures.theme import (
 )
 from fashion_hpo.reporting.levels import numbers, plot_text
 
-FIRST_SLICES = ("dropout", "batch_size", "learning_rate")  # those the reports show
+FIRST_SLICES = ("dropout", "batch_size", "learning_rate")  # the slices in the reports
 WITH_VALUE = {
     "pruned": {"color": faint(GREY, 0.75), "size": 8, "symbol": "circle-open"},
     "complete": {"color": BLUE, "size": 8, "symbol": "circle"},
@@ -35,17 +32,17 @@ WITHOUT_VALUE = {
     "failed": {"color": PURPLE, "size": 9, "symbol": "triangle-down"},
 }
 BAR_HEIGHT = 42  # pixels
-STRIP = 0.06  # between dots over one choice, which stands 1 from the next
+STRIP = 0.06  # distance between dots of one choice; choices are 1 apart
 
 
 def optimisation_history(records: Records) -> go.Figure:
-    """Each trial's value in the order of the search, and the best complete one so far."""
-    note = "filled: complete trials; hollow: pruned; trials without a value stand at the foot"
+    """The value of each trial in the order of the search, and the best complete value so far."""
+    note = "filled: complete trials; hollow: pruned; trials without a value are at the bottom"
     figure = new_figure("Optimisation history", note, x="trial number", y=ACCURACY)
     trials = records.trials.sort_values("trial")
     values = 100 * numbers(trials, "value")
-    able = (trials["outcome"] == "complete") & _feasible(trials)
-    best = values.where(able).cummax().ffill()
+    can_be_best = (trials["outcome"] == "complete") & _feasible(trials)
+    best = values.where(can_be_best).cummax().ffill()
     if best.notna().any():
         line = {"shape": "hv", "color": VERMILLION}
         x, y = trials["trial"].tolist(), best.tolist()
@@ -68,7 +65,7 @@ def _feasible(trials: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def importance_bars(importances: Mapping[str, float]) -> go.Figure:
-    """How much each searched field mattered, the most important on top."""
+    """The importance of each searched field, the most important on top."""
     names = list(importances)[::-1]
     figure = new_figure(
         "Importance of the searched fields",
@@ -94,7 +91,7 @@ def importance_bars(importances: Mapping[str, float]) -> go.Figure:
 
 
 def parallel_coordinates(records: Records) -> go.Figure:
-    """Every complete trial a line through its values, coloured by what it reached."""
+    """A line for each complete trial through its values, coloured by accuracy."""
     values = 100 * numbers(records.complete, "value").dropna()
     trials = records.complete.loc[values.index]
     note = "each line is a complete trial; drag along an axis to pick a range"
@@ -106,7 +103,7 @@ def parallel_coordinates(records: Records) -> go.Figure:
     figure.add_parcoords(
         dimensions=dimensions,
         labelangle=-12,
-        rangefont={"color": "rgba(0, 0, 0, 0)"},  # the ticks say it
+        rangefont={"color": "rgba(0, 0, 0, 0)"},  # the ticks show the range
         line={
             "color": values.tolist(),
             "colorscale": LOW_TO_HIGH,
@@ -119,7 +116,7 @@ def parallel_coordinates(records: Records) -> go.Figure:
 
 
 def slices(records: Records) -> dict[str, go.Figure]:
-    """For each searched field, its values against the objective; the reports' three come first."""
+    """For each searched field, values against the objective; the reports' three fields first."""
     return {name: _slice(records, name, axis) for name, axis in _axes(records).items()}
 
 
@@ -165,7 +162,7 @@ def _add_dots(
 
 
 def _add_boxes(figure: go.Figure, places: pd.Series, values: pd.Series) -> None:
-    """Quartiles of the complete trials at each choice; the dots are drawn over them."""
+    """Add the quartiles of the complete trials at each choice, below the dots."""
     figure.add_box(
         x=places.tolist(),
         y=values.tolist(),
@@ -179,7 +176,7 @@ def _add_boxes(figure: go.Figure, places: pd.Series, values: pd.Series) -> None:
 
 
 def _dimension(column: pd.Series, axis: FieldAxis) -> dict[str, Any]:
-    """One axis of the parallel coordinates, over the whole range that was searched."""
+    """An axis of the parallel coordinates over the whole searched range."""
     ends = axis.ends
     dimension = {
         "label": axis.title,
@@ -193,14 +190,14 @@ def _dimension(column: pd.Series, axis: FieldAxis) -> dict[str, Any]:
 
 
 def _axes(records: Records) -> dict[str, FieldAxis]:
-    """The fields that the reports plot first, then the others in the study's order."""
+    """The axes of the fields: first those in the reports, then the others in the study's order."""
     ranges = records.plan.ranges
     order = dict.fromkeys([*(name for name in FIRST_SLICES if name in ranges), *ranges])
     return {name: field_axis(name, ranges[name]) for name in order}
 
 
 def _foot(values: pd.Series) -> float:
-    """Where trials without a value are drawn: a little under the lowest value."""
+    """The height of trials without a value: a little below the lowest value."""
     known = values.dropna()
     if known.empty:
         return 0.0

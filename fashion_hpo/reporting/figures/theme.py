@@ -1,4 +1,4 @@
-"""One look for all figures: colours told apart by colour-blind readers, on light and dark pages."""
+"""The common style of all figures: colours for colour-blind readers, on light and dark pages."""
 
 from typing import NamedTuple
 
@@ -45,8 +45,10 @@ TEMPLATE = {
 
 
 def new_figure(title: str, note: str, *, x: str, y: str, height: int = HEIGHT) -> go.Figure:
-    """An empty figure with its title, a line that says what is drawn, and axis titles."""
-    figure = go.Figure(layout={"template": TEMPLATE, "height": height})  # in place of plotly's own
+    """An empty figure with title, an explaining note, and axis titles."""
+    figure = go.Figure(
+        layout={"template": TEMPLATE, "height": height}
+    )  # replaces plotly's template
     figure.update_layout(title={"text": title, "subtitle": {"text": note}})
     figure.update_xaxes(title_text=x)
     figure.update_yaxes(title_text=y)
@@ -54,7 +56,7 @@ def new_figure(title: str, note: str, *, x: str, y: str, height: int = HEIGHT) -
 
 
 def say_empty(figure: go.Figure) -> go.Figure:
-    """The figure, with a word in its middle where it has nothing to draw."""
+    """The figure, with a text in its middle if it is empty."""
     if not figure.data:
         figure.add_annotation(
             text="nothing to show yet", showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper"
@@ -63,7 +65,7 @@ def say_empty(figure: go.Figure) -> go.Figure:
 
 
 class LevelLook(NamedTuple):
-    """How one level is drawn; the symbol tells levels apart without the colour."""
+    """Colour and symbol of a level; the symbol distinguishes levels without colour."""
 
     colour: str
     symbol: str
@@ -75,6 +77,6 @@ def level_look(index: int) -> LevelLook:
 
 
 def faint(colour: str, opacity: float = 0.16) -> str:
-    """A `#rrggbb` colour, see-through."""
+    """A `#rrggbb` colour with this opacity."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {opacity})"
