@@ -1,4 +1,4 @@
-"""Speed, measured: ours against the usual loop in one run, and what bookkeeping costs a trial."""
+"""Benchmarks: our trainer against a usual training loop, and the bookkeeping of a trial."""
 
 import resource
 import statistics
@@ -36,7 +36,7 @@ from fashion_hpo.training.train import train
 
 
 class PillowImages(Dataset[tuple[Tensor, int]]):
-    """Images one by one through Pillow and torchvision's transforms, as R0's code has them."""
+    """Images one by one through Pillow and torchvision's transforms, as in R0's code."""
 
     def __init__(self, split: Split) -> None:
         self.images, self.labels = split.images.numpy(), split.labels.tolist()
@@ -51,7 +51,7 @@ class PillowImages(Dataset[tuple[Tensor, int]]):
 
 @dataclass(frozen=True)
 class TrainerSpeed:
-    """Images trained per second, one value a repeat, interleaved."""
+    """Images trained per second, one value per repeat; the repeats are interleaved."""
 
     ours: list[float]
     usual: list[float]
@@ -59,7 +59,7 @@ class TrainerSpeed:
 
     @property
     def ratio(self) -> float:
-        """Median over repeats of ours against the faster of the usual ways."""
+        """Median over repeats of our speed divided by that of the faster usual loop."""
         return statistics.median(
             ours / max(plain, workers)
             for ours, plain, workers in zip(
@@ -80,24 +80,24 @@ class TrialCost:
 
     @property
     def bookkeeping(self) -> float:
-        """What neither trained, evaluated nor exported."""
+        """Seconds that are not training, evaluation or export."""
         return self.whole - self.training - self.export
 
 
 def trainer_speed(data: Path | None, hardware: Hardware, repeats: int, images: int) -> TrainerSpeed:
-    """Train the plain CNN at batch 128 both ways, in turn, after one pass of each to warm up.
+    """Train the plain CNN at batch 128 by our trainer and the usual loop in turn, after a warm-up.
 
-    Ours has so many `images` in a pass, the slower usual loop half of them.  The usual loop has a
-    process of its own, which our trainer's memory settings do not speed up.
+    Our trainer has `images` images in a pass, the slower usual loop half as many.  The usual loop
+    runs in its own process, so that our trainer's memory settings do not speed it up.
     """
     splits = load_or_download(data)
     config = TrainConfig(architecture="cnn", pixel_range="symmetric", train_images=images, epochs=1)
     speed = TrainerSpeed([], [], [])
-    with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
         for repeat in range(repeats + 1):
             ours = _ours(config, splits, hardware)
-            usual = apart.submit(usual_loop, data, hardware.device, 0, images // 2).result()
-            workers = apart.submit(usual_loop, data, hardware.device, 2, images // 2).result()
+            usual = process.submit(usual_loop, data, hardware.device, 0, images // 2).result()
+            workers = process.submit(usual_loop, data, hardware.device, 2, images // 2).result()
             if repeat:
                 speed.ours.append(ours)
                 speed.usual.append(usual)
@@ -106,9 +106,9 @@ def trainer_speed(data: Path | None, hardware: Hardware, repeats: int, images: i
 
 
 def trial_cost(folder: Path, data: Path | None, device: str, epochs: int) -> TrialCost:
-    """One trial of the plain CNN through ledger and MLflow, in a fresh store.
+    """The cost of one trial of the plain CNN, with ledger and MLflow, in a fresh store.
 
-    A short trial before it pays for imports, the first export and the first inserts.
+    A short trial before it takes the time of imports, the first export and the first inserts.
     """
     store, splits = _own_store(folder), load_or_download(data)
     short = TrainConfig(architecture="cnn", train_images=1_000, epochs=1)
@@ -138,7 +138,7 @@ def _one_trial(name: str, config: TrainConfig) -> Plan:
 
 @dataclass(frozen=True)
 class LedgerCost:
-    """Seconds that a study with so many finished trials takes."""
+    """Seconds of each step in a study with `trials` finished trials."""
 
     trials: int
     opening: float
@@ -148,7 +148,7 @@ class LedgerCost:
 
 
 def ledger_cost(folder: Path, data: Path | None, trials: int) -> LedgerCost:
-    """What a start and a trial cost in a study with so many finished trials, in a fresh store."""
+    """The cost of a start and of a trial in a study with finished trials, in a fresh store."""
     base = TrainConfig(architecture="simple_cnn", train_images=1_000, epochs=2)
     spec = StudySpec(
         base=base,
@@ -177,7 +177,7 @@ def ledger_cost(folder: Path, data: Path | None, trials: int) -> LedgerCost:
                 training += event.epoch.seconds
             elif isinstance(event, TrialEnded):
                 training += event.result.summaries["export_seconds"]
-        if number:  # the first pays for imports
+        if number:  # the first trial includes imports
             bookkeeping.append(time.perf_counter() - started - training)
     return LedgerCost(
         trials=trials,
@@ -189,20 +189,20 @@ def ledger_cost(folder: Path, data: Path | None, trials: int) -> LedgerCost:
 
 
 def _fill(session: Session, trials: int) -> None:
-    """Finished trials in the ledger, and a run of each in the mirror."""
+    """Add finished trials to the ledger, and a run of each to MLflow."""
     ledger, tracker = session.ledger, session.tracker
     history = [{"epoch": n, "val_accuracy": 0.9, "seconds": 1.0} for n in range(1, 21)]
     result = vars(Result("complete", 0.9, history=history))
     study = optuna.load_study(study_name=ledger.name, storage=connect(session.store))
     for number, point in enumerate(points(ledger.plan)[:trials]):
-        kept = {"config": point.config.to_dict(), "point": point.id, "result": result}
-        study.add_trial(create_trial(value=0.9, user_attrs=kept))
+        attributes = {"config": point.config.to_dict(), "point": point.id, "result": result}
+        study.add_trial(create_trial(value=0.9, user_attrs=attributes))
         uid = f"{ledger.uid}-{number:05d}"
         tracker.client.create_run(tracker.experiment_id, tags={f"{TAG}.uid": uid})
 
 
 def peak_bytes() -> int:
-    """The most memory this process has held."""
+    """The peak memory of this process."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -213,10 +213,10 @@ def _ours(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> floa
 
 
 def usual_loop(data: Path | None, device: str, workers: int, images: int) -> float:
-    """Images a second of report R0's own way: a DataLoader over Pillow images, float32, its
-    network in its order of layers, the loss read at every step.
+    """Images per second of report R0's loop: a DataLoader over Pillow images, float32, the layers
+    in the report's order, the loss read at every step.
 
-    Its loader processes are forked, as is usual on Linux; in a spawned process that has to be said.
+    The loader processes are forked, as by default on Linux; a spawned process must ask for it.
     """
     split = _loaded(data).train.first(images)
     model = nn.Sequential(

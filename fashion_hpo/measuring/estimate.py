@@ -1,4 +1,4 @@
-"""How long a study will take here, from a short measurement."""
+"""Estimate a study's duration from a short measurement, and the size of its models."""
 
 from dataclasses import replace
 
@@ -11,24 +11,21 @@ from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import TRAIN_EVAL_IMAGES, train
 
 SAMPLE_IMAGES = 640
-REPEATS = 3  # after a first one that warms up; the fastest tells what other processes do not slow
+REPEATS = 3  # after a warm-up; the fastest is the one least disturbed by other processes
 
 
 def seconds(plan: Plan, splits: SearchSplits, hardware: Hardware) -> float:
-    """Expected seconds of training and evaluation in all of the plan's epochs.
+    """Expected seconds of training and evaluation in all epochs of the plan.
 
-    Measured on short epochs of each architecture the plan has; levels are taken to be equally
-    frequent.
+    Measured on short epochs of each of the plan's architectures, which count equally.
     """
-    names = architectures_of(plan)
-    each = [
-        _epoch_seconds(plan.base.replace(architecture=name), splits, hardware) for name in names
-    ]
-    return plan.epochs * sum(each) / len(each) if each else 0.0
+    configs = [plan.base.replace(architecture=name) for name in architectures_of(plan)]
+    epochs = [_epoch_seconds(config, splits, hardware) for config in configs]
+    return plan.epochs * sum(epochs) / len(epochs) if epochs else 0.0
 
 
 def model_bytes(plan: Plan) -> int:
-    """Expected size of all models together, float32."""
+    """Expected size of all models together, in float32."""
     names = architectures_of(plan)
     options = plan.base.architecture_options
     sizes = [4 * parameter_count(skeleton(name, options)) for name in names]
@@ -36,7 +33,7 @@ def model_bytes(plan: Plan) -> int:
 
 
 def architectures_of(plan: Plan) -> list[str]:
-    """Every network that the plan has or may propose; classical classifiers are left out."""
+    """All networks of the plan's levels or ranges, without classical classifiers."""
     levels = plan.scientific.get("architecture")
     if levels is None:
         distribution = plan.ranges.get("architecture")
@@ -48,15 +45,15 @@ def _epoch_seconds(config: TrainConfig, splits: SearchSplits, hardware: Hardware
     images = min(SAMPLE_IMAGES, config.train_images)
     options = {k: v for k, v in config.architecture_options.items() if k != "backbone"}
     short = config.replace(
-        architecture_options=options,  # which weights a network has does not change its speed
+        architecture_options=options,  # the backbone's weights do not change the speed
         epochs=1 + REPEATS,
         warmup_epochs=0.0,
         train_images=images,
         batch_size=min(config.batch_size, images),
     )
-    few = replace(splits, val=splits.val.first(images))
+    small = replace(splits, val=splits.val.first(images))
     state = TrainingState(short, build_for(short), hardware.at(short))
-    epochs = list(train(state, few))[1:]
+    epochs = list(train(state, small))[1:]
     training = min(images / epoch.images_per_second for epoch in epochs)
     evaluation = min(epoch.seconds - images / epoch.images_per_second for epoch in epochs)
     evaluated = len(splits.val) + min(TRAIN_EVAL_IMAGES, config.train_images)

@@ -1,4 +1,4 @@
-"""How many workers are fastest here: one with all cores, or one a core, measured side by side."""
+"""Measure how many workers are fastest here: one with all cores, or one per core."""
 
 import statistics
 from multiprocessing.synchronize import Barrier
@@ -17,21 +17,21 @@ from fashion_hpo.training.data import SearchSplits, load_or_download
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import train
 
-REPEATS = 5  # interleaved; the first of each is a warm-up
-SECONDS = 1.5  # of training in each
-WORTH_IT = 1.05  # below this gain one worker is kept: it needs half the memory
-START_SECONDS = 5.0  # more to start: what a first trial takes longer, each worker takes for itself
+REPEATS = 5  # interleaved; the first is a warm-up
+SECONDS = 1.5  # of training in a repeat
+WORTH_IT = 1.05  # for a smaller gain one worker is enough: less memory
+START_SECONDS = 5.0  # that several workers take longer to start: each has a slow first trial
 
-_barrier: Barrier | None = None  # of this process, one of the pool's
+_barrier: Barrier | None = None  # set in each process of the pool
 _splits: SearchSplits | None = None
 
 
 def fastest(
     store: Store, plan: Plan, data: Path | None, device: str, *, revise: bool = False
 ) -> tuple[int, str]:
-    """The number of workers to start, and why, as the end of a sentence."""
-    if places := accelerators(device):
-        return len(places), ", one for each accelerator"
+    """The number of workers to start, and the reason, as the end of a sentence."""
+    if devices_here := accelerators(device):
+        return len(devices_here), ", one for each accelerator"
     cores = usable_cores()
     ledger = None if revise else read_ledger(store, plan)
     threads = asked_threads() if ledger is None else ledger.threads
@@ -41,16 +41,16 @@ def fastest(
     if cores == 1:
         return 1, ", for one core"
     one, many = images_per_second(plan.base, cores, data)
-    told = f"{many:,.0f} images/s with {cores} of one thread each, {one:,.0f} with one of {cores}"
+    speeds = f"{many:,.0f} images/s with {cores} of one thread each, {one:,.0f} with one of {cores}"
     saved = plan.image_passes * (1 / one - 1 / many)
     if many > WORTH_IT * one and saved < START_SECONDS:
-        return 1, f" ({told}, measured: {saved:.0f} s less, and starting them takes longer)"
-    return (cores if many > WORTH_IT * one else 1), f" ({told}, measured)"
+        return 1, f" ({speeds}, measured: {saved:.0f} s less, and starting them takes longer)"
+    return (cores if many > WORTH_IT * one else 1), f" ({speeds}, measured)"
 
 
 def images_per_second(config: TrainConfig, cores: int, data: Path | None) -> tuple[float, float]:
-    """Images trained a second by one worker with all cores, and by one worker a core."""
-    load_or_download(data)  # refused or fetched once here: a pool starts who fails at it for ever
+    """Images trained per second by one worker with all cores, and by one worker per core."""
+    load_or_download(data)  # here, because a pool restarts workers that fail to start for ever
     context = processes.context()
     barrier = context.Barrier(cores)
     one, many = [], []
@@ -71,7 +71,7 @@ def _prepare(barrier: Barrier, data: Path | None) -> None:
 
 
 def _train(config: TrainConfig, images: int, threads: int, together: bool) -> float:
-    """Images a second of one short epoch; `together` waits for the others to begin."""
+    """Images per second of one short epoch; with `together`, all workers start at once."""
     assert _barrier is not None
     assert _splits is not None
     size = max(config.batch_size, images)

@@ -1,4 +1,4 @@
-"""What is not as it was when a trial was logged: code, data, packages, hardware."""
+"""What has changed since a trial was logged: code, data, packages, hardware."""
 
 import tempfile
 from pathlib import Path
@@ -17,8 +17,8 @@ COMMIT = "mlflow.source.git.commit"
 
 
 def changed(logged: Logged, data_hash: str, hardware: Hardware) -> list[str]:
-    """A line for each difference that is logged; packages and uncommitted changes are those of the
-    study's beginning, the rest is the trial's own."""
+    """A line for each difference.  Packages and uncommitted changes are compared with those at the
+    start of the study, the rest with the trial's."""
     now = resolve_tags({})
     lines = _lines("code: commit", logged.run.data.tags.get(COMMIT), now.get(COMMIT))
     parent = logged.run.data.tags.get("mlflow.parentRunId")
@@ -37,8 +37,8 @@ def changed(logged: Logged, data_hash: str, hardware: Hardware) -> list[str]:
     return lines
 
 
-def _lines(what: str, old: str | None, new: str | None) -> list[str]:
-    return [] if old == new else [f"{what} {_short(old)} → {_short(new)}"]
+def _lines(label: str, old: str | None, new: str | None) -> list[str]:
+    return [] if old == new else [f"{label} {_short(old)} → {_short(new)}"]
 
 
 def _short(value: str | None) -> str:
@@ -46,7 +46,7 @@ def _short(value: str | None) -> str:
 
 
 def _diffs(logged: Logged, parent: str) -> tuple[str, str]:
-    """Uncommitted changes then and now, in words short enough for a line."""
+    """The sizes of the uncommitted changes then and now; two empty texts if they are equal."""
     old, new = _artifact(logged, parent, "git.diff"), git_diff()
     if old == new:
         return "", ""
@@ -54,16 +54,16 @@ def _diffs(logged: Logged, parent: str) -> tuple[str, str]:
 
 
 def _artifact(logged: Logged, run_id: str, name: str) -> str:
-    """A file of the study run, which was written when the study began."""
+    """The text of a file of the study run; empty if it cannot be downloaded."""
     try:
-        with tempfile.TemporaryDirectory() as place:
-            found = download_artifacts(
+        with tempfile.TemporaryDirectory() as folder:
+            path = download_artifacts(
                 run_id=run_id,
                 artifact_path=name,
-                dst_path=place,
+                dst_path=folder,
                 tracking_uri=logged.store.tracking_uri,
             )
-            return Path(found).read_text(encoding="utf-8")
+            return Path(path).read_text(encoding="utf-8")
     except (MlflowException, OSError):
         return ""
 

@@ -1,7 +1,7 @@
-"""A logged trial trained again from its logged config, and compared to the bit.
+"""Train a logged trial again from its logged config and compare it bit for bit.
 
-Nothing is written into the store.  The trial's own threads, precision and memory format are used,
-because sums in another order round differently.
+Nothing is written to the store.  Threads, precision and memory format are the trial's, because sums
+in another order round differently.
 """
 
 import math
@@ -33,17 +33,17 @@ from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import train
 
-TIMES = ("seconds", "images_per_second")  # which no two trainings share
+TIMES = ("seconds", "images_per_second")  # differ between any two trainings
 COMPARED = tuple(name for name in EPOCH_METRICS if name not in TIMES)
 
 
 class NoSuchRunError(ValueError):
-    """There is no trial with this run."""
+    """No trial has this run."""
 
 
 @dataclass(frozen=True)
 class Logged:
-    """A trial as the stores have it."""
+    """A trial in the stores."""
 
     store: Store
     client: MlflowClient
@@ -54,14 +54,14 @@ class Logged:
 
     @property
     def hardware(self) -> Mapping[str, str]:
-        """What it was trained on."""
+        """The hardware of the training."""
         return self.result.hardware
 
 
 def find(store: Store, run_id: str) -> Logged:
     """The trial of an MLflow run, from the ledger.
 
-    Raises NoSuchRunError where there is none, or none with epochs to compare.
+    Raises NoSuchRunError for an unknown run, and for a trial without epochs to compare.
     """
     client = MlflowClient(store.tracking_uri, store.tracking_uri)
     try:
@@ -76,81 +76,82 @@ def find(store: Store, run_id: str) -> Logged:
     for entry in ledger.entries() if ledger is not None else ():
         if ledger is not None and entry.attempt.uid == uid and entry.result is not None:
             return _with_epochs(Logged(store, client, run, ledger, entry, entry.result))
-    raise NoSuchRunError(f"run {run_id} is no trial with a result; give the id of a trial's run.")
+    raise NoSuchRunError(
+        f"run {run_id} is not a trial with a result; give the id of a trial's run."
+    )
 
 
 def hardware_of(logged: Logged, device: str | None) -> Hardware:
     """The trial's own hardware, or another device with the trial's threads.
 
-    Raises ValueError if the device is not here.
+    Raises ValueError if the device is absent.
     """
-    told, config = logged.hardware, logged.entry.attempt.config
-    threads = int(told["threads"])
-    found = devices.choose(device or told["device"], threads=threads).at(config)
-    if found.device_type != told["device"].partition(":")[0]:
-        return found
-    pieces = told.get("micro_batch")
+    tags, config = logged.hardware, logged.entry.attempt.config
+    threads = int(tags["threads"])
+    hardware = devices.choose(device or tags["device"], threads=threads).at(config)
+    if hardware.device_type != tags["device"].partition(":")[0]:
+        return hardware
+    micro_batch = tags.get("micro_batch")
     return replace(
-        found,
-        precision=told["precision"],
-        channels_last=told["channels_last"] == "True",
-        micro_batch=int(pieces) if pieces else None,
+        hardware,
+        precision=tags["precision"],
+        channels_last=tags["channels_last"] == "True",
+        micro_batch=int(micro_batch) if micro_batch else None,
     )
 
 
 def replay(
     logged: Logged, splits: SearchSplits, hardware: Hardware, epochs: int | None = None
 ) -> Generator[Epoch, None, list[str]]:
-    """Train the trial again, or its first epochs; yields each and returns what differs.
+    """Train the trial again, or its first epochs; yields the epochs, returns the differences.
 
-    After all epochs the weights and the files about the validation images are compared as well.
+    After all epochs, the weights and the files about the validation images are compared too.
     """
     if logged.entry.attempt.config.architecture in CLASSICAL:
         return (yield from _fitted_again(logged, splits, hardware))
-    config, due = logged.entry.attempt.config, len(logged.result.history)
-    wanted = min(epochs or due, due)
+    config, logged_epochs = logged.entry.attempt.config, len(logged.result.history)
+    wanted = min(epochs or logged_epochs, logged_epochs)
     torch.set_num_threads(hardware.threads)
     network = build_for(config, kept_backbone(logged.store, logged.ledger.uid, config))
     state = TrainingState(config, network, hardware)
     training = train(state, splits)
     for epoch in islice(training, wanted):
         yield epoch
-    found = differing_epochs(logged.result.history[:wanted], state.history)
-    if wanted < due or logged.result.outcome == "diverged":
-        return found
+    differences = differing_epochs(logged.result.history[:wanted], state.history)
+    if wanted < logged_epochs or logged.result.outcome == "diverged":
+        return differences
     if logged.result.outcome == "complete":
-        for epoch in training:  # ends it; an epoch more is a difference
-            found.append(f"it goes on to epoch {epoch.epoch}")
-    return found + _differing_model(logged, state, splits)
+        for epoch in training:  # restores the best weights; a further epoch is a difference
+            differences.append(f"it goes on to epoch {epoch.epoch}")
+    return differences + _differing_model(logged, state, splits)
 
 
 def differing_epochs(
     history: Sequence[Mapping[str, float]], replayed: Sequence[Epoch]
 ) -> list[str]:
-    """For each metric that differs anywhere: where first, and by how much at most."""
-    found = []
+    """A line for each metric that differs: the first epoch, and the largest difference."""
+    differences = []
     if len(history) != len(replayed):
-        found.append(f"{len(replayed)} epochs, not {len(history)}")
+        differences.append(f"{len(replayed)} epochs, not {len(history)}")
     for name in COMPARED:
         pairs = [
             (old["epoch"], old[name], getattr(new, name))
             for old, new in zip(history, replayed, strict=False)
         ]
-        off = [(at, abs(old - new)) for at, old, new in pairs if not _is_same(old, new)]
-        if off:
-            most = max(off, key=lambda pair: pair[1])
-            found.append(
-                f"{name} from epoch {off[0][0]:.0f} on, by up to {most[1]:.3g} "
-                f"(epoch {most[0]:.0f})"
+        gaps = [(epoch, abs(old - new)) for epoch, old, new in pairs if not _is_same(old, new)]
+        if gaps:
+            epoch, largest = max(gaps, key=lambda gap: gap[1])
+            differences.append(
+                f"{name} from epoch {gaps[0][0]:.0f} on, by up to {largest:.3g} (epoch {epoch:.0f})"
             )
-    return found
+    return differences
 
 
 def _with_epochs(logged: Logged) -> Logged:
     if not logged.result.history:
         raise NoSuchRunError(
             f"run {logged.run.info.run_id} {logged.result.outcome} without an epoch in the ledger; "
-            "there is nothing to compare."
+            "give the id of a run that has epochs."
         )
     return logged
 
@@ -160,31 +161,31 @@ def _is_same(old: float, new: float) -> bool:
 
 
 def _differing_model(logged: Logged, state: TrainingState, splits: SearchSplits) -> list[str]:
-    """Weights against those of the logged model; files about the validation images by sha256."""
+    """Compare the weights with those of the logged model, and the files by their hashes."""
     model = packaging.served(state.model, logged.entry.attempt.config.pixel_range)
-    found = []
-    with tempfile.TemporaryDirectory() as place:
+    differences = []
+    with tempfile.TemporaryDirectory() as temporary:
         measured: torch.nn.Module = model
-        if models.hashes_in(logged.result.files):  # measured then was the exported one
-            folder = Path(place) / "model"
+        if models.hashes_in(logged.result.files):  # the trial measured its exported model
+            folder = Path(temporary) / "model"
             models.write_model(model, folder, splits.val.images[:2].numpy(), {})
             measured = models.read_model(folder)
-            found += _differing_weights(logged, measured)
+            differences += _differing_weights(logged, measured)
         probabilities = packaging.probabilities_of(measured, splits.val.images)
         logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-        return found + _differing_files(
-            logged, Path(place), probabilities, logits, splits.val.labels.numpy()
+        return differences + _differing_files(
+            logged, Path(temporary), probabilities, logits, splits.val.labels.numpy()
         )
 
 
 def _differing_weights(logged: Logged, replayed: torch.nn.Module) -> list[str]:
     tracking_uri, uid = logged.store.tracking_uri, logged.entry.attempt.uid
-    found = logged.client.search_logged_models(
+    logged_models = logged.client.search_logged_models(
         [logged.run.info.experiment_id], filter_string=f"tags.`{TAG}.uid` = '{uid}'", max_results=1
     )
-    if not found:
+    if not logged_models:
         return ["weights: the logged model is gone"]
-    folder = registry.download(tracking_uri, f"models:/{found[0].model_id}")
+    folder = registry.download(tracking_uri, f"models:/{logged_models[0].model_id}")
     if altered := models.changes(folder, models.hashes_in(logged.result.files)):
         return [f"weights: the logged model's file {altered[0]}"]
     old, new = models.read_model(folder).state_dict(), replayed.state_dict()
@@ -196,13 +197,13 @@ def _differing_weights(logged: Logged, replayed: torch.nn.Module) -> list[str]:
 
 def _differing_files(
     logged: Logged,
-    place: Path,
+    folder: Path,
     probabilities: np.ndarray,
     logits: np.ndarray,
     labels: np.ndarray,
 ) -> list[str]:
-    write_documents(place / "files", probabilities, logits, labels)
-    replayed = models.file_hashes(place / "files")
+    write_documents(folder / "files", probabilities, logits, labels)
+    replayed = models.file_hashes(folder / "files")
     return [
         f"{name}, by its sha256"
         for name, sha256 in replayed.items()
@@ -213,12 +214,11 @@ def _differing_files(
 def _fitted_again(
     logged: Logged, splits: SearchSplits, hardware: Hardware
 ) -> Generator[Epoch, None, list[str]]:
-    from fashion_hpo.running.classical import fitted  # scikit-learn takes a second to import
+    from fashion_hpo.running.classical import fitted  # importing scikit-learn takes a second
 
     epoch, probabilities = fitted(logged.entry.attempt.config, splits, hardware)
     yield epoch
-    found = differing_epochs(logged.result.history, [epoch])
-    with tempfile.TemporaryDirectory() as place:
-        return found + _differing_files(
-            logged, Path(place), probabilities, np.log(probabilities), splits.val.labels.numpy()
-        )
+    differences = differing_epochs(logged.result.history, [epoch])
+    logits, labels = np.log(probabilities), splits.val.labels.numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        return differences + _differing_files(logged, Path(folder), probabilities, logits, labels)

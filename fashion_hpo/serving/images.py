@@ -1,4 +1,4 @@
-"""Pictures that people bring: files of a few common formats, made 28x28 and grey."""
+"""Read users' image files and convert them to 28x28 grey pixels."""
 
 import warnings
 from pathlib import Path
@@ -8,21 +8,21 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
-"""Not all that Pillow has: it hands some, such as EPS, to other programs to be run."""
+"""Few of Pillow's formats: for some, such as EPS, Pillow runs other programs."""
 LARGEST_SIDE = 4096  # pixels; a decompression bomb is refused, not decoded
-BRIGHT = 127  # a border's mean; none of the 55,000 images that a search sees has a brighter one
+BRIGHT = 127  # mean of the border; all 55,000 images that a search sees are darker
 
 
 def read_grey(source: Path | IO[bytes], name: str) -> Image.Image:
-    """An image file as 28x28 grey pixels; raises ValueError, with its name, where that cannot be.
+    """An image file as 28x28 grey pixels; raises ValueError, naming the file, if it is unreadable.
 
-    The picture is turned upright, as its EXIF data say; what is transparent is black, the data
-    set's background; of several frames the first counts.
+    The image is turned upright by its EXIF data.  Transparent pixels become black, the data set's
+    background.  Of several frames the first is read.
 
-    Not for several threads at a time: what is done about warnings holds for all of them.
+    Not thread-safe: the filters for warnings are global.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a broken EXIF block, say: the picture itself counts
+        warnings.simplefilter("ignore")  # a broken EXIF block, for example, does no harm
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(source, formats=FORMATS) as opened:
@@ -31,18 +31,18 @@ def read_grey(source: Path | IO[bytes], name: str) -> Image.Image:
                 size = "{} x {} pixels".format(*opened.size)
         except UnidentifiedImageError:
             raise ValueError(
-                f"{name} is no image of a format that is read; allowed are {', '.join(FORMATS)}."
+                f"{name} is not an image of a known format; allowed are {', '.join(FORMATS)}."
             ) from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             size = "far larger"
-        except Exception as error:  # absent, a folder, cut off: damage fails in every way there is
+        except Exception as error:  # absent, a folder, truncated: Pillow may raise anything
             reason = getattr(error, "strerror", None) or error
             raise ValueError(f"{name} cannot be read ({reason}).") from None
     raise ValueError(f"{name} is {size}; allowed are {LARGEST_SIDE} pixels a side.")
 
 
 def border_warning(image: np.ndarray) -> str | None:
-    """What to say of uint8 (28, 28) that are unlike the data; None if their border is dark."""
+    """A warning if uint8 (28, 28) has a bright border, unlike the data; None if it is dark."""
     border = np.concatenate((image[0], image[-1], image[1:-1, 0], image[1:-1, -1]))
     if border.mean() <= BRIGHT:
         return None
@@ -50,7 +50,7 @@ def border_warning(image: np.ndarray) -> str | None:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    picture.load()  # before its EXIF data are read: a TIFF's orientation is applied in loading
+    picture.load()  # before the EXIF data are read, because loading applies a TIFF's orientation
     return ImageOps.exif_transpose(picture)
 
 
@@ -64,7 +64,7 @@ def _grey(picture: Image.Image) -> Image.Image:
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Of 16 or 32 bits a pixel: white is 1 (of floats), 255 or 65535, by the largest value."""
+    """8 bits of 16 or 32 per pixel; white is 1 (floats), 255 or 65535, by the largest value."""
     values = np.asarray(picture).astype(np.float64)
     if "transparency" in picture.info:
         values[values == picture.info["transparency"]] = 0

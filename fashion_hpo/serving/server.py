@@ -1,7 +1,7 @@
-"""The champion over HTTP, for programs and pages of this machine alone.
+"""Serve the champion over HTTP, to programs and pages of this machine alone.
 
-Whatever is sent is answered with JSON, and what is wrong with it with a status of 4xx and one
-sentence: sizes are bounded before anything is read, and every value is looked at.
+Answers are JSON; a bad request gets a status of 4xx and one sentence.  Sizes are limited before
+anything is read, and every value is checked.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.packaging import probabilities_of
 
 LARGEST_BODY = 4 * 2**20  # bytes
-DRAINED = 4 * LARGEST_BODY  # read and thrown away, so that the sender gets to read the refusal
+DRAINED = 4 * LARGEST_BODY  # bytes read and discarded, so that the client receives the refusal
 BODY_SECONDS = 10
 MOST_IMAGES = 512
 MOST_CONNECTIONS = 32
@@ -42,8 +42,8 @@ USAGE = """Fashion-MNIST classifier
 
 POST /predict   an image file, its type as Content-Type (PNG, JPEG, GIF, BMP, WEBP or TIFF), or
                 JSON {"images": [[[0, ...], ...], ...]}: 28 rows of 28 whole numbers from 0 to 255
-                a prediction has a "warning" where the border of its image is bright
-GET  /health    whether the model is there
+                a prediction has a "warning" if the border of its image is bright
+GET  /health    whether the server answers
 
 curl --data-binary @picture.png -H "Content-Type: image/png" http://HOST/predict
 """
@@ -51,18 +51,18 @@ curl --data-binary @picture.png -H "Content-Type: image/png" http://HOST/predict
 
 def serve(model: nn.Module, host: str, port: int) -> None:
     """Answer requests until SIGINT or SIGTERM."""
-    running = server(model, host, port)
+    uvicorn_server = server(model, host, port)
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        running.should_exit = True
+        uvicorn_server.should_exit = True
 
-    for signum in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again once it has stopped
+    for signum in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again after it stopped
         signal.signal(signum, stop)
-    running.run()
+    uvicorn_server.run()
 
 
 def server(model: nn.Module, host: str, port: int) -> uvicorn.Server:
-    """What `serve` runs."""
+    """The server that `serve` runs."""
     config = uvicorn.Config(
         application(model, [f"{host}:{port}", f"localhost:{port}"]),
         host=host,
@@ -82,8 +82,8 @@ def server(model: nn.Module, host: str, port: int) -> uvicorn.Server:
 
 
 def application(model: nn.Module, hosts: list[str]) -> Starlette:
-    """The application; `hosts`: all that a Host header may say, ports included."""
-    one_at_a_time = anyio.CapacityLimiter(1)  # of decoding and of the network, to bound the memory
+    """The application; `hosts`: the allowed Host headers, with ports."""
+    one_at_a_time = anyio.CapacityLimiter(1)  # one request decodes and predicts: bounds the memory
 
     async def usage(request: Request) -> Response:
         return PlainTextResponse(USAGE.replace("HOST", hosts[0]))
@@ -94,10 +94,10 @@ def application(model: nn.Module, hosts: list[str]) -> Starlette:
     async def predict(request: Request) -> Response:
         decode = _decoder(request.headers)
         body = await _body(request)
-        found = await anyio.to_thread.run_sync(
+        predictions = await anyio.to_thread.run_sync(
             lambda: _predictions(model, decode(body)), limiter=one_at_a_time
         )
-        return JSONResponse({"predictions": found})
+        return JSONResponse({"predictions": predictions})
 
     return Starlette(
         routes=[
@@ -111,9 +111,9 @@ def application(model: nn.Module, hosts: list[str]) -> Starlette:
 
 
 class _OwnMachineOnly:
-    """Refuses other sites' pages: by a name that leads here (Host), or from the browser (Origin).
+    """Refuses pages of other sites by the headers Host (DNS rebinding) and Origin.
 
-    No answer allows cross-origin reading, so a page of another site can do nothing here.
+    No answer allows cross-origin reading.
     """
 
     def __init__(self, app: ASGIApp, hosts: list[str]) -> None:
@@ -121,7 +121,7 @@ class _OwnMachineOnly:
         self.hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403, or hand over."""
+        """Answer 403, or pass the request on."""
         headers = Headers(scope=scope)
         origins = [f"http://{host}" for host in self.hosts]
         app = self.app
@@ -133,7 +133,7 @@ class _OwnMachineOnly:
 
 
 def _answer(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
-    """A refusal; the connection is closed, for what else was sent on it is not read."""
+    """A refusal; the connection is closed, because the rest of the request is not read."""
     return JSONResponse({"error": sentence}, status, {**(headers or {}), "Connection": "close"})
 
 
@@ -147,29 +147,29 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 
 async def _body(request: Request) -> bytes:
-    """The whole body, whatever Content-Length says about it."""
+    """The whole body, limited in size even if Content-Length is wrong."""
     too_large = HTTPException(413, f"The body is too large; allowed are {LARGEST_BODY} bytes.")
     declared = request.headers.get("content-length", "0")
-    if len(declared) > 12 or int(declared) > DRAINED:  # the parser let digits alone through
+    if len(declared) > 12 or int(declared) > DRAINED:  # h11 has checked that these are digits
         raise too_large
-    kept, size = bytearray(), 0
+    body, size = bytearray(), 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for part in request.stream():
                 size += len(part)
                 if size <= LARGEST_BODY:
-                    kept += part
+                    body += part
                 elif size > DRAINED:
                     break
     except TimeoutError:
         raise HTTPException(408, f"The body took more than {BODY_SECONDS} seconds.") from None
     if size > LARGEST_BODY:
         raise too_large
-    return bytes(kept)
+    return bytes(body)
 
 
 def _decoder(headers: Headers) -> Callable[[bytes], Tensor]:
-    """How a body of this type becomes images."""
+    """The function from a body of this Content-Type to images."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         return _from_json
@@ -191,7 +191,7 @@ def _from_json(body: bytes) -> Tensor:
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):
-        raise HTTPException(400, "The body is no JSON.") from None
+        raise HTTPException(400, "The body is not JSON.") from None
     images = given.get("images") if isinstance(given, dict) else None
     if not isinstance(images, list) or not 1 <= len(images) <= MOST_IMAGES:
         raise HTTPException(
@@ -202,7 +202,7 @@ def _from_json(body: bytes) -> Tensor:
 
 
 def _pixels(image: object, index: int) -> bytes:
-    """Looked at value by value, because numpy makes huge arrays of text and of objects as well."""
+    """Checks value by value, because numpy would make huge arrays of texts or objects."""
     rows = image if isinstance(image, list) and len(image) == SIDE else []
     values = [v for row in rows if isinstance(row, list) and len(row) == SIDE for v in row]
     if len(values) != SIDE**2 or not all(type(v) is int and 0 <= v <= 255 for v in values):

@@ -488,7 +488,7 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-NO_IMAGE = "is no image of a format that is read; allowed are PNG, JPEG, GIF, BMP, WEBP, TIFF."
+NO_IMAGE = "is not an image of a known format; allowed are PNG, JPEG, GIF, BMP, WEBP, TIFF."
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_runs_that_are_no_trial_are_refused(done: Finished) -> None:
     with pytest.raises(replay.NoSuchRunError, match=r"run 'nothing' is not in .*; give the id"):
         replay.find(done.store, "nothing")
     study_run = str(done.run().data.tags["mlflow.parentRunId"])
-    with pytest.raises(replay.NoSuchRunError, match="is no trial with a result"):
+    with pytest.raises(replay.NoSuchRunError, match="is not a trial with a result"):
         replay.find(done.store, study_run)
 
 

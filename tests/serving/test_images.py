@@ -216,7 +216,7 @@ HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40)
 @pytest.mark.parametrize("content", [b"", b"a boot, in words", HEIC, b"%PDF-1.7\n", bytes(500),
                                      b"<svg xmlns='http://www.w3.org/2000/svg'/>"])  # fmt: skip
 def test_a_file_of_another_kind_is_refused_with_the_formats(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"no image of a format that is read; allowed are PNG, "):
+    with pytest.raises(ValueError, match=r"not an image of a known format; allowed are PNG, "):
         read(content)
 
 

@@ -219,7 +219,7 @@ def test_another_content_type_is_refused(port: int, kind: str | None) -> None:
      b"9" * 5000, picture()],
 )  # fmt: skip
 def test_malformed_json_is_refused(port: int, body: bytes) -> None:
-    assert refusal(predict(port, body), 400) == "The body is no JSON."
+    assert refusal(predict(port, body), 400) == "The body is not JSON."
     assert still_answers(port)
 
 
@@ -262,10 +262,10 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EndComments\nshowpa
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "is no image of a format that is read"),
-        (b"a boot, in words", "is no image of a format that is read"),
-        (EPS, "is no image of a format that is read"),
-        (b"\x89PNG\r\n\x1a\n", "is no image of a format that is read"),
+        (b"", "is not an image of a known format"),
+        (b"a boot, in words", "is not an image of a known format"),
+        (EPS, "is not an image of a known format"),
+        (b"\x89PNG\r\n\x1a\n", "is not an image of a known format"),
         (picture()[:-30], "cannot be read ("),
         (picture("JPEG")[:200], ""),
         (png_header(28, 28), "cannot be read ("),
@@ -277,7 +277,7 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EndComments\nshowpa
         (b"II*\x00" + b"\xff" * 100, ""),
         (b"BM" + b"\xff" * 100, ""),
         (b"RIFF\xff\xff\xff\xffWEBPVP8 " + b"\xff" * 100, ""),
-        (b'{"images": []}', "is no image of a format that is read"),
+        (b'{"images": []}', "is not an image of a known format"),
     ],
 )
 def test_what_is_no_image_is_refused(port: int, body: bytes, words: str) -> None:
