@@ -6,11 +6,11 @@ from pathlib import Path
 
 __version__ = "0.1.0"
 
-# A container's user may have neither HOME nor a passwd entry; MLflow and torch ask for both.
+# In a container, a user may have neither HOME nor a passwd entry; MLflow and torch need both.
 try:
     Path.home()
 except RuntimeError:
-    os.environ["HOME"] = "/nonexistent"  # as Debian does
+    os.environ["HOME"] = "/nonexistent"  # Debian's value
 try:
     getpass.getuser()
 except (KeyError, OSError):  # OSError since Python 3.13

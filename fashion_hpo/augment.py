@@ -1,4 +1,4 @@
-"""Draw what each augmentation does: `python -m fashion_hpo.augment --set rotation=20`."""
+"""Draw examples of each augmentation: `python -m fashion_hpo.augment --set rotation=20`."""
 
 import argparse
 import sys
@@ -12,22 +12,22 @@ SHOWN = ("T-shirt/top", "Dress", "Sneaker", "Bag")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0, 2 for bad input."""
-    made = command_line.parser(
-        "augment", "Write a page on which a person can see what each augmentation does."
+    parser = command_line.parser(
+        "augment", "Write a page that shows examples of each augmentation."
     )
     command_line.add_changes(
-        made, "any field of TrainConfig, such as rotation=20; 0 leaves an option out"
+        parser, "any field of TrainConfig, such as rotation=20; 0 turns an augmentation off"
     )
-    made.add_argument("--seed", default="0", metavar="N", help="of the draws; default: 0")
-    command_line.add_data_folder(made)
-    made.add_argument(
+    parser.add_argument("--seed", default="0", metavar="N", help="of the draws; default: 0")
+    command_line.add_data_folder(parser)
+    parser.add_argument(
         "--out",
         type=command_line.file,
         default=Path("augmentations.html"),
         metavar="FILE",
         help="default: augmentations.html",
     )
-    return command_line.run(_run, made, argv)
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -35,7 +35,7 @@ def _run(args: argparse.Namespace) -> int:
 
     given = {"seed": args.seed, **command_line.settings(args.changes)}
     changes = {name: parse_field(name, text) for name, text in given.items()}
-    TrainConfig(**changes)  # what is wrong is told before the slow imports
+    TrainConfig(**changes)  # report a bad value before the slow imports
 
     from fashion_hpo.reporting.page import sheet
     from fashion_hpo.training.augment.examples import AMOUNTS, EPOCHS, examples
@@ -45,11 +45,11 @@ def _run(args: argparse.Namespace) -> int:
     train = load_or_download(args.data).train
     rows = [train.labels.tolist().index(CLASSES.index(name)) for name in SHOWN]
     notes = (
-        f"Four training images as {EPOCHS} epochs would show them to a network, seed "
-        f"{config.seed}; every image has its own draw (but for MixUp's λ, which is the batch's "
-        "unless mixup_per_image is set).",
-        "Color is the identity, because the images are grey.  MixUp and CutMix mix an image with "
-        "its mirror in the batch, which here is these four.",
+        f"Four training images as a network would see them in {EPOCHS} epochs, seed "
+        f"{config.seed}; each image has its own draw, except MixUp's λ, which is drawn per batch "
+        "unless mixup_per_image is set.",
+        "Color is the identity, because the images are grey.  MixUp and CutMix mix the first image "
+        "of a batch with the last, the second with the last but one; here a batch is these four.",
     )
     pictures = examples(config, Split(train.images[rows], train.labels[rows]))
     page = sheet.render("Augmentations", notes, pictures, SHOWN)

@@ -13,44 +13,44 @@ MEASUREMENTS = ("trainer", "workers", "ledger")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prints figures; judges nothing."""
-    made = command_line.parser(
+    """Print measurements; returns 0, or 2 for bad input."""
+    parser = command_line.parser(
         "bench",
-        "Measure this machine: `trainer` its speed and what bookkeeping costs a trial, `workers` "
-        "one worker against one a core, `ledger` what many finished trials cost.",
+        "Measure this machine: `trainer` the training speed and the bookkeeping of a trial, "
+        "`workers` one worker against one per core, `ledger` the cost of many finished trials.",
     )
-    made.add_argument("what", choices=MEASUREMENTS)
-    command_line.add_data(made)
-    made.add_argument(
+    parser.add_argument("what", choices=MEASUREMENTS)
+    command_line.add_data(parser)
+    parser.add_argument(
         "--repeats",
         type=command_line.positive,
         default=5,
         metavar="N",
-        help="measurements of each kind; default: 5",
+        help="repeats of each measurement; default: 5",
     )
-    made.add_argument(
+    parser.add_argument(
         "--images",
         type=command_line.positive,
         default=12_800,
         metavar="N",
-        help="that `trainer` trains on in each repeat; default: 12800",
+        help="images that `trainer` trains on in a repeat; default: 12800",
     )
-    made.add_argument(
+    parser.add_argument(
         "--epochs",
         type=command_line.positive,
         default=8,
         metavar="N",
-        help="of the whole trial, all images each; default: 8",
+        help="epochs of the whole trial, with all images; default: 8",
     )
-    made.add_argument(
+    parser.add_argument(
         "--trials",
         type=command_line.positive,
         nargs="+",
         default=[100, 1_000, 10_000],
         metavar="N",
-        help="sizes of the studies that `ledger` makes; default: 100 1000 10000 (minutes)",
+        help="finished trials of the studies in `ledger`; default: 100 1000 10000 (minutes)",
     )
-    return command_line.run(_run, made, argv)
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -94,10 +94,9 @@ def _trainer(args: argparse.Namespace) -> int:
     from fashion_hpo.training import devices
 
     hardware = devices.choose(args.device)
-    torch_threads = f"{hardware.threads} threads, {hardware.precision}"
     print(
-        f"{hardware.describe()['device_name']}, {torch_threads}; cnn, batch 128, medians of "
-        f"{args.repeats} interleaved repeats after a warm-up"
+        f"{hardware.describe()['device_name']}, {hardware.threads} threads, {hardware.precision}; "
+        f"cnn, batch 128, medians of {args.repeats} interleaved repeats after a warm-up"
     )
     speed = benchmarks.trainer_speed(args.data, hardware, args.repeats, args.images)
     rows = {

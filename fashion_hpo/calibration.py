@@ -1,4 +1,4 @@
-"""Check the statistics on studies whose truth is known: `python -m fashion_hpo.calibration`."""
+"""Check intervals and verdicts on simulated studies: `python -m fashion_hpo.calibration`."""
 
 import argparse
 import sys
@@ -9,26 +9,26 @@ from fashion_hpo.terminal import command_line
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0, or 1 if a target is missed."""
-    made = command_line.parser(
+    parser = command_line.parser(
         "calibration",
-        "Judge simulated studies by the functions that judge real ones, and hold intervals and "
-        "verdicts against the truth.",
+        "Simulate studies, analyse them by the functions for real studies, and compare intervals "
+        "and verdicts with the truth.",
     )
-    made.add_argument(
+    parser.add_argument(
         "--studies",
         type=command_line.positive,
         default=4_000,
         metavar="N",
-        help="simulated for each row; default: 4000",
+        help="simulated studies per row; default: 4000",
     )
-    made.add_argument(
+    parser.add_argument(
         "--seed",
         type=command_line.from_zero,
         default=0,
         metavar="N",
-        help="of the draws; default: 0",
+        help="seed of the simulation; default: 0",
     )
-    return command_line.run(_run, made, argv)
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The reports' claims and what the stores say of each: `python -m fashion_hpo.claims`."""
+"""Show the verdicts on the reports' claims: `python -m fashion_hpo.claims`."""
 
 import argparse
 import sys
@@ -9,15 +9,17 @@ from fashion_hpo.terminal.folding import say, say_table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0, whatever the verdicts are, or 2 for a store that cannot be read."""
-    made = command_line.parser("claims", "Hold every claim of the reports against the stores.")
-    command_line.add_budget(made, None, "default: of each study the largest complete one")
-    command_line.add_store(made)
-    made.add_argument(
+    """Returns 0 for any verdicts, or 2 for a store that cannot be read."""
+    parser = command_line.parser(
+        "claims", "Judge every claim of the reports by the results in the store."
+    )
+    command_line.add_budget(parser, None, "default: the largest complete one of each study")
+    command_line.add_store(parser)
+    parser.add_argument(
         "--html", type=command_line.file, metavar="FILE", help="write the page there as well"
     )
-    made.add_argument("--markdown", action="store_true", help="print one Markdown table")
-    return command_line.run(_run, made, argv)
+    parser.add_argument("--markdown", action="store_true", help="print one Markdown table")
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -42,7 +44,7 @@ def _run(args: argparse.Namespace) -> int:
     say("", *claims_page.left_out(unreadable), claims_page.summary(findings))
     if store.copied is not None:
         print(f"report    not written, because store {store.root} is read-only")
-    elif store.has_ledgers:  # a store without any is left without a page
+    elif store.has_ledgers:  # no page for an empty store
         published = publish_claims(store, findings, unreadable, where)
         print(f"report    {published.page}")
         if not published.mirrored:

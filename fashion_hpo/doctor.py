@@ -1,4 +1,4 @@
-"""Check, and mend, all that a store holds: `python -m fashion_hpo.doctor --fix`."""
+"""Check and mend a store: `python -m fashion_hpo.doctor --fix`."""
 
 import argparse
 import sys
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.ledger import Ledger
 
-    Checked = tuple[list[Violation], list[Violation]]  # what was wrong, and what still is
+    Checked = tuple[list[Violation], list[Violation]]  # violations before and after mending
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0 if nothing is wrong in the end, 1 if something is, 2 for bad input."""
-    made = command_line.parser(
+    """Returns 0 if no violation is left, 1 if any is, 2 for bad input."""
+    parser = command_line.parser(
         "doctor",
-        "Check that ledger, MLflow, model files and checkpoints agree; mend what does not.",
+        "Check that ledger, MLflow, model files and checkpoints agree; mend them with --fix.",
     )
-    made.add_argument("name", nargs="?", help="a study; without it all that the store holds")
-    command_line.add_budget(made, None, "default: all")
-    command_line.add_store(made)
-    also = made.add_mutually_exclusive_group()
-    also.add_argument("--fix", action="store_true", help="mend what can be mended")
+    parser.add_argument("name", nargs="?", help="a study; default: all of the store")
+    command_line.add_budget(parser, None, "default: all")
+    command_line.add_store(parser)
+    also = parser.add_mutually_exclusive_group()
+    also.add_argument("--fix", action="store_true", help="mend all violations that can be mended")
     also.add_argument(
         "--rebuild-mlflow",
         action="store_true",
@@ -36,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--copy",
         type=command_line.folder,
         metavar="DIR",
-        help="copy the store, while studies run; then end",
+        help="copy the store and stop; studies may go on running",
     )
-    return command_line.run(_run, made, argv)
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -53,30 +53,31 @@ def _run(args: argparse.Namespace) -> int:
         return _copy(store, args.copy)
     if args.rebuild_mlflow:
         _rebuild(store, args)
-    found, left = _check_store(store, args)
+    violations, left = _check_store(store, args)
     to_do = _remedies(left)
-    readable = all(each.invariant not in ("database", "address") for each in left)
+    readable = all(violation.invariant not in ("database", "address") for violation in left)
     ledgers = _ledgers(store, args.name, args.budget) if readable else []
     for ledger in ledgers:
-        of_ledger, still = _check_ledger(store, ledger, args)
-        found, left = found + of_ledger, left + still
-        to_do += _remedies(still, f"{ledger.plan.name} --budget {ledger.plan.budget}")
-    if not found:
+        of_ledger, left_of_ledger = _check_ledger(store, ledger, args)
+        violations, left = violations + of_ledger, left + left_of_ledger
+        to_do += _remedies(left_of_ledger, f"{ledger.plan.name} --budget {ledger.plan.budget}")
+    if not violations:
         trials = sum(len(ledger.entries()) for ledger in ledgers)
         print(f"{len(ledgers)} ledger(s), {trials} trials: all invariants hold")
         return 0
-    if not args.fix and any(each.mendable for each in left):
+    if not args.fix and any(violation.mendable for violation in left):
         to_do.append("mend it with `python -m fashion_hpo.doctor --fix`")
     _print("to do", dict.fromkeys(to_do), args)
-    print(f"{len(found)} violation(s), {len(found) - len(left)} mended, {len(left)} left")
+    mended = len(violations) - len(left)
+    print(f"{len(violations)} violation(s), {mended} mended, {len(left)} left")
     return command_line.HALTED if left else 0
 
 
 def _remedies(left: "Iterable[Violation]", study: str = "NAME") -> list[str]:
-    """What a person can do about what is left; `study` as it is typed, with its budget."""
+    """What a person can do about the violations; `study` is the study as typed, with its budget."""
     from fashion_hpo.integrity.invariants import REMEDIES
 
-    remedies = (REMEDIES.get(each.invariant) for each in left)
+    remedies = (REMEDIES.get(violation.invariant) for violation in left)
     return [remedy.replace("NAME", study) for remedy in remedies if remedy is not None]
 
 
@@ -90,16 +91,16 @@ def _copy(store: "Store", target: Path) -> int:
 def _rebuild(store: "Store", args: argparse.Namespace) -> None:
     from fashion_hpo.integrity.rebuilding import rebuild
 
-    made = rebuild(store)
-    models = len(made.found) + len(made.lost)
-    print(f"mlflow.db was made again: {made.ledgers} ledgers, {made.runs} runs")
-    print(f"models: {len(made.found)} of {models} were found by their content")
-    for uid in made.lost:
+    rebuilt = rebuild(store)
+    models = len(rebuilt.found) + len(rebuilt.lost)
+    print(f"mlflow.db was made again: {rebuilt.ledgers} ledgers, {rebuilt.runs} runs")
+    print(f"models: {len(rebuilt.found)} of {models} were found by their content")
+    for uid in rebuilt.lost:
         print(f"  the model of {uid} is nowhere in the store")
-    for ledger in made.unread:
+    for ledger in rebuilt.unread:
         print(f"  without the ledger {ledger}: its runs are in the old database alone")
-    if made.aside is not None:
-        print(f"the old database is kept as {made.aside.name}")
+    if rebuilt.aside is not None:
+        print(f"the old database is kept as {rebuilt.aside.name}")
     hint = (
         "`python -m fashion_hpo.report NAME` logs a study's report again, "
         "`python -m fashion_hpo.register NAME` makes its best model champion"
@@ -110,29 +111,29 @@ def _rebuild(store: "Store", args: argparse.Namespace) -> None:
 def _ledgers(store: "Store", name: str | None, budget: str | None) -> "list[Ledger]":
     from fashion_hpo.stores.opening import readable_and_not
 
-    there, unread = readable_and_not(store)
-    chosen = [
-        each
-        for each in there
-        if name in (None, each.plan.name) and budget in (None, each.plan.budget)
+    readable, unreadable = readable_and_not(store)
+    ledgers = [
+        ledger
+        for ledger in readable
+        if name in (None, ledger.plan.name) and budget in (None, ledger.plan.budget)
     ]
-    named = [each.name for each in unread if name in (None, each.name.partition("/")[0])]
-    if not chosen and there and not named:
-        names = ", ".join(each.name for each in there)
+    is_unreadable = any(name in (None, ledger.name.partition("/")[0]) for ledger in unreadable)
+    if readable and not ledgers and not is_unreadable:
+        names = ", ".join(ledger.name for ledger in readable)
         raise ValueError(f"store {store.root} has no such ledger; choose among {names}.")
-    return chosen
+    return ledgers
 
 
 def _check_store(store: "Store", args: argparse.Namespace) -> "Checked":
     from fashion_hpo.integrity.mending import mend_store
     from fashion_hpo.integrity.store_invariants import examine_store
 
-    found = examine_store(store)
-    _print("store", map(str, found), args)
-    if found and args.fix:
-        _print("mended", mend_store(store, found), args)
-        return found, examine_store(store)
-    return found, found
+    violations = examine_store(store)
+    _print("store", map(str, violations), args)
+    if violations and args.fix:
+        _print("mended", mend_store(store, violations), args)
+        return violations, examine_store(store)
+    return violations, violations
 
 
 def _check_ledger(store: "Store", ledger: "Ledger", args: argparse.Namespace) -> "Checked":
@@ -142,14 +143,14 @@ def _check_ledger(store: "Store", ledger: "Ledger", args: argparse.Namespace) ->
 
     try:
         tracker = Tracker(store, ledger.plan.name)
-    except DeletedExperimentError:  # the store's check has named it
+    except DeletedExperimentError:  # the check of the store has reported it
         return [], []
-    found = examine(store, ledger, tracker)
-    _print(ledger.name, map(str, found), args)
-    if not args.fix or not found:
-        return found, found
+    violations = examine(store, ledger, tracker)
+    _print(ledger.name, map(str, violations), args)
+    if not args.fix or not violations:
+        return violations, violations
     _print("mended", mend(store, ledger, tracker), args)
-    return found, examine(store, ledger, tracker)
+    return violations, examine(store, ledger, tracker)
 
 
 def _print(about: str, lines: Iterable[str], args: argparse.Namespace) -> None:

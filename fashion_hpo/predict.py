@@ -9,18 +9,18 @@ from fashion_hpo.terminal import command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0; 2 for a file that is no image and a store without a champion; 1 if the champion's
-    files are not those that were registered."""
-    made = command_line.parser(
-        "predict", "Classify an image of one article, bright on black, as Fashion-MNIST has them."
+    """Returns 0; 2 for a file that is not an image or a store without a champion; 1 if the
+    champion's files have changed since they were registered."""
+    parser = command_line.parser(
+        "predict", "Classify an image of one article, bright on black, as in Fashion-MNIST."
     )
-    made.add_argument(
+    parser.add_argument(
         "image",
         type=Path,
-        help="PNG, JPEG, …; made 28x28, upright and grey; what is transparent counts as black",
+        help="PNG, JPEG, …; turned upright, made grey and 28x28; transparent pixels become black",
     )
-    command_line.add_store(made)
-    return command_line.run(_run, made, argv)
+    command_line.add_store(parser)
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:

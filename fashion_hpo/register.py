@@ -18,35 +18,35 @@ if TYPE_CHECKING:  # imported where they are used: --help waits for nothing slow
     from fashion_hpo.stores.tracking import Tracker
     from fashion_hpo.training.data import SearchSplits
 
-FIRST = "there was none, so nothing was compared"
+FIRST = "there was none, so nothing was compared"  # in the tags of registered versions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0; 1 if the model is worse than the champion or not the one that was measured; 2
-    where there is none."""
-    made = command_line.parser(
+    """Returns 0; 1 if the model is worse than the champion or differs from the measured model; 2 if
+    the study has no winner."""
+    parser = command_line.parser(
         "register",
-        "Open the test set for a study's winner, and make it champion unless the gate images show "
-        "it to be worse than the present one.",
+        "Measure a study's winner on the test set and make it champion, unless the gate images "
+        "show that the present champion is better.",
     )
-    made.add_argument("name", nargs="?", help="a file of studies/, without .py")
-    command_line.add_budget(made, None, "default: the largest complete one")
-    command_line.add_store(made)
-    command_line.add_data(made)
-    made.add_argument(
+    parser.add_argument("name", nargs="?", help="a file of studies/, without .py")
+    command_line.add_budget(parser, None, "default: the largest complete one")
+    command_line.add_store(parser)
+    command_line.add_data(parser)
+    parser.add_argument(
         "--retrain",
         action="store_true",
-        help="register the winner's config trained again, on training and validation images",
+        help="train the winner's config again, on training and validation images, and register it",
     )
-    made.add_argument(
+    parser.add_argument(
         "--force",
         action="store_true",
-        help="make it champion even if it is worse; the card says so",
+        help="make it champion even if it is worse; the model card says so",
     )
-    made.add_argument(
+    parser.add_argument(
         "--rollback", action="store_true", help="make the previous champion champion again"
     )
-    return command_line.run(_run, made, argv)
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -72,7 +72,7 @@ def _run(args: argparse.Namespace) -> int:
         print(f"mended: {mended}")
     chosen = registration.candidate(ledger, tracker, retrain=args.retrain)
     splits = load_or_download(args.data)
-    with store.lock("register"):  # two at once would both be compared with the same champion
+    with store.lock("register"):  # two processes would both compare with the same champion
         if args.retrain:
             chosen = _retrained(args, chosen, store, tracker, splits)
         return _register(args, chosen, store, tracker, splits)
@@ -85,10 +85,10 @@ def _register(
     tracker: "Tracker",
     splits: "SearchSplits",
 ) -> int:
-    """In this order: proof, gate, test, version, champion.
+    """In this order: compare the files, gate, test, version, champion.
 
-    One that the gate refuses is neither tested nor registered: it costs no look at the test set,
-    and its run, its model and what the gate said stay.
+    A model that fails at the gate is neither tested nor registered: the test set stays closed, and
+    the run, the model and the gate's result are kept.
     """
     from fashion_hpo.registering import registration
     from fashion_hpo.registering.model_card import model_card, registered
@@ -100,7 +100,7 @@ def _register(
     present = registry.champion(tracker)
     if known is not None and present is not None and known.version == present.version:
         registration.crown(chosen, tracker, known, model)
-        print(f"version {known.version} is this model already, and champion; nothing was opened.")
+        print(f"version {known.version} is this model and champion already; nothing was opened.")
         return 0
     gate, forced = _gate(args, chosen, store, tracker, model, present)
     tested = _test(args, chosen, store, tracker, model)
@@ -132,7 +132,7 @@ def _gate(
     model: "nn.Module",
     present: "ModelVersion | None",
 ) -> tuple[str, bool]:
-    """What the comparison with the champion says, and whether --force was needed to go on."""
+    """The result of the comparison with the champion as text, and whether --force was needed."""
     from fashion_hpo.registering import final_results
     from fashion_hpo.stores import registry
     from fashion_hpo.stores.tracking import TAG
@@ -140,12 +140,12 @@ def _gate(
 
     if present is None:
         return FIRST, False
-    if present.tags.get(f"{TAG}.uid") == chosen.attempt.uid:  # whose model was deleted, perhaps
+    if present.tags.get(f"{TAG}.uid") == chosen.attempt.uid:  # the same trial
         return present.tags.get(f"{TAG}.gate", FIRST), present.tags.get(f"{TAG}.forced") == "True"
     if not registry.has_model(tracker, present):
         return f"version {present.version} was deleted in MLflow, so nothing was compared", False
-    found = final_results.compared(chosen, tracker, present)
-    if found is None:
+    comparison = final_results.compared(chosen, tracker, present)
+    if comparison is None:
         try:
             opponent = final_results.load_champion(chosen, tracker, present)
         except final_results.RefusedError as error:
@@ -154,17 +154,17 @@ def _gate(
             return f"not compared, made champion by --force: {str(error).partition('; ')[0]}", True
         purpose = f"register {chosen.ledger.name} against version {present.version}"
         opened = final_images.open_gate(store.openings_log, purpose, args.data)
-        found = final_results.compare(
+        comparison = final_results.compare(
             chosen, tracker, model, present, opponent, opened.images, opened.openings_before
         )
-    if found.passed:
-        return str(found), False
+    if comparison.passed:
+        return str(comparison), False
     if not args.force:
         raise final_results.RefusedError(
-            f"{chosen.ledger.name} is not made champion: {found}; keep the champion, or replace it "
-            f"all the same with {final_results.forced(chosen)}."
+            f"{chosen.ledger.name} is not made champion: {comparison}; keep the champion, or "
+            f"replace it all the same with {final_results.forced(chosen)}."
         )
-    return f"{found}; made champion all the same, by --force", True
+    return f"{comparison}; made champion all the same, by --force", True
 
 
 def _test(
@@ -174,7 +174,7 @@ def _test(
     tracker: "Tracker",
     model: "nn.Module",
 ) -> "Tested":
-    """The test result, measured now unless an earlier process measured this model's."""
+    """The test result; measured unless an earlier process has measured this model."""
     from fashion_hpo.registering import final_results
     from fashion_hpo.training import final_images
 
@@ -209,8 +209,8 @@ def _retrained(
         try:
             epoch = next(training)
         except StopIteration as ended:
-            found: Candidate = ended.value
-            return found
+            candidate: Candidate = ended.value
+            return candidate
         print(f"epoch {epoch.epoch}: training loss {epoch.train_loss:.4f}", flush=True)
 
 

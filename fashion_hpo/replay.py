@@ -1,4 +1,4 @@
-"""Train a logged trial again, and say whether it is the same: `python -m fashion_hpo.replay ID`."""
+"""Train a logged trial again and compare the results: `python -m fashion_hpo.replay ID`."""
 
 import argparse
 import sys
@@ -10,23 +10,23 @@ SAME, DIFFERENT = 0, 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0 if all is equal to the bit, 1 if something differs, 2 if there is no such run."""
-    made = command_line.parser(
+    """Returns 0 if everything is equal bit for bit, 1 if anything differs, 2 for an unknown run."""
+    parser = command_line.parser(
         "replay",
         "Train a trial again from its logged config and compare every epoch, the weights and the "
-        "validation logits; nothing is stored.",
+        "validation logits; nothing is written to the store.",
     )
-    made.add_argument("run_id", help="of the trial's run in MLflow")
-    command_line.add_store(made)
-    command_line.add_data(made)
-    made.set_defaults(device=None)  # the trial's own
-    made.add_argument(
+    parser.add_argument("run_id", help="of the trial's run in MLflow")
+    command_line.add_store(parser)
+    command_line.add_data(parser)
+    parser.set_defaults(device=None)  # the trial's device
+    parser.add_argument(
         "--epochs",
         type=command_line.positive,
         metavar="N",
-        help="compare the first N epochs alone",
+        help="compare the first N epochs only",
     )
-    return command_line.run(_run, made, argv)
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -48,19 +48,19 @@ def _run(args: argparse.Namespace) -> int:
         try:
             epoch = next(training)
         except StopIteration as ended:
-            found: list[str] = ended.value
+            differences: list[str] = ended.value
             break
         trained = epoch.epoch
         print(f"epoch {trained}: validation accuracy {epoch.val_accuracy:.2%}", flush=True)
     whole = trained == len(logged.result.history)
-    what = "every metric, the weights and the validation logits" if whole else "every metric"
-    if not found:
-        print(f"equal to the bit: {what} of {trained} epoch(s).")
+    compared = "every metric, the weights and the validation logits" if whole else "every metric"
+    if not differences:
+        print(f"equal to the bit: {compared} of {trained} epoch(s).")
     else:
-        print("different: " + "; ".join(found) + ".")
+        print("different: " + "; ".join(differences) + ".")
     changes = changed(logged, splits.data_hash, hardware)
     print("changed since: " + ("; ".join(changes) or "nothing that is logged") + ".")
-    return DIFFERENT if found else SAME
+    return DIFFERENT if differences else SAME
 
 
 if __name__ == "__main__":

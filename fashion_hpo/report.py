@@ -1,4 +1,4 @@
-"""Rebuild a study's report from the stores: `python -m fashion_hpo.report dropout_ablation`."""
+"""Rebuild a study's report page: `python -m fashion_hpo.report dropout_ablation`."""
 
 import argparse
 import sys
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0, or 2 where there is nothing to report."""
-    made = command_line.parser("report", "Rebuild a study's report page from the stores.")
-    made.add_argument("name", help="a file of studies/, without .py")
-    command_line.add_budget(made, None, "default: the largest complete one")
-    command_line.add_store(made)
-    command_line.add_data_folder(made)
-    made.add_argument("--csv", action="store_true", help="also write trials.csv and epochs.csv")
-    return command_line.run(_run, made, argv)
+    """Returns 0, or 2 if there is nothing to report."""
+    parser = command_line.parser("report", "Rebuild a study's report page from the store.")
+    parser.add_argument("name", help="a file of studies/, without .py")
+    command_line.add_budget(parser, None, "default: the largest complete one")
+    command_line.add_store(parser)
+    command_line.add_data_folder(parser)
+    parser.add_argument("--csv", action="store_true", help="also write trials.csv and epochs.csv")
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -37,10 +37,10 @@ def _run(args: argparse.Namespace) -> int:
     if store.copied is not None:
         return _answer_alone(store, ledger, args)
     if args.csv:
-        found, folder = records.of_ledger(ledger), store.report(ledger.name)
+        tables, folder = records.of_ledger(ledger), store.report(ledger.name)
         folder.mkdir(parents=True, exist_ok=True)
-        found.trials.to_csv(folder / "trials.csv", index=False)
-        found.epochs.to_csv(folder / "epochs.csv", index=False)
+        tables.trials.to_csv(folder / "trials.csv", index=False)
+        tables.epochs.to_csv(folder / "epochs.csv", index=False)
     mirror = Mirror(store, ledger, Tracker(store, args.name))
     images, why = validation_images(args.data, ledger.data_hash)
     published = publish(mirror, images, why, command_line.store_arguments(args))
@@ -52,12 +52,12 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _answer_alone(store: "Store", ledger: "Ledger", args: argparse.Namespace) -> int:
-    """Of a read-only store: neither page nor tables are written, nor anything in MLflow."""
+    """Print the answer of a read-only store, without page, tables or MLflow."""
     from fashion_hpo.analysis import answers, records
     from fashion_hpo.stores.opening import confirmation_of
 
     of_all = records.of_ledger(ledger, store, confirmation_of(store, ledger))
-    answer = [command_line.on_store(each, args) for each in answers.answer(of_all)]
+    answer = [command_line.on_store(line, args) for line in answers.answer(of_all)]
     print(f"budget {ledger.plan.budget}", *answer, sep="\n")
     page = store.report(ledger.name) / "report.html"
     earlier = f"; an earlier one is {page}" if page.exists() else ""

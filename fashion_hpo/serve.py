@@ -9,12 +9,12 @@ from fashion_hpo.terminal.command_line import HOST
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0 once it was stopped; 2 if the port is in use or there is no champion; 1 if the
-    champion's files are not those that were registered."""
-    made = command_line.parser("serve", "Serve the champion over HTTP, for this machine alone.")
-    command_line.add_store(made)
-    command_line.add_port(made, 5001)
-    return command_line.run(_run, made, argv)
+    """Returns 0 when stopped; 2 if the port is in use or there is no champion; 1 if the champion's
+    files have changed since they were registered."""
+    parser = command_line.parser("serve", "Serve the champion over HTTP, for this machine alone.")
+    command_line.add_store(parser)
+    command_line.add_port(parser, 5001)
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""How far a study is, under each budget: `python -m fashion_hpo.status dropout_ablation`."""
+"""Show a study's progress under each budget: `python -m fashion_hpo.status dropout_ablation`."""
 
 import argparse
 import sys
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0, or 2 for an unknown study or a store that cannot be read."""
-    made = command_line.parser("status", "Say how far a study is, under each of its budgets.")
-    made.add_argument("name", help="a file of studies/, without .py")
-    command_line.add_store(made)
-    return command_line.run(_run, made, argv)
+    parser = command_line.parser("status", "Show a study's progress under each of its budgets.")
+    parser.add_argument("name", help="a file of studies/, without .py")
+    command_line.add_store(parser)
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -37,7 +37,7 @@ def _run(args: argparse.Namespace) -> int:
         try:
             ledger = read_ledger(store, make_plan(args.name, question, spec, budget))
             lines = ["not begun"] if ledger is None else list(_lines(store, ledger))
-        except UnreadableLedgerError as error:  # the other budgets' ledgers are others
+        except UnreadableLedgerError as error:  # ledgers of other budgets may be readable
             lines = [f"cannot be read by this version ({error.reason})"]
         rows[budget] = "\n".join(lines)
     say_table(rows, margin=2)
@@ -45,7 +45,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _lines(store: "Store", ledger: "Ledger") -> Iterator[str]:
-    """How far one budget's ledger is, and its confirmation's, if it has one."""
+    """The progress of a ledger, and of its confirmation, if any."""
     from fashion_hpo.registering.winner import mean_of, rivals
     from fashion_hpo.stores.opening import confirmation_of
     from fashion_hpo.stores.promotion import superseded
@@ -53,15 +53,15 @@ def _lines(store: "Store", ledger: "Ledger") -> Iterator[str]:
 
     entries = ledger.entries()
     left_out = superseded(entries)
-    own = [entry for entry in entries if entry.attempt.number not in left_out]
-    counts = Counter(entry.result.outcome for entry in own if entry.result)
+    current = [entry for entry in entries if entry.attempt.number not in left_out]
+    counts = Counter(entry.result.outcome for entry in current if entry.result)
     running = sum(entry.state == "RUNNING" for entry in entries)
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
     top = ""
-    if compared := rivals(own, ledger.plan.constraints):
+    if compared := rivals(current, ledger.plan.constraints):
         seeds, best = len(compared[0]), max(map(mean_of, compared))
-        what = f"best mean of {seeds} seeds" if seeds > 1 else "best single trial"
-        top = f"; {what} {best:.2%}"
+        label = f"best mean of {seeds} seeds" if seeds > 1 else "best single trial"
+        top = f"; {label} {best:.2%}"
     elif counts["complete"]:
         top = f"; {nothing_ranked(entries, ledger.plan, ledger.remaining())[0]}"
     yield (

@@ -20,67 +20,74 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a call may still do: trials, and until when on the monotonic clock."""
+    """The remaining trials of a call, and its deadline on the monotonic clock."""
 
     trials: int | None
     until: float | None
 
     @property
     def seconds(self) -> float | None:
-        """Until the time is over."""
+        """Seconds to the deadline."""
         return None if self.until is None else self.until - time.monotonic()
 
     @property
     def reached(self) -> bool:
-        """Whether nothing more is to be begun."""
+        """Whether no further trial may start."""
         return self.trials == 0 or (self.seconds is not None and self.seconds <= 0)
 
     def after(self, done: int) -> "Limits":
-        """What is left once so many trials have ended."""
+        """The limits after `done` trials."""
         return self if self.trials is None else replace(self, trials=self.trials - done)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0 if every point has its outcome, 1 if some are left, 2 for bad input."""
-    made = command_line.parser("study", "Run a study, or go on with it.")
-    made.add_argument("name", nargs="?", help="a file of studies/, without .py")
-    made.add_argument("--list", action="store_true", help="list the studies")
-    command_line.add_budget(made, "standard", "quick proves the wiring; standard is the default")
-    command_line.add_store(made)
-    command_line.add_data(made)
-    made.add_argument(
+    """Returns 0 if every point has an outcome, 1 if points are left, 2 for bad input."""
+    parser = command_line.parser("study", "Run a study, or resume it.")
+    parser.add_argument("name", nargs="?", help="a file of studies/, without .py")
+    parser.add_argument("--list", action="store_true", help="list the studies")
+    command_line.add_budget(parser, "standard", "quick proves the wiring; standard is the default")
+    command_line.add_store(parser)
+    command_line.add_data(parser)
+    parser.add_argument(
         "--workers",
         type=_workers,
         default=1,
         metavar="N",
-        help="processes that train side by side, or auto: as many as are fastest here, measured",
+        help="number of training processes, or auto: the fastest number here, measured",
     )
-    made.add_argument(
+    parser.add_argument(
         "--more-seeds",
         type=command_line.positive,
         default=0,
         metavar="N",
-        help="so many more than the budget has",
+        help="add N seeds to those of the budget",
     )
-    made.add_argument(
+    parser.add_argument(
         "--warm-start",
         metavar="OTHER[:BUDGET]",
-        help="begin a new search with the best points of an earlier one",
+        help="start a new search with the best points of an earlier one",
     )
-    made.add_argument(
+    parser.add_argument(
         "--resume-pruned",
         type=command_line.positive,
         metavar="K",
-        help="bring the best K pruned trials of a search to their end, also of a finished one",
+        help="train the best K pruned trials of a search to completion, also of a finished search",
     )
-    made.add_argument("--max-trials", type=command_line.positive, metavar="N", help="then stop")
-    made.add_argument(
-        "--timeout", type=command_line.seconds, metavar="SECONDS", help="then stop, resumable"
+    parser.add_argument(
+        "--max-trials", type=command_line.positive, metavar="N", help="stop after N trials"
     )
-    command_line.add_changes(made, "change a fixed field of the study's config")
-    made.add_argument("--revise", action="store_true", help="start anew beside the old results")
-    made.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
-    return command_line.run(_run, made, argv)
+    parser.add_argument(
+        "--timeout",
+        type=command_line.seconds,
+        metavar="SECONDS",
+        help="stop after SECONDS, resumable",
+    )
+    command_line.add_changes(parser, "change a fixed field of the study's config")
+    parser.add_argument(
+        "--revise", action="store_true", help="start a new revision; the old results stay"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
+    return command_line.run(_run, parser, argv)
 
 
 def _workers(text: str) -> int | str:
@@ -96,7 +103,7 @@ def _run(args: argparse.Namespace) -> int:
         say_table({name: _listed(path) for name, path in list_studies().items()})
         return 0
     if not args.name:
-        raise ValueError("no study was named; `--list` shows those there are.")
+        raise ValueError("no study was named; `--list` shows the studies.")
     question, spec = load_study(args.name)
     given = command_line.settings(args.changes)
     changes = {name: parse_field(name, text) for name, text in given.items()}
@@ -120,7 +127,7 @@ def _listed(path: Path) -> str:
 
 
 def _searching(args: argparse.Namespace) -> dict[str, int | str]:
-    """What is asked for beside the study file's own search."""
+    """The options that change the study file's search."""
     given = {"warm_start": args.warm_start, "resume_pruned": args.resume_pruned}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -165,15 +172,15 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
         args.max_trials, None if args.timeout is None else time.monotonic() + args.timeout
     )
     say(*plan_lines(here.ledger.plan))
-    workers.promote(here)  # of a search that had ended before
+    workers.promote(here)  # if the search had finished before
     limits = _work(here, args, count, why, limits)
     resumed = workers.promote(here)
     if resumed and not limits.reached:
-        print(f"{resumed} pruned trial(s) go on to their end")
+        print(f"{resumed} pruned trial(s) are trained to completion")
         limits = _work(here, args, count, "", limits)
     confirming = None
     if confirmation.is_due(here.ledger):
-        _publish(here, args)  # the search itself is done; what follows may be cut short
+        _publish(here, args)  # report the search now: the confirmation may be interrupted
         confirming = confirmation.open_confirmation(here, data=args.data, device=args.device)
     if confirming is not None and not limits.reached:
         say(*plan_lines(confirming.ledger.plan))
@@ -184,7 +191,7 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
 def _work(
     here: "Session", args: argparse.Namespace, count: int, why: str, limits: Limits
 ) -> Limits:
-    """Mend and run one ledger; what is left of the limits."""
+    """Mend and run one ledger; returns the remaining limits."""
     from fashion_hpo.measuring import estimate
     from fashion_hpo.running import parallel, reconcile, workers
     from fashion_hpo.terminal.output import ClosedOutputError
@@ -229,33 +236,33 @@ def _work(
 
 
 def _close(here: "Session", confirming: "Session | None", args: argparse.Namespace) -> int:
-    """Report, and say what is left to whom."""
+    """Publish the report and print what to do next."""
     from fashion_hpo.integrity.mending import bring_back
     from fashion_hpo.registering.registration import can_be_registered
     from fashion_hpo.running import reconcile
     from fashion_hpo.terminal.progress import check_lines
 
-    sessions = [each for each in (here, confirming) if each is not None]
-    for each in sessions:
-        if each.mirror.away:  # perhaps it is back
-            list(reconcile.reconcile(each.mirror))
-        if not each.ledger.remaining():
-            for mended in bring_back(each.mirror):
+    sessions = [session for session in (here, confirming) if session is not None]
+    for session in sessions:
+        if session.mirror.away:  # try the tracking server again
+            list(reconcile.reconcile(session.mirror))
+        if not session.ledger.remaining():
+            for mended in bring_back(session.mirror):
                 print(f"mended: {mended}")
     published = _publish(here, args)
     say("", *published.answer, "", *check_lines(published.checks))
     if not published.mirrored:
         print(f"not in MLflow yet ({published.away}); the same command logs what it lacks.")
     where = command_line.store_arguments(args)
-    remaining = sum(each.ledger.remaining() for each in sessions)
+    remaining = sum(session.ledger.remaining() for session in sessions)
     print(f"report    {published.page}")
     print(f"look      python -m fashion_hpo.ui{where}")
     if not remaining and can_be_registered(sessions[-1].ledger):
         plan = here.ledger.plan
         print(f"register  python -m fashion_hpo.register {plan.name} --budget {plan.budget}{where}")
-    running = sum(each.ledger.running() for each in sessions)
+    running = sum(session.ledger.running() for session in sessions)
     if running:
-        print(f"{running} point(s) are under way in other workers, the last of which reports.")
+        print(f"{running} point(s) are running in other workers; the last worker reports.")
     if remaining > running:
         print(f"{remaining - running} point(s) left; the same command goes on.")
         return command_line.HALTED

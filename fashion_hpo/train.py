@@ -10,11 +10,13 @@ from fashion_hpo.terminal.folding import say, say_table
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0, 1 if the training diverged, 2 for bad input."""
-    made = command_line.parser("train", "Train one config and print its epochs; nothing is stored.")
-    command_line.add_changes(made, "any field of TrainConfig, such as architecture=optimized_cnn")
-    command_line.add_data(made)
-    made.add_argument("--list", action="store_true", help="list the fields and the networks")
-    return command_line.run(_run, made, argv)
+    parser = command_line.parser(
+        "train", "Train one config and print its epochs; nothing is stored."
+    )
+    command_line.add_changes(parser, "any field of TrainConfig, such as architecture=optimized_cnn")
+    command_line.add_data(parser)
+    parser.add_argument("--list", action="store_true", help="list the fields and the networks")
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:

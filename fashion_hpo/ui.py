@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 DANGEROUS = (
     "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", "MLFLOW_UVICORN_OPTS", "MLFLOW_GUNICORN_OPTS",
 )  # fmt: skip
-"""Settings of other servers of the user's, that would undo what is asked for here."""
+"""Environment variables for the user's other servers, which would override the options here."""
 
 EXPERIMENTS = "/#/experiments?workflowType=machine_learning"
-"""The page of experiments; without the rest MLflow opens the half of its UI that has no models."""
+"""The page of experiments; without the query MLflow opens its GenAI pages, without models."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Becomes MLflow's server; returns 2 if the port is in use or the store is not there."""
-    made = command_line.parser("ui", "Open the MLflow UI on the store, for this machine alone.")
-    command_line.add_store(made)
-    command_line.add_port(made, 5000)
-    return command_line.run(_run, made, argv)
+    """Become MLflow's server; returns 2 if the port is in use or the store does not exist."""
+    parser = command_line.parser("ui", "Open the MLflow UI on the store, for this machine alone.")
+    command_line.add_store(parser)
+    command_line.add_port(parser, 5000)
+    return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -37,17 +37,19 @@ def _run(args: argparse.Namespace) -> int:
     address = Store.named(args.store).tracking_uri
     if is_server(address):
         shown = without_password(address)
-        raise ValueError(f"MLFLOW_TRACKING_URI is the server {shown}; open that in the browser.")
+        raise ValueError(
+            f"MLFLOW_TRACKING_URI is the server {shown}; open that address in the browser."
+        )
     command_line.check_port(args.port)
     store = store_to_load_from(args.store)
-    if store.copied is not None:  # MLflow's server cannot start on a database that is read-only
+    if store.copied is not None:  # MLflow's server cannot start on a read-only database
         print(
-            f"store {store.root} is read-only: the UI shows a copy of its database as it is now, "
-            f"in {store.copied}, and what you change there is not kept"
+            f"store {store.root} is read-only: the UI shows a copy of its database made now, in "
+            f"{store.copied}; changes in the UI are lost"
         )
     print(f"MLflow UI on http://{HOST}:{args.port}{EXPERIMENTS}  (Ctrl-C stops it)", flush=True)
     command = _command(store, args.port)
-    os.execve(sys.executable, command, _environment(store))  # signals go to it directly
+    os.execve(sys.executable, command, _environment(store))  # so that MLflow gets the signals
 
 
 def _command(store: "Store", port: int) -> list[str]:
@@ -72,10 +74,9 @@ def _command(store: "Store", port: int) -> list[str]:
 
 
 def _environment(store: "Store") -> dict[str, str]:
-    """With the database's address, whose password would be for all to see in a command line."""
-    kept = {name: value for name, value in os.environ.items() if name not in DANGEROUS}
+    """The environment with the database's address, whose password a command line would show."""
     return {
-        **kept,
+        **{name: value for name, value in os.environ.items() if name not in DANGEROUS},
         "MLFLOW_BACKEND_STORE_URI": store.tracking_uri,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -104,7 +104,7 @@ def test_a_bad_study_name_is_refused(commands: Commands, command: str, name: str
 
 
 def test_no_study_is_refused_with_the_way_to_the_list(commands: Commands) -> None:
-    assert "`--list` shows those there are" in commands.refusal_on_store("study")
+    assert "`--list` shows the studies" in commands.refusal_on_store("study")
 
 
 WRONG_SETTINGS = [

@@ -144,7 +144,7 @@ def test_the_first_winner_is_champion_and_a_worse_one_is_refused(home: Home) -> 
     ):  # fmt: skip
         assert words in version.description
     assert home.register("learns")[:2] == (
-        0, "version 1 is this model already, and champion; nothing was opened.\n"
+        0, "version 1 is this model and champion already; nothing was opened.\n"
     )  # fmt: skip
     assert home.openings() == ["test"]
     code, _, err = home.register("--rollback")
