@@ -1,7 +1,7 @@
-"""The budgets' names, apart from `spec`, so that a command's --help need not load Optuna."""
+"""Names of the budgets, in their own module, so that --help does not import Optuna."""
 
 from typing import Literal, get_args
 
 BudgetName = Literal["quick", "standard", "full"]
 BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
-"""From the wiring's proof to the reports' scale."""
+"""In order of size: from a test of the wiring to the scale of the reports."""

@@ -1,4 +1,4 @@
-"""What checks of study files share: one sentence with the field, its value and what is allowed."""
+"""Checks of values in study files: a failure names the field, its value and what is allowed."""
 
 import dataclasses
 import math
@@ -9,9 +9,9 @@ from fashion_hpo.design.sentences import MOST_LISTED, did_you_mean
 
 
 def plain(value: Any) -> Any:
-    """Python's own value for a number of numpy's or torch's, also within dicts, lists and tuples.
+    """Numbers of numpy and torch as Python's, also within dicts, lists and tuples.
 
-    Ids and ledgers are made of JSON, which has no others.
+    Ids and ledgers are JSON, which has no other numbers.
     """
     if isinstance(value, Mapping):
         return {plain(name): plain(item) for name, item in value.items()}
@@ -22,36 +22,36 @@ def plain(value: Any) -> Any:
 
 
 def make_plain(values: Any) -> None:
-    """Make the fields of a frozen dataclass plain, as it is made."""
+    """Convert the fields of a frozen dataclass by `plain`; for `__post_init__`."""
     for field in dataclasses.fields(values):
         object.__setattr__(values, field.name, plain(getattr(values, field.name)))
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a finite number, and no truth value."""
+    """Whether the value is a finite number and not a bool."""
     return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def check_flag(name: str, value: object) -> None:
-    """Raise ValueError unless it is True or False."""
+    """Raise ValueError unless the value is True or False."""
     if type(value) is not bool:
         raise ValueError(f"{name} is {value!r}; allowed is True or False.")
 
 
 def check_mapping(name: str, value: object) -> None:
-    """Raise ValueError unless it is a dict."""
+    """Raise ValueError unless the value is a dict."""
     if not isinstance(value, Mapping):
         raise ValueError(f"{name} is {value!r}; allowed is a dict.")
 
 
 def check_count(name: str, value: object, *, least: int = 1) -> None:
-    """Raise ValueError unless it is a whole number from `least`."""
+    """Raise ValueError unless the value is a whole number from `least`."""
     if type(value) is not int or value < least:
         raise ValueError(f"{name} is {value!r}; allowed is a whole number from {least}.")
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
-    """Raise ValueError unless it is one of these."""
+    """Raise ValueError unless the value is one of the choices."""
     allowed = list(choices)
     if value not in allowed:
         names = [*map(str, allowed)]

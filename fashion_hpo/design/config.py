@@ -1,6 +1,6 @@
-"""`TrainConfig`: the whole truth of one trial; `Epoch`: what one pass over the data gave.
+"""`TrainConfig`: all settings of one trial; `Epoch`: the metrics of one pass over the data.
 
-Standard library only, so that a machine with nothing but torch and numpy can train a config.
+Imports the standard library only, so that a machine with torch and numpy alone can train a config.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from fashion_hpo.design.checks import is_number, make_plain, plain
 from fashion_hpo.design.sentences import did_you_mean, listed
 
 TRAIN_IMAGES = 50_000
-"""Images of the training split; a config may use a nested, stratified subset of them."""
+"""Images of the training split; a config may use a nested, stratified subset."""
 
 Option = bool | int | float | str
 Optimizer = Literal["adam", "adamw", "sgd"]
@@ -30,15 +30,15 @@ FIRST_FIELDS = frozenset((
     "schedule", "final_learning_rate", "cycle_epochs", "label_smoothing", "mixup_alpha",
     "early_stopping_patience", "early_stopping_delta", "precision", "seed",
 ))  # fmt: skip
-"""The fields that every id counts.  Never add to them, and never change a default of the others:
-see `TrainConfig.identity`."""
+"""The fields that are part of every id.  Never add a field here, and never change the default of
+another field: see `TrainConfig.identity`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Everything that decides how one network is trained.
+    """All settings that decide how a network is trained.
 
-    Raises ValueError, naming field, value and what is allowed, for a value out of its range.
+    Raises ValueError, naming field, value and what is allowed, for a value out of range.
     """
 
     architecture: str = "cnn"
@@ -54,26 +54,26 @@ class TrainConfig:
     momentum: float = 0.9  # of SGD
     weight_decay: float = 0.0
     schedule: Schedule = "cosine"
-    final_learning_rate: float = 1e-5  # where cosine ends and the low end of a cycle
+    final_learning_rate: float = 1e-5  # the end of cosine, and the low end of a cycle
     cycle_epochs: float = 4.0  # one rise and fall of the cyclical schedule
-    step_epochs: float = 5.0  # between the falls of the step schedule
-    step_factor: float = 0.1  # what each of them leaves of the rate
+    step_epochs: float = 5.0  # between two steps of the step schedule
+    step_factor: float = 0.1  # the rate is multiplied by it at each step
     warmup_epochs: float = 0.0  # of linear rise, before any schedule
     label_smoothing: float = 0.0
     head_l2: float = 0.0  # λ of λ·‖W‖², W the last linear layer's weights, added to the loss
     mixup_alpha: float = 0.0  # 0: no MixUp
-    mixup_per_image: bool = False  # a λ for each image, not one for the batch
-    cutmix_alpha: float = 0.0  # 0: no CutMix; beside MixUp, each batch has the one or the other
-    rotation: float = 0.0  # up to so many degrees, either way
-    shift: float = 0.0  # up to this share of the side, along both axes
+    mixup_per_image: bool = False  # λ per image instead of per batch
+    cutmix_alpha: float = 0.0  # 0: no CutMix; with MixUp, each batch gets one of the two
+    rotation: float = 0.0  # largest angle in degrees, in both directions
+    shift: float = 0.0  # largest shift as a share of the side, along both axes
     zoom: float = 0.0  # the size is multiplied by 1 - zoom to 1 + zoom
-    shear: float = 0.0  # up to so many degrees, either way
+    shear: float = 0.0  # largest angle in degrees, in both directions
     flip: float = 0.0  # probability of mirroring left to right
     randaugment_operations: int = 0  # N operations on each image; 0: no RandAugment
     randaugment_magnitude: int = 9  # M, of 31 steps
-    erasing: float = 0.0  # probability that a rectangle is erased
-    early_stopping_patience: int = 0  # epochs without a better validation loss; 0: off
-    early_stopping_delta: float = 0.0  # how much lower counts as better
+    erasing: float = 0.0  # probability of erasing a rectangle
+    early_stopping_patience: int = 0  # epochs without a lower validation loss; 0: off
+    early_stopping_delta: float = 0.0  # smallest decrease that counts
     precision: Precision = "auto"
     seed: int = 0
 
@@ -82,7 +82,7 @@ class TrainConfig:
         _check_types(self)
         for name, (allowed, holds) in _RANGES.items():
             value = getattr(self, name)
-            if not holds(value):  # no comparison holds for NaN, and every range has both ends
+            if not holds(value):  # refuses NaN too: every comparison with NaN is false
                 raise ValueError(f"{name} is {value!r}; allowed is {allowed}.")
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
@@ -106,7 +106,7 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """Rebuild a config from `to_dict`'s values; raises ValueError for a field it lacks."""
+        """A config from the values of `to_dict`; raises ValueError for an unknown field."""
         unknown = sorted(set(values) - set(field_names()))
         if unknown:
             raise ValueError(_no_field(unknown[0]))
@@ -117,10 +117,10 @@ class TrainConfig:
         return {name: plain(getattr(self, name)) for name in field_names()}
 
     def identity(self) -> dict[str, Any]:
-        """`to_dict` without the fields that were added later and are at their default.
+        """`to_dict` without fields that were added later and have their default value.
 
-        Ids, hashes and checkpoints are compared by it: a new field leaves those of old configs as
-        they were, so that their studies go on.
+        Ids, hashes and checkpoints use it: with a new field, those of earlier configs stay the
+        same, and their studies can be resumed.
         """
         return {
             name: value
@@ -129,7 +129,7 @@ class TrainConfig:
         }
 
     def replace(self, **changes: Any) -> "TrainConfig":
-        """The same config with some fields changed; a field it lacks is refused by name."""
+        """The config with some fields changed; raises ValueError for an unknown field."""
         return TrainConfig.from_dict({**self.to_dict(), **changes})
 
 
@@ -138,23 +138,23 @@ class Epoch:
     """One pass over the training images; losses are mean cross entropies in nats."""
 
     epoch: int  # from 1
-    train_loss: float  # as trained: dropout, augmentation and label smoothing in, penalties not
+    train_loss: float  # as trained: with dropout, augmentation, label smoothing; without penalties
     train_eval_loss: float  # evaluation mode, clean images, a fixed sample of the training split
-    train_eval_accuracy: float  # a share, 0 to 1
+    train_eval_accuracy: float  # 0 to 1
     val_loss: float
     val_accuracy: float
     learning_rate: float  # of the last step
     seconds: float  # training and evaluation
-    images_per_second: float  # of the training pass alone
-    timestamp: int  # when it ended, milliseconds since 1970
+    images_per_second: float  # of training alone
+    timestamp: int  # of the end, milliseconds since 1970
 
     @property
     def diverged(self) -> bool:
-        """Whether a loss is no longer a finite number."""
+        """Whether a loss is not finite."""
         return not all(map(math.isfinite, (self.train_loss, self.train_eval_loss, self.val_loss)))
 
     def metrics(self) -> dict[str, float]:
-        """What is logged for each epoch, by name."""
+        """The logged metrics by name."""
         return {name: float(getattr(self, name)) for name in EPOCH_METRICS}
 
 
@@ -164,7 +164,7 @@ EPOCH_METRICS = tuple(
 
 
 def field_names() -> tuple[str, ...]:
-    """Names of all fields of a TrainConfig, in order."""
+    """The names of all fields of TrainConfig, in order."""
     return tuple(f.name for f in dataclasses.fields(TrainConfig))
 
 
@@ -174,7 +174,7 @@ def _no_field(name: str) -> str:
 
 
 def parse_field(name: str, text: str) -> Any:
-    """Turn the text of `--set name=text` into the field's type; raises ValueError by name."""
+    """The text of `--set name=text` as the field's type; raises ValueError, naming the field."""
     types = {f.name: f.type for f in dataclasses.fields(TrainConfig)}
     if name not in types:
         raise ValueError(_no_field(name))
@@ -197,7 +197,7 @@ def _check_types(config: TrainConfig) -> None:
     for f in dataclasses.fields(TrainConfig):
         value = getattr(config, f.name)
         if f.type is float and isinstance(value, int) and not isinstance(value, bool):
-            object.__setattr__(config, f.name, float(value))  # 0 and 0.0 are one config
+            object.__setattr__(config, f.name, float(value))  # 0 and 0.0 make the same config
         elif f.type in _KINDS and type(value) is not f.type:
             raise ValueError(f"{f.name} is {value!r}; allowed is {_KINDS[f.type]}.")
     if not isinstance(config.architecture, str):

@@ -1,36 +1,36 @@
-"""The confirmation of a search: what is trained after its sampler has had its trials.
+"""The confirmation of a search: the trainings after the sampler's last trial.
 
-A search's score is the best of many, and therefore too good.  Its finalists are trained again from
-scratch on seeds that the search never used, and some of the points that its pruner ended are
-trained to their end, all in a ledger that no sampler sees.
+The best score of a search is biased upwards, because it is the maximum of many.  So the finalists
+are trained again from scratch on fresh seeds, and some pruned points are trained to completion, all
+in a ledger that no sampler sees.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-SUFFIX = "/confirmation"  # of the search's ledger's name
+SUFFIX = "/confirmation"  # follows the name of the search's ledger
 Values = Mapping[str, Any]  # of the searched fields
 
-SEARCHED_SEED = 0  # the seed index of every trial of a search; fresh ones come after it
+SEARCHED_SEED = 0  # the seed index of all trials of a search; fresh seeds follow
 
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """What a confirmation's ledger repeats of a search's ledger, best first."""
+    """The points of a search that its confirmation trains again, best first."""
 
     of: str  # the name of the search's ledger
-    uid: str  # and its id, under which the checkpoints of pruned points are kept
+    uid: str  # the id of the search's ledger, under which checkpoints of pruned points are kept
     finalists: tuple[Values, ...]
-    audited: tuple[Values, ...] = ()  # pruned points that are trained to their end
+    audited: tuple[Values, ...] = ()  # pruned points that are trained to completion
 
     @property
     def name(self) -> str:
-        """The name of the confirmation's own ledger."""
+        """The name of the confirmation's ledger."""
         return f"{self.of}{SUFFIX}"
 
     def points(self, seeds: int) -> Iterator[tuple[int, Values]]:
-        """Seed index and values of each point: seed by seed, the audited ones last."""
+        """Seed index and values of each point: seed by seed, then the audited points."""
         for seed_index in range(SEARCHED_SEED + 1, SEARCHED_SEED + 1 + seeds):
             for values in self.finalists:
                 yield seed_index, values
@@ -38,11 +38,11 @@ class Confirmation:
             yield SEARCHED_SEED, values
 
     def extent(self) -> dict[str, list[dict[str, Any]]]:
-        """What grows where the search is extended: points are added, and none is taken back."""
+        """The part that grows when the search is extended: points are added, never removed."""
         return {"finalists": [*map(dict, self.finalists)], "audited": [*map(dict, self.audited)]}
 
     def grown(self, kept: Mapping[str, Any]) -> "Confirmation":
-        """With all that its ledger has already, which comes first."""
+        """The confirmation with the points of its ledger first, then its new points."""
         return replace(
             self,
             finalists=_union(kept["finalists"], self.finalists),

@@ -1,4 +1,4 @@
-"""What a search's best may cost at most: upper bounds on numbers that every network's trial has."""
+"""Constraints of a search: upper bounds on measures of a trial, such as its parameters."""
 
 from collections.abc import Mapping
 
@@ -6,34 +6,34 @@ from fashion_hpo.design.checks import check_choice, check_mapping, is_number
 from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.objectives import OBJECTIVES, VALUE
 
-OF_NETWORKS = tuple(name for name in OBJECTIVES if name != VALUE)  # a classical classifier has none
+OF_NETWORKS = tuple(name for name in OBJECTIVES if name != VALUE)  # not of classical classifiers
 CONSTRAINABLE = (*OF_NETWORKS, "ece", "brier_score", "generalization_gap")
-NOT_MEASURED = 1.0  # what a missing number counts for: nobody knows that the bound is kept
+NOT_MEASURED = 1.0  # excess of a missing value: the bound may be exceeded
 
 
 def check_constraints(bounds: object) -> None:
-    """Raise ValueError unless these are finite upper bounds of measured numbers, by name."""
+    """Raise ValueError unless `bounds` maps names of measures to finite numbers."""
     check_mapping("search.constraints", bounds)
     assert isinstance(bounds, Mapping)
     for name, bound in bounds.items():
         check_choice("search.constraints", name, CONSTRAINABLE)
         if not is_number(bound):
             raise ValueError(
-                f"search.constraints[{name!r}] is {bound!r}; allowed is a finite number, the most "
-                "that a trial may have."
+                f"search.constraints[{name!r}] is {bound!r}; allowed is a finite number, the "
+                "upper bound."
             )
 
 
 def excesses(bounds: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, float]:
-    """By how much each bound is exceeded, as a share of it; at most 0 where it is kept.
+    """The excess over each bound, relative to the bound; 0 or less if the bound is kept.
 
-    Shares, because samplers add those of several bounds.
+    Relative, because samplers add the excesses of several bounds.
     """
     return {name: _excess(bound, measured.get(name)) for name, bound in bounds.items()}
 
 
 def of_network(bounds: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, float]:
-    """Those that a trial which was ended early tells of: more training would not change them."""
+    """The bounds that apply to a pruned trial: on measures that training does not change."""
     return {name: bounds[name] for name in bounds if name in OF_NETWORKS and name in measured}
 
 

@@ -1,4 +1,4 @@
-"""Narrow a search's ranges where one field bounds another, so that fewer draws make no config."""
+"""Narrow a search's ranges where one field bounds another, so that more draws are valid configs."""
 
 import math
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ from fashion_hpo.design.config import FALL_TO_FINAL, TrainConfig
 Ranges = Mapping[str, BaseDistribution]
 
 AT_MOST = (("batch_size", "train_images"), ("warmup_epochs", "epochs"))
-"""Pairs of fields whose first is never above the second; `TrainConfig` checks them exactly."""
+"""Pairs of fields; the first is at most the second.  `TrainConfig` has the exact checks."""
 OF_FALLING_SCHEDULES = ("final_learning_rate", "learning_rate")
 
 
 def narrowed(space: Ranges, base: TrainConfig) -> dict[str, BaseDistribution]:
-    """The ranges without the values that no config has, whatever the other fields' are.
+    """The ranges without values that are invalid for all values of the other fields.
 
-    Raises ValueError, naming both fields, where that leaves no value.
+    Raises ValueError, naming both fields, if no value is left.
     """
     schedules = _values(space, base, "schedule")
     pairs = [*AT_MOST, *([OF_FALLING_SCHEDULES] if {*schedules} <= {*FALL_TO_FINAL} else [])]
@@ -32,8 +32,8 @@ def narrowed(space: Ranges, base: TrainConfig) -> dict[str, BaseDistribution]:
         least, most = min(_values(ranges, base, low)), max(_values(ranges, base, high))
         if least > most:
             raise ValueError(
-                f"{low} is {least} or more, and {high} is {most} or less, so that no config can be "
-                f"drawn; lower {low} or raise {high}."
+                f"{low} is {least} or more, but {high} is {most} or less, so no valid config can "
+                f"be drawn; lower {low} or raise {high}."
             )
         if low in ranges:
             ranges[low] = _between(ranges[low], -math.inf, most)
@@ -53,7 +53,7 @@ def _values(ranges: Ranges, base: TrainConfig, name: str) -> list[Any]:
 
 
 def _between(distribution: BaseDistribution, least: float, most: float) -> BaseDistribution:
-    """The values of a range from `least` to `most`, on its own steps."""
+    """The range cut to `least` to `most`, with the same steps."""
     if isinstance(distribution, CategoricalDistribution):
         choices = [c for c in distribution.choices if least <= c <= most]  # type: ignore[operator]
         return CategoricalDistribution(choices)
@@ -64,7 +64,7 @@ def _between(distribution: BaseDistribution, least: float, most: float) -> BaseD
     if high > most:
         high = most if step is None else low + math.floor((most - low) / step) * step
     if (low, high) == (distribution.low, distribution.high) or low > high:
-        return distribution  # a step that misses all that is left: draws tell
+        return distribution  # no step is left in between: invalid draws are reported later
     if isinstance(distribution, IntDistribution):
         step = distribution.step
         return IntDistribution(int(low), int(high), log=distribution.log, step=step)

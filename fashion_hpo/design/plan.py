@@ -1,6 +1,6 @@
-"""A study under a budget: its ordered points, their ids and the identity of the whole.
+"""The plan of a study under a budget: its ordered points, their ids and the plan's identity.
 
-Pure functions of values.  Two plans with the same identity belong in one ledger; one may have more
+Pure functions of values.  Plans with the same identity share a ledger; one plan may have more
 points than the other.
 """
 
@@ -27,14 +27,14 @@ from fashion_hpo.design.warm_start import WarmStart
 
 OBJECTIVE = VALUE
 SEARCH_SIZES = ("trials", "finalists", "fresh_seeds", "resume_pruned")  # that budgets may set
-REDRAWN = 4  # times as many points as asked for are drawn where some may be the same
-MOST_REDRAWN = 64  # where that does not give enough
-TRIED = 256  # draws before a search begins, one of which must make a config
+REDRAWN = 4  # times the wanted number of points is drawn, as some may be equal or invalid
+MOST_REDRAWN = 64  # if that gives too few points
+TRIED = 256  # draws before a search starts; at least one must make a valid config
 
 
 @dataclass(frozen=True)
 class Point:
-    """One full set of values a study will try."""
+    """One full set of values that a study tries."""
 
     id: str
     config: TrainConfig
@@ -44,7 +44,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What one budget of one study runs."""
+    """All that one budget of a study runs."""
 
     name: str
     question: str
@@ -55,12 +55,12 @@ class Plan:
     seeds: int
     nuisance_points: int
     search: Search | None
-    confirmation: Confirmation | None = None  # of a search; then `search` is None
-    warm_start: WarmStart | None = None  # of a search, once it has a ledger
+    confirmation: Confirmation | None = None  # if this plan confirms a search; `search` is None
+    warm_start: WarmStart | None = None  # of a search that has a ledger
 
     @property
     def trials(self) -> int:
-        """How many points there will be."""
+        """The number of points."""
         if self.search:
             return self.search.trials
         if self.confirmation:
@@ -69,16 +69,16 @@ class Plan:
 
     @property
     def endings(self) -> int:
-        """How often a trial will end: a pruned one that is brought to its end does so twice."""
+        """How often a trial ends: pruned trials that are trained to completion end twice."""
         return self.trials + (self.search.resume_pruned if self.search else 0)
 
     @property
     def epochs(self) -> int:
-        """Of all trials together, if each runs as far as its pruner lets the best."""
-        each = self.base.epochs
+        """An upper bound on the epochs of all trials together."""
+        epochs = self.base.epochs
         if self.search is None or self.search.pruner != "one_epoch":
-            return self.trials * each
-        return self.trials + min(self.search.resume_pruned, self.trials) * (each - 1)
+            return self.trials * epochs
+        return self.trials + min(self.search.resume_pruned, self.trials) * (epochs - 1)
 
     @property
     def ranges(self) -> Mapping[str, BaseDistribution]:
@@ -87,34 +87,33 @@ class Plan:
 
     @property
     def searched(self) -> Search | None:
-        """The search that this is, or confirms."""
+        """The search that the plan is, or that it confirms."""
         return self.search or self.spec.search
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        """What is compared, the first before all."""
+        """The objectives; the first decides which trial is best."""
         return tuple(self.search.objectives) if self.search else (OBJECTIVE,)
 
     @property
     def constraints(self) -> dict[str, float]:
-        """The upper bounds that a trial must keep to count as best, of a search's and of the
-        trials that confirm it."""
+        """The upper bounds on the best trial of a search and of its confirmation."""
         bounds = self.searched.constraints if self.searched else {}
         return {name: float(bounds[name]) for name in sorted(bounds)}
 
     @property
     def measured(self) -> set[str]:
-        """What is compared or bounded beside the trial's value."""
+        """Objectives and constraints other than the trial's value."""
         return {*self.objectives[1:], *self.constraints}
 
     @property
     def image_passes(self) -> int:
-        """Training images seen in all those epochs."""
+        """Training images in all epochs."""
         return self.epochs * self.base.train_images
 
     def identity(self) -> dict[str, Any]:
-        """What must not change while results are gathered; counts and levels may grow."""
-        later: dict[str, Any] = {}  # what is at its default is left out: older ledgers lack it
+        """The part of a plan that must not change in a ledger; for the rest see `extent`."""
+        later: dict[str, Any] = {}  # without default values, which older ledgers lack
         if len(self.objectives) > 1:
             later["objectives"] = list(self.objectives)
         if self.constraints:
@@ -136,8 +135,8 @@ class Plan:
         }
 
     def extent(self) -> dict[str, Any]:
-        """What may grow: more levels, seeds, nuisance points or trials."""
-        later: dict[str, Any] = {}  # what is at its default is left out: older ledgers lack it
+        """The part of a plan that may grow: levels, seeds, nuisance points or trials."""
+        later: dict[str, Any] = {}  # without default values, which older ledgers lack
         if self.search and self.search.defaults:
             later["defaults"] = 1
         if self.search and self.search.plateau:
@@ -159,10 +158,10 @@ class Plan:
 
 
 def startup_trials(plan: Plan, trials: int) -> int:
-    """How many of a search's first `trials` the sampler draws at random, because it has too few
-    results to learn from; at least so many, as trials without a value are none.
+    """How many of a search's first `trials` the sampler draws at random, for lack of results.
 
-    0 where it learns nothing at all, and where the points of a warm start are not known yet.
+    A lower bound, because a trial without a value gives no result.  0 for samplers that do not
+    learn, and if the points of a warm start are not yet known.
     """
     search = plan.search
     if search is None or search.is_drawn or (search.warm_start and plan.warm_start is None):
@@ -180,9 +179,9 @@ def make_plan(
     more_seeds: int = 0,
     searching: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Apply a budget, and changes to the base config and to the search, to a study.
+    """The plan of a study under a budget, with changes to the base config and the search.
 
-    Raises ValueError where the study has no such budget or the result is out of range.
+    Raises ValueError if the study has no such budget or a value is out of range.
     """
     if budget not in spec.budgets:
         have = ", ".join(spec.budgets) or "none"
@@ -190,14 +189,14 @@ def make_plan(
     limits = spec.budgets[budget]
     if more_seeds and spec.search:
         raise ValueError(
-            f"--more-seeds is {more_seeds}, and {name} is a search, whose points have one seed "
-            "each; leave it out."
+            f"--more-seeds is {more_seeds}, but {name} is a search, whose points have one seed "
+            "each; leave the option out."
         )
     if searching and spec.search is None:
         option, value = next(iter(searching.items()))
         raise ValueError(
-            f"--{option.replace('_', '-')} is {value}, and {name} is a design, which has no "
-            "sampler; leave it out."
+            f"--{option.replace('_', '-')} is {value}, but {name} is a design, which has no "
+            "sampler; leave the option out."
         )
     size = {"epochs": limits.epochs, "train_images": limits.train_images}
     size = {field: value for field, value in size.items() if value is not None}
@@ -206,7 +205,7 @@ def make_plan(
     varied = {"seed", *spec.scientific, *spec.nuisance, *(search.space if search else ())}
     for field in changes:
         if field in varied:
-            raise ValueError(f"{field} is what study {name} varies; it cannot be set.")
+            raise ValueError(f"study {name} varies {field}; --set cannot set it, leave it out.")
     if search:
         sizes = {name: getattr(limits, name) for name in SEARCH_SIZES}
         given = {name: value for name, value in sizes.items() if value is not None}
@@ -226,11 +225,10 @@ def make_plan(
 
 
 def points(plan: Plan) -> list[Point]:
-    """All points that are known beforehand: a design's, and those a search does not let depend on
-    results.
+    """All points that do not depend on results: all of a design, some of a search.
 
-    A design's go seed by seed, so that a study cut short is balanced; every level meets the same
-    nuisance points and the same seeds: comparisons are paired.
+    A design's points are ordered by seed, so that an interrupted study is balanced.  Every level
+    has the same nuisance points and seeds, so that comparisons are paired.
     """
     if plan.confirmation is not None:
         repeated = plan.confirmation.points(plan.seeds)
@@ -247,7 +245,7 @@ def points(plan: Plan) -> list[Point]:
 
 
 def confirmation_plan(search: Plan, confirmation: Confirmation, seeds: int) -> Plan:
-    """The plan of a search's confirmation; `seeds` are fresh ones for each finalist."""
+    """The plan of a search's confirmation, with `seeds` fresh seeds for each finalist."""
     question = f"Which finalist of {confirmation.of} is best on seeds that it never saw?"
     return dataclasses.replace(
         search,
@@ -260,11 +258,11 @@ def confirmation_plan(search: Plan, confirmation: Confirmation, seeds: int) -> P
 
 
 def _searched_points(plan: Plan, search: Search) -> list[Point]:
-    """The base config's own and an earlier search's best, if asked for, and those of a
-    quasi-random or random search, none twice; other samplers propose theirs.
+    """The points of a search that no sampler proposes: the base config's values, the best of the
+    warm start, and all points of a quasi-random or random search.
 
-    Values that make no config are left out.  Fewer points than asked for if there are not as many:
-    choices alone are searched, or hardly any values make a config.
+    Duplicates and invalid configs are left out.  There may be fewer points than trials, if the
+    ranges have few valid values.
     """
     known = []
     if search.defaults:
@@ -277,24 +275,24 @@ def _searched_points(plan: Plan, search: Search) -> list[Point]:
     seed = sampler_seed(plan.spec.seed, 0, 0)
     for times in (REDRAWN, MOST_REDRAWN):
         drawn = [*known, *draw(search.space, times * search.trials, seed)]
-        found = _points_of(plan, drawn)
-        if len(found) >= search.trials:
+        distinct = _points_of(plan, drawn)
+        if len(distinct) >= search.trials:
             break
-    return found[: search.trials]
+    return distinct[: search.trials]
 
 
 def _points_of(plan: Plan, drawn: Sequence[Mapping[str, Any]]) -> list[Point]:
-    """Each point once, in their order; values that make no config are left out."""
-    found: dict[str, Point] = {}
+    """The points of these values in order, without duplicates and invalid configs."""
+    by_id: dict[str, Point] = {}
     for values in drawn:
         with suppress(ValueError):
             point = make_point(plan, values, values)
-            found.setdefault(point.id, point)
-    return list(found.values())
+            by_id.setdefault(point.id, point)
+    return list(by_id.values())
 
 
 def check_drawable(plan: Plan) -> None:
-    """Raise ValueError, before anything is trained, for a search whose draws make no config."""
+    """Raise ValueError for a search whose draws make no valid config."""
     search = plan.search
     if search is None:
         return
@@ -309,7 +307,7 @@ def check_drawable(plan: Plan) -> None:
         reason = "hardly any values fit together; narrow the ranges."
     except ValueError as error:
         reason = str(error)
-    raise ValueError(f"search.space gives no config that could be trained: {reason}")
+    raise ValueError(f"search.space gives no valid config: {reason}")
 
 
 def make_point(
@@ -321,36 +319,36 @@ def make_point(
 
 
 def point_id(config: TrainConfig) -> str:
-    """16 hexadecimal digits that the full config decides."""
+    """The id of a config: 16 hexadecimal digits of its hash."""
     return digest(config.identity())[:16]
 
 
 def training_seed(study_seed: int, seed_index: int) -> int:
-    """The same for every level, so that levels are compared on shared seeds."""
+    """The seed of a training; equal for all levels, so that comparisons are paired."""
     return int(digest(["training seed", study_seed, seed_index])[:15], 16)
 
 
 def sampler_seed(study_seed: int, worker: int | str, proposals: int) -> int:
-    """Another for every worker and proposal: with a repeated seed a sampler repeats itself."""
+    """A different seed for each worker and proposal; with equal seeds, proposals repeat."""
     return int(digest(["sampler seed", study_seed, worker, proposals])[:8], 16)
 
 
 def nuisance_values(plan: Plan) -> list[dict[str, Any]]:
-    """Scrambled Sobol points over the nuisance ranges; more points keep the first ones.
+    """Scrambled Sobol points over the nuisance ranges; more points extend the sequence.
 
-    The base's own values come before them where the study asks for that.
+    With `nuisance_base`, the first point is the base config's values.
     """
     if not plan.spec.nuisance:
         return [{}]
     seed, count = sampler_seed(plan.spec.seed, 0, 0), plan.nuisance_points
     if not plan.spec.nuisance_base:
         return sobol_values(plan.spec.nuisance, count, seed)
-    own = {name: getattr(plan.base, name) for name in sorted(plan.spec.nuisance)}
-    return [own, *sobol_values(plan.spec.nuisance, count - 1, seed)]
+    base = {name: getattr(plan.base, name) for name in sorted(plan.spec.nuisance)}
+    return [base, *sobol_values(plan.spec.nuisance, count - 1, seed)]
 
 
 def canonical_json(value: Any) -> str:
-    """One text for one value, whatever the order of its keys."""
+    """JSON that does not depend on the order of keys."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -360,12 +358,12 @@ def digest(value: Any) -> str:
 
 
 def differences(kept: Mapping[str, Any], given: Mapping[str, Any], path: str = "") -> list[str]:
-    """Where two identities differ, as `field: kept → given`."""
-    found = []
+    """The differences of two identities, as `field: kept → given`."""
+    lines = []
     for name in sorted(set(kept) | set(given)):
         old, new = kept.get(name), given.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += differences(old, new, f"{path}{name}.")
+            lines += differences(old, new, f"{path}{name}.")
         elif old != new:
-            found.append(f"{path}{name}: {old!r} → {new!r}")
-    return found
+            lines.append(f"{path}{name}: {old!r} → {new!r}")
+    return lines

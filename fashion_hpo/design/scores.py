@@ -1,4 +1,4 @@
-"""What a classifier's probabilities are worth: the formulas, once, on numpy arrays.
+"""Scores of a classifier's probabilities, on numpy arrays.
 
 Labels are class numbers from 0, of shape (N,); probabilities and logits are (N, classes).
 """
@@ -53,7 +53,7 @@ def brier_scores(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def equal_mass_bins(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> list[np.ndarray]:
-    """Indices of the images of each bin, by rising confidence; the bins are as equal as can be.
+    """The indices of the images of each bin, by rising confidence; sizes differ by at most one.
 
     Equal mass, because nearly all confidences are close to 1.  Empty bins are left out.
     """

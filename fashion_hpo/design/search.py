@@ -1,4 +1,4 @@
-"""`Search`: who proposes a search's points, who ends them early, and what is done with the best."""
+"""`Search`: the sampler, the pruner, and the treatment of the best trials."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,27 +20,27 @@ from fashion_hpo.design.warm_start import check_source
 
 Sampler = Literal["tpe", "gp", "quasi_random", "random"]
 Pruner = Literal["none", "hyperband", "successive_halving", "median", "one_epoch"]
-STARTUP_TRIALS = 10  # that a sampler must have finished before it uses results; until then it draws
+STARTUP_TRIALS = 10  # finished trials before a sampler uses results; until then it draws at random
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """A sampler proposes the points, a pruner ends the hopeless ones early."""
+    """A sampler proposes the points, a pruner ends unpromising trials early."""
 
     space: Mapping[str, BaseDistribution]
     trials: int
     sampler: Sampler = "tpe"
     pruner: Pruner = "hyperband"
-    finalists: int = 3  # trained again, from scratch, once the sampler has had its trials; 0: none
-    fresh_seeds: int = 3  # for each of them
-    resume_pruned: int = 0  # the best pruned trials, which go on to their end, never pruned again
-    audit: int = 0  # pruned trials that are then trained to their end, to judge the pruner
-    objectives: tuple[str, ...] = (VALUE,)  # of several, the first says which trial is best
-    constraints: Mapping[str, float] = field(default_factory=dict)  # the most its best may have
-    defaults: bool = False  # whether the base config's own values are the first point
-    warm_start: str = ""  # an earlier search, "name" or "name:budget", whose best come next
-    warm_points: int = 5  # at most so many of them
-    plateau: int = 0  # complete trials without a better one, after which it stops; 0: never
+    finalists: int = 3  # best configs, trained again from scratch after the search; 0: none
+    fresh_seeds: int = 3  # per finalist
+    resume_pruned: int = 0  # best pruned trials, trained to completion and not pruned again
+    audit: int = 0  # pruned trials, trained to completion after the search, to judge the pruner
+    objectives: tuple[str, ...] = (VALUE,)  # the first decides which trial is best
+    constraints: Mapping[str, float] = field(default_factory=dict)  # upper bounds on the best trial
+    defaults: bool = False  # whether the base config's values are the first point
+    warm_start: str = ""  # an earlier search, "name" or "name:budget", whose best points come next
+    warm_points: int = 5  # at most so many points of the warm start
+    plateau: int = 0  # stop after so many complete trials without a better one; 0: never
 
     def __post_init__(self) -> None:
         make_plain(self)
@@ -48,14 +48,14 @@ class Search:
 
     @property
     def is_drawn(self) -> bool:
-        """Whether all points are drawn beforehand, whatever the first ones come to."""
+        """Whether all points are drawn beforehand, independent of results."""
         return self.sampler in ("quasi_random", "random")
 
 
 def plain_ranges(ranges: Mapping[str, BaseDistribution]) -> Mapping[str, BaseDistribution]:
-    """The same with Python's own numbers for numpy's choices, which no ledger can keep."""
+    """The ranges with choices as Python's numbers: a ledger cannot store numpy's."""
     if not isinstance(ranges, Mapping):
-        return ranges  # which is refused when the study is checked
+        return ranges  # refused when the study is checked
     return {
         name: CategoricalDistribution(plain(distribution.choices))
         if isinstance(distribution, CategoricalDistribution)
@@ -65,7 +65,7 @@ def plain_ranges(ranges: Mapping[str, BaseDistribution]) -> Mapping[str, BaseDis
 
 
 def check_search(search: Search) -> None:
-    """Raise ValueError, naming the field and what is allowed, for one that cannot be run."""
+    """Raise ValueError, naming the field and what is allowed, for an invalid search."""
     check_mapping("search.space", search.space)
     for name in ("trials", "fresh_seeds", "warm_points"):
         check_count(f"search.{name}", getattr(search, name))
@@ -79,8 +79,8 @@ def check_search(search: Search) -> None:
     check_constraints(search.constraints)
     if len(search.objectives) > 1 and search.pruner != "none":
         raise ValueError(
-            f"search.pruner is {search.pruner!r}, and there are several objectives; "
-            'pruners compare one, so set it to "none".'
+            f"search.pruner is {search.pruner!r}, but the search has several objectives, and "
+            'pruners compare one; set search.pruner to "none".'
         )
     _check_resumed(search)
 
@@ -88,11 +88,11 @@ def check_search(search: Search) -> None:
 def _check_resumed(search: Search) -> None:
     if search.pruner == "one_epoch" and not search.resume_pruned:
         raise ValueError(
-            "search.pruner is 'one_epoch', which ends every trial, and search.resume_pruned is 0; "
-            "set that to how many trials are to be brought to their end, at least 1."
+            "search.pruner is 'one_epoch', which prunes every trial, but search.resume_pruned is "
+            "0; set it to the number of trials to train to completion, at least 1."
         )
     if search.pruner == "none" and search.resume_pruned:
         raise ValueError(
-            f"search.resume_pruned is {search.resume_pruned}, and search.pruner is 'none', which "
-            "ends no trial; set a pruner, or leave resume_pruned at 0."
+            f"search.resume_pruned is {search.resume_pruned}, but search.pruner is 'none'; set a "
+            "pruner, or leave resume_pruned at 0."
         )

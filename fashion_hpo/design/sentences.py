@@ -1,19 +1,19 @@
-"""Text that is too long for a message, cut at words; and names near one that was mistyped."""
+"""Parts of messages: shortened texts, lists of names, suggestions for a mistyped name, commands."""
 
 import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
-NEAREST = 3  # names that a message suggests
-AS_NEAR = 0.15  # less similar than the nearest name by more, a name is not suggested
-MOST_LISTED = 8  # names that a message lists
+NEAREST = 3  # at most so many names are suggested
+AS_NEAR = 0.15  # largest difference in similarity between a suggestion and the nearest name
+MOST_LISTED = 8  # at most so many names are listed
 STORELESS = ("train", "augment", "bench", "calibration")  # commands that take no --store
 
 
 def shortened(text: object, longest: int) -> str:
-    """The text in one line of at most about `longest` characters, cut after a whole word.
+    """The text in one line of about `longest` characters, cut after a whole word.
 
-    A single word that is longer is cut, and its length is told.
+    A longer single word is cut, and its length is added.
     """
     line = " ".join(str(text).split())
     if len(line) <= longest:
@@ -23,12 +23,12 @@ def shortened(text: object, longest: int) -> str:
 
 
 def quoted(text: str, longest: int) -> str:
-    """What was typed, in quotation marks, as it was typed unless it is too long."""
+    """The text in quotation marks, shortened if it is too long."""
     return repr(text if len(text) <= longest else shortened(text, longest))
 
 
 def listed(names: Iterable[str], where: str) -> str:
-    """`a, b, c`; of many the first, how many more there are, and `where` all are shown."""
+    """`a, b, c`; of many names the first, the number of the others, and `where` to see all."""
     every = list(names)
     if len(every) <= MOST_LISTED:
         return ", ".join(every) or "none"
@@ -37,27 +37,27 @@ def listed(names: Iterable[str], where: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean a, b or c?`, of names about as near as the nearest; "" where none is near."""
+    """`did you mean a, b or c?`, with the most similar names; "" if none is similar."""
     near = get_close_matches(name, list(known), n=NEAREST)
     if not near:
         return ""
     least = _similarity(name, near[0]) - AS_NEAR
-    *others, last = (each for each in near if _similarity(name, each) >= least)
+    *others, last = (match for match in near if _similarity(name, match) >= least)
     return f"did you mean {', '.join(others)} or {last}?" if others else f"did you mean {last}?"
 
 
 def _similarity(name: str, known: str) -> float:
-    return SequenceMatcher(None, known, name).ratio()  # in the order of `get_close_matches`
+    return SequenceMatcher(None, known, name).ratio()  # the same order as in `get_close_matches`
 
 
 def study_command(study: str, budget: str | None, options: str = "") -> str:
-    """The command that runs a study, in backquotes, for a message that tells to type it."""
+    """The command that runs a study, in backquotes, for a message."""
     under = f" --budget {budget}" if budget else ""
     return f"`python -m fashion_hpo.study {study}{under}{options and f' {options}'}`"
 
 
 def with_store(text: str, where: str) -> str:
-    """A text whose `python -m fashion_hpo.…` name a store: `where` is ` --store DIR`, say."""
+    """The text with `where`, such as ` --store DIR`, added to its `python -m fashion_hpo.…`."""
     stores = f"(?!{'|'.join(STORELESS)})"
     command = rf"`(python -m fashion_hpo\.{stores}(?:(?! --store)[^`])+)`"
     return re.sub(command, lambda match: f"`{match[1]}{where}`", text)

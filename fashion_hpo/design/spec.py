@@ -1,8 +1,8 @@
-"""`StudySpec`: one question, as a study file writes it.
+"""`StudySpec`: the study that a study file defines.
 
-Roles are those of the deep-learning tuning playbook (Godbole et al. 2023): a hyperparameter is
-scientific (the question), nuisance (tuned away, with the same points for every level) or fixed (in
-the base config).
+A hyperparameter has one of the roles of the deep-learning tuning playbook (Godbole et al. 2023):
+scientific (the question), nuisance (tuned, over the same points for every level) or fixed (in the
+base config).
 """
 
 import re
@@ -42,13 +42,13 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def levels(*values: Level) -> tuple[Level, ...]:
-    """The values of a scientific hyperparameter, in the order in which they are shown."""
+    """The values of a scientific hyperparameter, in the order of tables and figures."""
     return tuple(map(plain, values))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How much of a study is run; what is left out is as in the study."""
+    """The size of a study under a budget; fields that are None are as in the study."""
 
     epochs: int | None = None
     train_images: int | None = None
@@ -75,13 +75,13 @@ class StudySpec:
     scientific: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
     nuisance: Mapping[str, BaseDistribution] = field(default_factory=dict)
     nuisance_points: int = 1
-    nuisance_base: bool = False  # the first of them is the base's own value of every field
+    nuisance_base: bool = False  # whether the first nuisance point is the base config's values
     seeds: int = 3
     search: Search | None = None
     claims: tuple[Claim, ...] | list[Claim] = ()
-    captions: Mapping[Level, str] = field(default_factory=dict)  # levels shown on their own
+    captions: Mapping[Level, str] = field(default_factory=dict)  # levels with their own figure
     budgets: Mapping[str, Budget] = field(default_factory=dict)
-    models: Models = "all"  # kept: every trial's, or those that lead their level when they end
+    models: Models = "all"  # keep every model, or those that are best of their level when they end
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -101,15 +101,15 @@ class StudySpec:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptSpec(StudySpec):
-    """A study as a ledger keeps it: it was checked when it was begun, with a base config that its
-    budget may have made smaller since."""
+    """A study read from a ledger.  It is not checked again: the budget may have changed its base
+    config since the check."""
 
     def __post_init__(self) -> None:
         pass
 
 
 def check_name(name: str) -> str:
-    """A study's name: lower-case words; raises ValueError for any other, a path included."""
+    """The name of a study; raises ValueError for an invalid name, such as a path."""
     if not NAME.fullmatch(name):
         raise ValueError(
             f"study name is {quoted(name, 40)}; allowed are up to 63 of a-z, 0-9 and _, "
@@ -162,12 +162,12 @@ def _check_roles(spec: StudySpec) -> None:
 
 
 def check_levels(base: TrainConfig, scientific: Mapping[str, tuple[Level, ...]], role: str) -> None:
-    """Every level must make a valid config; raises ValueError naming the field."""
+    """Raise ValueError, naming the field, unless every level makes a valid config."""
     for name, values in scientific.items():
         _check_field(role, name)
         if not isinstance(values, tuple | list) or not values:
             raise ValueError(
-                f"{role}[{name!r}] is {values!r}; write levels(…), and give at least one level."
+                f"{role}[{name!r}] is {values!r}; write levels(…) with at least one level."
             )
         for value in values:
             base.replace(**{name: value})
@@ -223,7 +223,7 @@ def _check_budgets(spec: StudySpec) -> None:
         for count in ("trials", "finalists", "fresh_seeds", "resume_pruned"):
             if (value := getattr(budget, count)) is not None and spec.search is None:
                 raise ValueError(
-                    f"budgets[{name!r}].{count} is {value}, and the study is no search; give "
+                    f"budgets[{name!r}].{count} is {value}, but the study is not a search; give "
                     "seeds or levels instead."
                 )
         role = f"budgets[{name!r}].scientific"

@@ -8,27 +8,27 @@ from fashion_hpo.design.reports import PACKAGED
 from fashion_hpo.design.sentences import did_you_mean, listed, shortened
 from fashion_hpo.design.spec import StudySpec, check_name
 
-LARGEST = 2**18  # bytes; a study is a page of text
-LONGEST_REASON = 300  # characters of what a study file raised
+LARGEST = 2**18  # bytes of a study file
+LONGEST_REASON = 300  # characters of an exception from a study file
 
 
 def study_folders() -> list[Path]:
-    """Where studies are looked for: the present folder's first, then the project's."""
-    own = Path("studies").resolve()
-    return [folder for folder in dict.fromkeys((own, PACKAGED)) if folder.is_dir()]
+    """The folders of study files: ./studies first, then the project's."""
+    local = Path("studies").resolve()
+    return [folder for folder in dict.fromkeys((local, PACKAGED)) if folder.is_dir()]
 
 
 def list_studies() -> dict[str, Path]:
-    """Every study's name and file."""
-    found: dict[str, Path] = {}
+    """The files of all studies by name."""
+    files: dict[str, Path] = {}
     for folder in study_folders():
         for path in sorted(folder.glob("[a-z]*.py")):
-            found.setdefault(path.stem, path)
-    return found
+            files.setdefault(path.stem, path)
+    return files
 
 
 def replaces(path: Path) -> bool:
-    """Whether a person's study has the name of one of the project's, and is taken instead."""
+    """Whether a user's study replaces a study of the project with the same name."""
     return path.parent != PACKAGED and (PACKAGED / path.name).is_file()
 
 
@@ -43,7 +43,7 @@ def question_of(path: Path) -> str:
 def load_study(name: str) -> tuple[str, StudySpec]:
     """A study's question and spec.
 
-    Raises ValueError for an unknown name (with near ones) and for a file that is no valid study.
+    Raises ValueError for an unknown name, with suggestions, and for an invalid study file.
     """
     known = list_studies()
     if check_name(name) not in known:
@@ -56,7 +56,7 @@ def load_study(name: str) -> tuple[str, StudySpec]:
     question = _question(_read(path))
     try:
         spec = runpy.run_path(str(path)).get("STUDY")
-    except (Exception, SystemExit) as error:  # whatever it raises is about a person's own file
+    except (Exception, SystemExit) as error:  # a study file is a user's code: it may raise anything
         reason = f"sys.exit({error})" if isinstance(error, SystemExit) else str(error)
         raise ValueError(f"{path.name}: {_brief(reason) or type(error).__name__}") from error
     if not isinstance(spec, StudySpec):
@@ -65,9 +65,9 @@ def load_study(name: str) -> tuple[str, StudySpec]:
 
 
 def _read(path: Path) -> ast.Module:
-    """A study file's syntax tree; raises ValueError if it cannot be a study at all."""
+    """The syntax tree of a study file; raises ValueError for a file that cannot be a study."""
     if not path.is_file():
-        raise ValueError(f"{path.name} is no file; a study is one file of Python.")
+        raise ValueError(f"{path.name} is not a file; a study is one Python file.")
     if not path.resolve().is_relative_to(path.parent.resolve()):
         raise ValueError(f"{path.name} is a link out of {path.parent}; put the file itself there.")
     if (size := path.stat().st_size) > LARGEST:

@@ -146,6 +146,6 @@ def test_pruned_trials_go_on_by_themselves_and_more_of_a_finished_search(
 def test_a_design_has_no_pruned_trials_to_resume(capsys: pytest.CaptureFixture[str]) -> None:
     assert study.main(["mixup_ablation", "--resume-pruned", "2", "--dry-run"]) == 2
     assert capsys.readouterr().err == (
-        "error: --resume-pruned is 2, and mixup_ablation is a design, which has no sampler; leave "
-        "it out.\n"
+        "error: --resume-pruned is 2, but mixup_ablation is a design, which has no sampler; leave "
+        "the option out.\n"
     )

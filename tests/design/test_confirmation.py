@@ -101,12 +101,14 @@ def test_a_budget_may_not_leave_out_what_a_pruner_needs() -> None:
     wanted = replace(search().spec, budgets={"quick": Budget(resume_pruned=0)})
     assert wanted.search is not None
     one = replace(wanted, search=replace(wanted.search, pruner="one_epoch", resume_pruned=1))
-    with pytest.raises(ValueError, match=r"^search\.pruner is 'one_epoch', which ends every trial"):
+    with pytest.raises(
+        ValueError, match=r"^search\.pruner is 'one_epoch', which prunes every trial"
+    ):
         make_plan("tiny_search", "Which is best?", one, "quick")
 
 
 def test_a_design_has_no_finalists() -> None:
     with pytest.raises(ValueError) as refused:
         design(budgets={"standard": Budget(finalists=2)})
-    told = "budgets['standard'].finalists is 2, and the study is no search; give seeds or levels"
+    told = "budgets['standard'].finalists is 2, but the study is not a search; give seeds or levels"
     assert str(refused.value).startswith(told)

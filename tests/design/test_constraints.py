@@ -42,7 +42,7 @@ def test_an_excess_is_a_share_of_its_bound() -> None:
             "search.constraints is 'val_accuracy'; choose one of parameters, flops, latency, ece, "
             "brier_score, generalization_gap.",
         ),
-        ({"ece": True}, "search.constraints['ece'] is True; allowed is a finite number, the most"),
+        ({"ece": True}, "search.constraints['ece'] is True; allowed is a finite number, the upper"),
         ({"ece": float("nan")}, "search.constraints['ece'] is nan; allowed is a finite number"),
         (["ece"], "search.constraints is ['ece']; allowed is a dict."),
     ],

@@ -58,5 +58,5 @@ def test_two_searched_fields_bound_each_other() -> None:
 
 def test_a_range_without_a_value_left_is_refused_by_both_fields() -> None:
     space: dict[str, BaseDistribution] = {"batch_size": CategoricalDistribution((512, 1024))}
-    with pytest.raises(ValueError, match="batch_size is 512 or more, and train_images is 100 or"):
+    with pytest.raises(ValueError, match="batch_size is 512 or more, but train_images is 100 or"):
         narrowed(space, TINY)

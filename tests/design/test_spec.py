@@ -79,7 +79,7 @@ def test_a_good_spec_is_taken(changes: dict[str, Any]) -> None:
         (search(space=["dropout"]), "search.space is ['dropout']; allowed is a dict"),
         ({"claims": claim()}, "claims is Claim("),
         ({"claims": [claim(measure="gap")]}, "claim T.a: measure is 'gap'; choose one of"),
-        ({"budgets": {"quick": Budget(trials=3)}}, "budgets['quick'].trials is 3, and the study"),
+        ({"budgets": {"quick": Budget(trials=3)}}, "budgets['quick'].trials is 3, but the study"),
         ({"models": "one"}, "models is 'one'; choose one of all, best."),
         ({"seed": -1}, "seed is -1; allowed is a whole number from 0"),
         ({"seed": 0.5}, "seed is 0.5; allowed is a whole number from 0"),
@@ -175,16 +175,16 @@ def test_a_range_that_cannot_be_sampled_is_refused(ranges: dict[str, Any], words
         (search(objectives=("cost",)), "search.objectives is 'cost'; choose one of val_accuracy"),
         (search(objectives=("parameters",)), "search.objectives begins with 'parameters'; put "),
         (search(objectives=("val_accuracy", "flops", "flops")), "search.objectives is ('val_"),
-        (search(objectives=("val_accuracy", "flops")), "search.pruner is 'hyperband', and there "),
+        (search(objectives=("val_accuracy", "flops")), "search.pruner is 'hyperband', but the "),
         (search(plateau=-1), "search.plateau is -1; allowed is a whole number from 0."),
         (search(resume_pruned=-1), "search.resume_pruned is -1; allowed is a whole number from 0."),
         (
             search(pruner="one_epoch"),
-            "search.pruner is 'one_epoch', which ends every trial, and search.resume_pruned is 0; ",
+            "search.pruner is 'one_epoch', which prunes every trial, but search.resume_pruned is ",
         ),
         (
             search(pruner="none", resume_pruned=2),
-            "search.resume_pruned is 2, and search.pruner is 'none', which ends no trial; set a ",
+            "search.resume_pruned is 2, but search.pruner is 'none'; set a ",
         ),
         (
             search(defaults=True, space={"learning_rate": FloatDistribution(0.1, 0.2)}),
@@ -217,7 +217,7 @@ def test_a_search_that_cannot_be_run_is_refused(changes: dict[str, Any], words: 
         ),
         (
             {"quick": Budget(scientific={"dropout": ()})},
-            "budgets['quick'].scientific['dropout'] is (); write levels(…), and give at least one ",
+            "budgets['quick'].scientific['dropout'] is (); write levels(…) with at least one ",
         ),
         (
             {"quick": Budget(scientific={"dropout": (0.5, 0.5)})},

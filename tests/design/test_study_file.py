@@ -184,7 +184,7 @@ def test_a_file_that_is_no_study_is_refused_by_name(own: Path, text: str, words:
 def test_a_folder_is_no_study(own: Path) -> None:
     (own / "mine.py").mkdir()
     (own / "mine.py" / "__main__.py").write_text(GOOD)
-    with pytest.raises(ValueError, match=r"^mine\.py is no file; a study is one file of Python\.$"):
+    with pytest.raises(ValueError, match=r"^mine\.py is not a file; a study is one Python file\.$"):
         load_study("mine")
 
 
@@ -194,7 +194,7 @@ def test_a_link_out_of_the_folder_is_refused(own: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^mine\.py is a link out of .*; put the file itself"):
         load_study("mine")
     (own / "loop.py").symlink_to("loop.py")
-    with pytest.raises(ValueError, match=r"^loop\.py is no file"):
+    with pytest.raises(ValueError, match=r"^loop\.py is not a file"):
         load_study("loop")
 
 
