@@ -86,6 +86,11 @@ def test_the_area_above_a_curve_is_small_where_it_is_soon_and_lastingly_high() -
     assert area_above_curve(soon) < area_above_curve(late)
 
 
+def test_an_empty_history_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"history is empty"):
+        curve_summaries([])
+
+
 def test_energy_that_is_not_known_is_left_out() -> None:
     assert energy_summary(12.5) == {"energy_joules": 12.5}
     assert energy_summary(None) == {}

@@ -10,7 +10,7 @@ from fashion_hpo.training.architectures.prompted_vit import PromptedTransformer
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
-from tests.training.test_summaries import EPOCH
+from tests.design.test_summaries import EPOCH
 from tests.training.tiny import tiny_config, trained, weights
 
 NAMES = ["vit_shallow_prompts", "vit_deep_prompts"]
@@ -98,7 +98,7 @@ def test_missing_and_misshapen_layers_are_named(trained_vit: Path, tmp_path: Pat
     torch.save(values, tmp_path / "half")
     with pytest.raises(ValueError) as error:
         build_for(with_backbone("vit_deep_prompts"), tmp_path / "half")
-    assert "class_token is missing; norm.bias is 3 and not 16; give" in str(error.value)
+    assert "class_token is missing; norm.bias is 3 and not 16; set" in str(error.value)
 
 
 class Code:

@@ -17,7 +17,7 @@ from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState, make_optimizer
-from tests.training.test_summaries import EPOCH
+from tests.design.test_summaries import EPOCH
 from tests.training.tiny import curve, tiny_config, trained, weights
 
 
