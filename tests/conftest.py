@@ -1,18 +1,23 @@
 """Fixtures of all rooms: small images that can be learnt, plain hardware, the real data."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from mlflow import MlflowClient
 
+from fashion_hpo.design.plan import Plan
+from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import connect
 from fashion_hpo.training import sources
 from fashion_hpo.training.data import SearchSplits, load_search_splits
 from fashion_hpo.training.devices import Hardware
 from tests.images import search_splits
+
+OpenSession = Callable[[Plan], Session]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -73,3 +78,13 @@ def store(fresh_databases: Path, tmp_path: Path) -> Store:
     for name in ("optuna.db", "mlflow.db"):
         shutil.copy(fresh_databases / name, root / name)
     return Store.at(root)
+
+
+@pytest.fixture
+def open_here(store: Store, splits: SearchSplits) -> OpenSession:
+    """Opens a plan in this test's store, on synthetic images; again is another process's start."""
+
+    def opened(plan: Plan) -> Session:
+        return open_session(store, plan, device="cpu", splits=splits)
+
+    return opened

@@ -25,6 +25,7 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Attempt, Result
 from fashion_hpo.stores.opening import all_ledgers, connect, open_ledger
 from fashion_hpo.stores.registry import CHAMPION, MANIFEST, REGISTERED_NAME
+from tests.conftest import OpenSession
 from tests.finished import Finished, copied, finished
 from tests.integrity.breakages import (
     MENDABLE,
@@ -34,7 +35,6 @@ from tests.integrity.breakages import (
     study_run,
 )
 from tests.plans import TINY, design, search
-from tests.running.conftest import OpenSession
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.models import UnsafeModelError
 from fashion_hpo.training import packaging
 from fashion_hpo.training.architectures import build_for
+from tests.conftest import OpenSession
 from tests.plans import design
-from tests.running.conftest import OpenSession
 
 
 class Constant(nn.Module):

@@ -7,8 +7,8 @@ import pytest
 from fashion_hpo.registering.winner import winner
 from fashion_hpo.running import workers
 from fashion_hpo.stores.ledger import Attempt, Entry, Result
+from tests.conftest import OpenSession
 from tests.plans import TINY, design
-from tests.running.conftest import OpenSession
 
 KEPT = {"model/data/model.pt2": "0" * 64}
 

@@ -13,8 +13,8 @@ from fashion_hpo.running.backbones import backbone_file
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.models import UnsafeModelError
+from tests.conftest import OpenSession
 from tests.plans import design
-from tests.running.conftest import OpenSession
 from tests.training.tiny import tiny_config
 
 VIT = tiny_config("vit", epochs=1, train_images=100, batch_size=50, dropout=0.0)

@@ -8,8 +8,8 @@ from fashion_hpo.running import workers
 from fashion_hpo.running.classical import CLASSIFIERS, pixels, probabilities_of
 from fashion_hpo.training.architectures import CLASSICAL, build
 from fashion_hpo.training.data import SearchSplits
+from tests.conftest import OpenSession
 from tests.plans import TINY, design
-from tests.running.conftest import OpenSession
 
 BASE = TINY.replace(architecture="mlp", architecture_options={}, train_images=300)
 

@@ -24,8 +24,8 @@ from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import train
+from tests.conftest import OpenSession
 from tests.plans import search
-from tests.running.conftest import OpenSession
 
 
 def searching(*, finalists: int = 2, fresh_seeds: int = 2, audit: int = 0, **given: Any) -> Plan:

@@ -22,8 +22,8 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Attempt, Result
 from fashion_hpo.stores.tracking import Tracker, is_away
 from fashion_hpo.training.data import SearchSplits
+from tests.conftest import OpenSession
 from tests.plans import design
-from tests.running.conftest import OpenSession
 
 PLAN = design(seeds=1)
 NOBODY_LISTENS = "http://127.0.0.1:9"

@@ -9,8 +9,8 @@ from fashion_hpo.running.publish import publish
 from fashion_hpo.running.session import check_architectures
 from fashion_hpo.running.workers import work
 from fashion_hpo.stores.layout import Store
+from tests.conftest import OpenSession
 from tests.plans import TINY, search
-from tests.running.conftest import OpenSession
 
 
 def test_its_trials_are_measured_told_and_tagged(open_here: OpenSession, store: Store) -> None:

@@ -23,8 +23,8 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.training.data import SearchSplits
 from tests import forks
+from tests.conftest import OpenSession
 from tests.plans import TINY, design
-from tests.running.conftest import OpenSession
 
 LONG = design(base=TINY.replace(epochs=10_000), seeds=1)  # is under way until it is stopped
 

@@ -10,8 +10,8 @@ from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import train
+from tests.conftest import OpenSession
 from tests.plans import search
-from tests.running.conftest import OpenSession
 
 PLAN = search(trials=3, sampler="random", pruner="one_epoch", resume_pruned=2)
 

@@ -20,8 +20,8 @@ from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training import energy, packaging
 from fashion_hpo.training.data import SearchSplits
+from tests.conftest import OpenSession
 from tests.plans import TINY, design, search
-from tests.running.conftest import OpenSession
 
 SUMMARIES = {
     "best_val_accuracy", "best_epoch", "generalization_gap", "parting_epoch", "ece",

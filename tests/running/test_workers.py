@@ -9,8 +9,8 @@ from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.signals import Stopped
 from fashion_hpo.running.workers import EpochDone, StudyHaltedError, TrialEnded, work
 from fashion_hpo.stores.layout import Store
+from tests.conftest import OpenSession
 from tests.plans import TINY, design
-from tests.running.conftest import OpenSession
 
 
 def outcomes(events: list[workers.Event]) -> list[str]:
