@@ -123,7 +123,7 @@ def _listed(path: Path) -> str:
     from fashion_hpo.design.study_file import question_of, replaces
 
     instead = f" ({path}, instead of the project's)" if replaces(path) else ""
-    return f"{question_of(path)}{instead}"
+    return f"{question_of(path) or '(its docstring asks nothing)'}{instead}"
 
 
 def _searching(args: argparse.Namespace) -> dict[str, int | str]:
