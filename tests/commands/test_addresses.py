@@ -31,8 +31,8 @@ SERVER = "http://user:{}@127.0.0.1:1"
 REFUSED_STORAGES = [
     ("sqlite://", "in memory"),
     ("sqlite:///:memory:", "in memory"),
-    ("sqlite:///file:x?mode=memory&uri=true", "is no path"),
-    ("sqlite://x.db", "is no path"),
+    ("sqlite:///file:x?mode=memory&uri=true", "is not a path"),
+    ("sqlite://x.db", "is not a path"),
     ("sqlite:////no/such/folder/x.db", "/no/such/folder, which does not exist; create that folder"),
     ("sqlite:////tmp", "names the folder /tmp"),
     ("/tmp", "does not begin with a scheme; allowed are sqlite:///FILE"),

@@ -45,9 +45,8 @@ MAKERS = {"study_command", "register_command", "command_for", "forced"}
 """Functions that return a command for a message."""
 NO_ADVICE = {
     "design/sentences.py", "terminal/command_line.py",  # make commands for messages elsewhere
-    "reporting/page/style.py", "reporting/page/sheet.py",  # CSS
 }  # fmt: skip
-QUOTING = {"register.py": {"--force"}, "design/plan.py": {"--more-seeds"}}
+QUOTING = {"register.py": {"--force"}, "design/plan.py": {"--more-seeds", "--set"}}
 """Options that a message repeats, but does not tell to type."""
 ADVICE: Mapping[str, tuple[str, ...]] = {
     "commands/test_addresses.py::test_printed_commands_name_the_store_for_a_shell": (
@@ -83,7 +82,6 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     ),
     "commands/test_advice.py::test_lost_logits_are_looked_for": ("stores/predictions.py",),
     "commands/test_advice.py::test_pages_have_the_command_that_makes_them_again": (
-        "reporting/page/claims_page.py",
         "reporting/page/parts.py",
     ),
     "commands/test_advice.py::test_the_end_of_a_study_tells_what_can_be_typed": ("study.py",),

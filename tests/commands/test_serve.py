@@ -153,7 +153,8 @@ def test_without_a_champion_nothing_is_served(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for said in refusals(store.root, tmp_path / "a.png", capsys):
         assert said.startswith(f"2 error: {registry.CHAMPION_URI} cannot be read (")
-        assert said.endswith("; register a model with `python -m fashion_hpo.register STUDY`.\n")
+        register = f"python -m fashion_hpo.register STUDY --store {store.root}"
+        assert said.endswith(f"; register a model with `{register}`.\n")
 
 
 def test_a_champion_that_was_altered_is_not_served(

@@ -187,7 +187,7 @@ def test_the_ui_of_a_server_is_the_servers(
     assert ui.main(["--store", str(tmp_path)]) == 2
     err = capsys.readouterr().err
     assert err == (
-        "error: MLFLOW_TRACKING_URI is the server http://***@127.0.0.1:1; open that in the "
+        "error: MLFLOW_TRACKING_URI is the server http://***@127.0.0.1:1; open that address in the "
         "browser.\n"
     )
 
