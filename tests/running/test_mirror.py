@@ -134,7 +134,7 @@ def killed_after(session: Session, call: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("call", [
-    "create_run", "log_inputs", "log_batch", "log_artifacts", "create_logged_model",
+    "create_run", "log_inputs", "log_batch", "log_artifact", "create_logged_model",
     "log_model_artifacts", "finalize_logged_model", "log_outputs", "set_tag", "set_terminated",
 ])  # fmt: skip
 def test_a_run_that_was_cut_off_after_a_call_is_completed_at_the_next_start(
