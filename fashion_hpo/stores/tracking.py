@@ -292,7 +292,7 @@ def is_away(error: Exception) -> bool:
 def _experiment(client: MlflowClient, store: Store, study: str) -> str:
     experiment = find_experiment(client, study)
     if experiment is not None and is_deleted(experiment):
-        command = f"{sys.executable} -m mlflow experiments restore --experiment-id"
+        command = f"{shlex.quote(sys.executable)} -m mlflow experiments restore --experiment-id"
         # Without the address MLflow creates a database in the working directory.
         address = f"MLFLOW_TRACKING_URI={shlex.quote(store.tracking_uri)} "
         raise DeletedExperimentError(
