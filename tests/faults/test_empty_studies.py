@@ -25,7 +25,7 @@ STUDY = PLANS[{!r}].spec
 '''
 COMMANDS = (
     "status {study}", "report {study} --csv", "claims", "register {study}", "predict boot.png",
-    "serve", "replay {run}", "doctor", "doctor --fix", "study {study} --timeout 0 --device cpu",
+    "serve", "replay {run}", "doctor", "doctor --fix", "study {study} --timeout 0.001 --device cpu",
 )  # fmt: skip
 STATES_OF = [
     *((study, "", state) for study in PLANS for state in STATES),

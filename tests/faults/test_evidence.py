@@ -16,7 +16,7 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.predictions import FILE
 from fashion_hpo.stores.tracking import Tracker
 from tests.faults.lab import Lab, ledger_of
-from tests.faults.servers import TrackingServer
+from tests.faults.servers import HOST, TrackingServer
 from tests.plans import design
 
 PLAN = design(seeds=2)
@@ -96,7 +96,10 @@ def test_lost_evidence_turns_no_verdict(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_another_hosts_logits_come_through_the_server(lab: Lab, server: TrackingServer) -> None:
-    store, plan = replace(lab.store(), tracking=server.uri), replace(PLAN, name="evidence")
+    store, plan = (
+        replace(lab.store(), tracking=f"http://{HOST}:{server.port}"),
+        replace(PLAN, name="evidence"),
+    )
     assert lab.run(store, plan) == 0
     before = verdicts(store, plan.name)
     shutil.rmtree(store.root / "logits")

@@ -132,5 +132,5 @@ def test_every_network_has_a_head_of_ten_classes(name: str) -> None:
 
 
 def test_a_network_without_a_linear_layer_is_refused() -> None:
-    with pytest.raises(ValueError, match="head_l2 is set, and Conv2d has no linear layer; leave"):
+    with pytest.raises(ValueError, match="head_l2 is set, but Conv2d has no linear layer; leave"):
         take(nn.Conv2d(1, 10, 28), 0.1)
