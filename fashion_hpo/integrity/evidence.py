@@ -175,7 +175,7 @@ def local_artifacts(tracking_uri: str, address: str) -> Iterator[Path]:
                 tracking_uri=tracking_uri,
             )
         except (MlflowException, OSError) as error:
-            # A server answers 404 for a run without any file; MLflow reports a failed download.
+            # A server answers 404 for a run without files: MLflow reports a failed download.
             if not local and is_away(error) and "404 Client Error" not in str(error):
                 raise
             folder = temporary
