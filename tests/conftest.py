@@ -26,7 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, so that no process of pytest is left alone with it."""
-    items.sort(key=lambda item: item.path.stem != "test_end_to_end")
+    longest = ("test_end_to_end", "test_installation")
+    items.sort(key=lambda item: item.path.stem not in longest)
 
 
 @pytest.fixture(scope="session", autouse=True)
