@@ -139,11 +139,14 @@ def test_what_a_killed_writer_left_beside_a_database_is_read(
 
 
 def test_a_database_that_cannot_be_read_is_named(commands: Commands, place: Path) -> None:
-    (commands.store / "optuna.db").write_text("a text" * 1000)
+    database = commands.store / "optuna.db"
+    database.write_text("a text" * 1000)
+    for beside in commands.store.glob("optuna.db-*"):  # a write-ahead file would still be read
+        beside.unlink()
     with read_only(commands.store):
         said = commands.on_store("status", "tiny")
     assert said.code == 2
-    assert f"{commands.store / 'optuna.db'} cannot be opened (" in said.err
+    assert f"{database} cannot be read (" in said.err
     assert said.err.count("\n") == 1
 
 
