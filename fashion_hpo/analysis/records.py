@@ -1,6 +1,7 @@
 """Stores to data frames: one row a trial, one row an epoch."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import pandas as pd
 
@@ -88,9 +89,9 @@ class Records:
         """How many complete trials do not."""
         return len(self.complete) - len(self.feasible)
 
-    @property
+    @cached_property
     def tuned(self) -> pd.DataFrame:
-        """The complete trials that are compared: of nuisance values, each level's best."""
+        """The complete trials that are compared: each level at its best nuisance values."""
         return tuned(self.complete, list(self.plan.scientific), list(self.plan.spec.nuisance))
 
     @property

@@ -53,6 +53,11 @@ def test_nuisance_points_do_not_count_as_seeds() -> None:
     assert second.endswith("2 seeds.")
 
 
+def test_the_best_nuisance_values_are_chosen_once() -> None:
+    trials = measured({0.0: [0.8, 0.9], 0.5: [0.7, 0.8]}, column="value")
+    assert trials.tuned is trials.tuned
+
+
 def test_one_seed_cannot_tell_levels_apart() -> None:
     first, second = answer(measured({0.0: [0.9], 0.5: [0.95]}, column="value"))
     assert first == "One seed alone cannot tell the levels of dropout apart."
