@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from filelock import FileLock
 
+from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.stores.addresses import checked_storage, checked_tracking, sqlite_url
 
 ID = re.compile(r"[\w-]{1,80}")
@@ -108,22 +109,13 @@ class Store:
         return self.root / "logits" / _confined(ledger_uid) / f"{_confined(uid)}.npz"
 
     def keep_logits(self, uid: str, content: bytes) -> None:
-        """Write a trial's logits: temporary file, fsync, rename."""
-        path = self.logits(uid)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.root / f".logits-{uid}.{os.getpid()}"
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        """Write a trial's logits."""
+        write_atomically(self.logits(uid), content)
 
     def remove_logits(self, uid: str) -> None:
         """Remove the logits, whole or half written, of a trial that ended without a result."""
-        for path in (self.logits(uid), *self.root.glob(f".logits-{uid}.*")):
+        whole = self.logits(uid)
+        for path in (whole, *whole.parent.glob(f".{whole.name}.*")):
             path.unlink(missing_ok=True)
 
     def backbone(self, ledger_uid: str, key: str) -> Path:

@@ -29,6 +29,17 @@ def test_looking_at_a_store_that_is_not_there_makes_none(tmp_path: Path) -> None
         assert store.root.is_dir()
 
 
+def test_removing_logits_also_removes_the_half_written_file(tmp_path: Path) -> None:
+    """Another trial's files stay."""
+    store = Store.at(tmp_path)
+    for uid in ("abc-00001", "abc-00002"):
+        store.keep_logits(uid, b"logits")
+        store.logits(uid).with_name(f".{uid}.npz.4711").write_bytes(b"log")
+    store.remove_logits("abc-00001")
+    names = {path.name for path in (tmp_path / "logits" / "abc").iterdir()}
+    assert names == {"abc-00002.npz", ".abc-00002.npz.4711"}
+
+
 def test_both_databases_lie_in_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("FASHION_HPO_STORAGE", raising=False)

@@ -132,6 +132,14 @@ def test_an_atomic_write_replaces_the_file_and_leaves_no_other(tmp_path: Path) -
     assert [p.name for p in path.parent.iterdir()] == ["file"]
 
 
+def test_a_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_atomically(taken, b"content")
+    assert list(tmp_path.iterdir()) == [taken]
+
+
 def test_all_epochs_done_is_finished(hardware: Hardware) -> None:
     state = fresh(tiny_config(epochs=3), hardware)
     assert not state.finished
