@@ -85,3 +85,16 @@ def level_label(names: Sequence[str], values: Sequence[object]) -> str:
         for name, value in zip(names, values, strict=True)
     ]
     return ", ".join(parts)
+
+
+def trial_groups(records: Records) -> list[tuple[str, pd.DataFrame]]:
+    """All trials with an outcome: of a design by level, of a search by outcome."""
+    if records.trials.empty:
+        return []
+    names = list(records.plan.scientific) or ["outcome"]
+    labelled = []
+    for values, rows in records.trials.groupby(names, sort=False):
+        assert isinstance(values, tuple)  # what grouping by a list gives
+        label = level_label(names, values) if records.plan.scientific else str(values[0])
+        labelled.append((label, rows))
+    return labelled

@@ -20,6 +20,7 @@ from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import make_plan
 from fashion_hpo.design.spec import Budget, StudySpec, levels
 from fashion_hpo.reporting.figures.comparisons import interactions, paired_differences
+from fashion_hpo.reporting.figures.cost import accuracy_against_time
 from fashion_hpo.reporting.figures.final_values import isolation
 from fashion_hpo.reporting.page import cost
 from fashion_hpo.reporting.page.tables import levels_table
@@ -204,7 +205,7 @@ def test_cost_counts_all_trials_and_images() -> None:
     label, trials, *_, images, _, device = cost.cost_table(records).rows[-1]
     assert (label, trials, device) == ("all", "6", "cpu (test)")
     assert images == "24,000"  # 6 trials x 4 epochs x 1,000 images
-    assert sum(len(trace.x) for trace in cost.accuracy_against_time(records).data) == 5
+    assert sum(len(trace.x) for trace in accuracy_against_time(records).data) == 5
 
 
 def test_energy_has_a_column_where_a_trial_has_it_with_what_it_counts() -> None:

@@ -8,14 +8,15 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.importance import importances
 from fashion_hpo.analysis.statistics.predictions import Predictions
 from fashion_hpo.reporting.figures import (
+    budget,
     comparisons,
+    cost,
     curves,
     final_values,
     pareto,
     predictions,
     search,
 )
-from fashion_hpo.reporting.page import cost, finalists
 
 Section = Mapping[str, go.Figure]
 """Figures shown side by side where there is room, by the name of their file."""
@@ -63,7 +64,7 @@ def _of_search(records: Records) -> dict[str, Section]:
         by_heading = {"The Pareto front": drawn, **by_heading}
     if shares := importances(records):
         by_heading["What mattered"] = {"importance": search.importance_bars(shares)}
-    if (curve := finalists.budget_curve(records)) is not None:
+    if (curve := budget.budget_curve(records)) is not None:
         by_heading["Would fewer trials have been enough?"] = {"budget": curve}
     by_heading["Each searched field against the objective"] = {
         f"slice_{name}": figure for name, figure in search.slices(records).items()

@@ -12,7 +12,8 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.selection import audit, finalists, mean_bias, summary, winner
 from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.plan import confirmation_plan
-from fashion_hpo.reporting.page.finalists import budget_curve, finalists_table
+from fashion_hpo.reporting.figures.budget import budget_curve
+from fashion_hpo.reporting.page.finalists import finalists_table
 from fashion_hpo.reporting.page.parts import warnings_of
 from fashion_hpo.reporting.page.tables import Table
 from fashion_hpo.stores.layout import Store
