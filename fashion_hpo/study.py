@@ -136,12 +136,12 @@ def _dry_run(plan: "Plan") -> int:
     from fashion_hpo.design.plan import check_drawable
     from fashion_hpo.measuring import estimate
     from fashion_hpo.running.session import check_architectures
-    from fashion_hpo.terminal.progress import plan_lines
+    from fashion_hpo.terminal.study_lines import plan_lines
 
     check_architectures(plan)
     check_drawable(plan)
     say(*plan_lines(plan))
-    print(f"models: about {estimate.model_bytes(plan) / 1e6:,.0f} MB; nothing was trained")
+    say(f"models: about {estimate.model_bytes(plan) / 1e6:,.0f} MB; nothing was trained")
     return 0
 
 
@@ -150,12 +150,12 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
     from fashion_hpo.running import confirmation, parallel, session, workers
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.relocation import relocate
-    from fashion_hpo.terminal.progress import plan_lines
+    from fashion_hpo.terminal.study_lines import plan_lines
 
     store = Store.at(args.store, args.storage)
     session.check_architectures(plan)
     if moved := relocate(store):
-        print(moved)
+        say(moved)
     count, why = args.workers, ""
     if count == "auto":
         count, why = scaling.fastest(store, plan, args.data, args.device, revise=args.revise)
@@ -176,7 +176,7 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
     limits = _work(here, args, count, why, limits)
     resumed = workers.promote(here)
     if resumed and not limits.reached:
-        print(f"{resumed} pruned trial(s) are trained to completion")
+        say(f"{resumed} pruned trial(s) are trained to completion")
         limits = _work(here, args, count, "", limits)
     confirming = None
     if confirmation.is_due(here.ledger):
@@ -199,19 +199,19 @@ def _work(
 
     plan = here.ledger.plan
     for mended in reconcile.reconcile(here.mirror):
-        print(f"mended: {mended}")
+        say(f"mended: {mended}")
     remaining, seconds = here.ledger.remaining(), 0.0
     count = max(1, len(parallel.shares(min(count, remaining), limits.trials)))
     if remaining:
         seconds = estimate.seconds(plan, here.splits, here.hardware)
         left = clock(seconds * remaining / plan.endings)
-        print(
+        say(
             f"{remaining} to go, about {left} by one worker on "
             f"{here.hardware.describe()['device_name']}, {here.hardware.threads} thread(s)"
         )
     if why or count > 1:
         crowding = parallel.crowding(count, here.hardware.threads, args.device)
-        print(f"workers: {count}{why}{crowding}")
+        say(f"workers: {count}{why}{crowding}")
     events: Iterator[workers.Event | parallel.WorkerDied]
     if count == 1:
         events = workers.work(here, max_trials=limits.trials, timeout=limits.seconds)
@@ -240,7 +240,7 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
     from fashion_hpo.integrity.mending import bring_back
     from fashion_hpo.registering.registration import can_be_registered
     from fashion_hpo.running import reconcile
-    from fashion_hpo.terminal.progress import check_lines
+    from fashion_hpo.terminal.study_lines import check_lines
 
     sessions = [session for session in (here, confirming) if session is not None]
     for session in sessions:
@@ -248,13 +248,14 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
             list(reconcile.reconcile(session.mirror))
         if not session.ledger.remaining():
             for mended in bring_back(session.mirror):
-                print(f"mended: {mended}")
+                say(f"mended: {mended}")
     published = _publish(here, args)
     say("", *published.answer, "", *check_lines(published.checks))
     if not published.mirrored:
-        print(f"not in MLflow yet ({published.away}); the same command logs what it lacks.")
+        say(f"not in MLflow yet ({published.away}); the same command logs what it lacks.")
     where = command_line.store_arguments(args)
     remaining = sum(session.ledger.remaining() for session in sessions)
+    # Unfolded: a person copies these paths and commands.
     print(f"report    {published.page}")
     print(f"look      python -m fashion_hpo.ui{where}")
     if not remaining and can_be_registered(sessions[-1].ledger):
@@ -262,9 +263,9 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
         print(f"register  python -m fashion_hpo.register {plan.name} --budget {plan.budget}{where}")
     running = sum(session.ledger.running() for session in sessions)
     if running:
-        print(f"{running} point(s) are running in other workers; the last worker reports.")
+        say(f"{running} point(s) are running in other workers; the last worker reports.")
     if remaining > running:
-        print(f"{remaining - running} point(s) left; the same command goes on.")
+        say(f"{remaining - running} point(s) left; the same command goes on.")
         return command_line.HALTED
     return 0
 

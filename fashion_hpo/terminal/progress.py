@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Self, TextIO
 
@@ -12,9 +11,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
-from fashion_hpo.analysis.checks.check import Check, counted
-from fashion_hpo.analysis.wording import startup
-from fashion_hpo.design.constraints import in_words
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.running.parallel import WorkerDied
 from fashion_hpo.running.workers import EpochDone, Event, TrialEnded, TrialStarted
@@ -201,51 +197,3 @@ def clock(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def plan_lines(plan: Plan) -> list[str]:
-    """What a study is about to do."""
-    levels = " x ".join(f"{len(values)} {name}" for name, values in plan.scientific.items())
-    if plan.search is not None:
-        shape = f"{plan.trials} trials of {plan.search.sampler} over {', '.join(plan.search.space)}"
-        if plan.search.defaults:
-            shape += ", the first with the base config's own values"
-        if plan.warm_start is not None:
-            first = len(plan.warm_start.points)
-            then = "then" if plan.search.defaults else "first"
-            shape += f", {then} the best {first} of {plan.warm_start.of}"
-        if plan.search.plateau:
-            shape += f", fewer if {plan.search.plateau} bring nothing better"
-        if plan.constraints:
-            shape += f", {in_words(plan.constraints)}"
-        if plan.search.resume_pruned:
-            shape += f", the best {plan.search.resume_pruned} of the pruned ones to their end"
-        if told := startup(plan, plan.search.trials):
-            shape += f" ({told})"
-    elif plan.confirmation is not None:
-        best, audited = len(plan.confirmation.finalists), len(plan.confirmation.audited)
-        shape = f"the best {best} on {plan.seeds} fresh seed(s) each"
-        shape += f", {audited} pruned trials to their end" if audited else ""
-    else:
-        tuned = f" x {plan.nuisance_points} nuisance points" if plan.nuisance_points > 1 else ""
-        shape = f"{levels}{tuned} x {plan.seeds} seed(s) = {plan.trials} trials"
-    return [
-        f"{plan.name}, budget {plan.budget}: {plan.question}",
-        f"{shape}, {counted(plan.base.epochs, 'epoch')} of {plan.base.train_images:,} images each: "
-        f"{plan.image_passes:,} image passes at most{_confirmation(plan)}",
-    ]
-
-
-def check_lines(checks: Iterable[Check]) -> list[str]:
-    """The warnings among a study's checks, each with what to do."""
-    return [f"check     {each.sentence} {each.advice}" for each in checks if each.is_warning]
-
-
-def _confirmation(plan: Plan) -> str:
-    """What comes after a search, as the end of a sentence."""
-    search = plan.search
-    if search is None or not search.finalists:
-        return ""
-    best = min(search.finalists, search.trials)
-    passes = best * search.fresh_seeds * plan.base.epochs * plan.base.train_images
-    return f"; then the best {best} on {search.fresh_seeds} fresh seed(s) each, {passes:,} more"

@@ -24,7 +24,7 @@ from fashion_hpo.reporting.figures.final_values import isolation
 from fashion_hpo.reporting.page import page
 from fashion_hpo.reporting.page.finalists import finalists_table
 from fashion_hpo.reporting.page.tables import levels_table
-from fashion_hpo.terminal.progress import plan_lines
+from fashion_hpo.terminal.study_lines import plan_lines
 from tests import plans
 from tests.analysis.made import Table, claim, measured, records
 from tests.reporting import studies

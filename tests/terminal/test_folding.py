@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fashion_hpo import __main__ as dispatcher
+from fashion_hpo import study
 from fashion_hpo.terminal import command_line
 from fashion_hpo.terminal.console import Console
 from fashion_hpo.terminal.folding import say, say_table
@@ -141,6 +142,13 @@ def test_sentences_and_errors_fit(width: int, monkeypatch: pytest.MonkeyPatch) -
     assert command_line.run(refuse, command_line.parser("status", "Fail."), []) == 2
     assert_fits(stream.getvalue(), width)
     assert " ".join(stream.getvalue().split()) == f"error: {' '.join([QUESTION] * 3)}"
+
+
+def test_the_lines_of_a_dry_run_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = terminal(30, monkeypatch)
+    assert study.main(["dropout_ablation", "--dry-run"]) == 0
+    assert "nothing was trained" in " ".join(stream.getvalue().split())
+    assert_fits(stream.getvalue(), 30)
 
 
 def test_a_pipe_gets_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,12 @@ import sys
 from io import StringIO
 
 import pytest
-from optuna.distributions import FloatDistribution
 
-from fashion_hpo.analysis.checks.check import Check
 from fashion_hpo.design.config import Epoch, TrainConfig
 from fashion_hpo.running.parallel import WorkerDied
 from fashion_hpo.running.workers import EpochDone, TrialEnded, TrialStarted
 from fashion_hpo.stores.ledger import Attempt, Result
-from fashion_hpo.terminal import progress as terminal
-from fashion_hpo.terminal.progress import BARS, Progress, clock, plan_lines, sparkline
+from fashion_hpo.terminal.progress import BARS, Progress, clock, sparkline
 from tests import plans
 
 CODES = re.compile(r"\033\[[\d;?]*[A-Za-z]|\r|\n|[^\033\r\n]+")
@@ -84,7 +81,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain lines for each epoch, not every half minute."""
-    monkeypatch.setattr(terminal, "PLAIN_EVERY_SECONDS", 0)
+    monkeypatch.setattr("fashion_hpo.terminal.progress.PLAIN_EVERY_SECONDS", 0)
 
 
 @pytest.mark.parametrize(
@@ -109,31 +106,6 @@ def test_a_curve_is_drawn_between_its_lowest_and_highest_value() -> None:
 def test_a_long_curve_shows_its_last_twenty_values() -> None:
     assert sparkline([100.0, *map(float, range(20))]) == sparkline([*map(float, range(20))])
     assert len(sparkline([0.0] * 500)) == 20
-
-
-def test_plan_lines_say_what_a_design_is_about_to_do() -> None:
-    first, second = plan_lines(plans.design())
-    assert first == "tiny, budget standard: Does it run?"
-    assert second == (
-        "2 dropout x 2 seed(s) = 4 trials, 3 epochs of 100 images each: 1,200 image passes at most"
-    )
-    several = plans.design(
-        scientific={"dropout": (0.0, 0.5), "optimizer": ("adam", "sgd")},
-        nuisance={"weight_decay": FloatDistribution(0.0, 0.1)},
-        nuisance_points=3,
-    )
-    assert plan_lines(several)[1].startswith(
-        "2 dropout x 2 optimizer x 3 nuisance points x 2 seed(s) = 24 trials, "
-    )
-
-
-def test_plan_lines_say_what_a_search_is_about_to_do() -> None:
-    assert plan_lines(plans.search())[1] == (
-        "5 trials of tpe over dropout, learning_rate, batch_size (5 of 5 trials are random "
-        "start-up trials: tpe uses results once 10 are complete or pruned), 3 epochs of 100 images "
-        "each: "
-        "1,500 image passes at most; then the best 3 on 3 fresh seed(s) each, 2,700 more"
-    )
 
 
 @pytest.mark.usefixtures("every_epoch")
@@ -417,8 +389,3 @@ def test_a_trial_that_mlflow_lacks_is_told() -> None:
         "[1/4 done] trial 0  a  complete 80.00% (not in MLflow yet: no reply)  in 30 s, 1 min 30 s "
         "left\n"
     )
-
-
-def test_only_warnings_are_told_each_with_what_to_do() -> None:
-    checks = [Check("boundary", "ok", "All is well."), Check("diverged", "warning", "2.", "Mend.")]
-    assert terminal.check_lines(checks) == ["check     2. Mend."]
