@@ -31,7 +31,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.training.architectures import build_for, parameter_count
     from fashion_hpo.training.data import load_or_download
     from fashion_hpo.training.state import TrainingState
-    from fashion_hpo.training.train import train
+    from fashion_hpo.training.train import epochs_of, train
 
     hardware = devices.choose(args.device).at(config)
     network = build_for(config)
@@ -42,7 +42,7 @@ def _run(args: argparse.Namespace) -> int:
     )
     print("epoch  train loss  clean train loss  val loss  val accuracy  images/s")
     diverged = False
-    for epoch in train(TrainingState(config, network, hardware), splits):
+    for epoch in epochs_of(train(TrainingState(config, network, hardware), splits)):
         diverged = epoch.diverged
         print(
             f"{epoch.epoch:5}  {epoch.train_loss:10.4f}  {epoch.train_eval_loss:16.4f}  "

@@ -32,7 +32,7 @@ from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import SearchSplits, Split, load_or_download
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.train import train
+from fashion_hpo.training.train import epochs_of, train
 
 
 class PillowImages(Dataset[tuple[Tensor, int]]):
@@ -208,7 +208,8 @@ def peak_bytes() -> int:
 
 
 def _ours(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> float:
-    (epoch,) = train(TrainingState(config, build_for(config), hardware), splits)
+    state = TrainingState(config, build_for(config), hardware)
+    (epoch,) = epochs_of(train(state, splits))
     return epoch.images_per_second
 
 

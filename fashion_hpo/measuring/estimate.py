@@ -8,7 +8,7 @@ from fashion_hpo.training.architectures import CLASSICAL, build_for, parameter_c
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.train import TRAIN_EVAL_IMAGES, train
+from fashion_hpo.training.train import TRAIN_EVAL_IMAGES, epochs_of, train
 
 SAMPLE_IMAGES = 640
 REPEATS = 3  # after a warm-up; the fastest is the one least disturbed by other processes
@@ -53,7 +53,7 @@ def _epoch_seconds(config: TrainConfig, splits: SearchSplits, hardware: Hardware
     )
     small = replace(splits, val=splits.val.first(images))
     state = TrainingState(short, build_for(short), hardware.at(short))
-    epochs = list(train(state, small))[1:]
+    epochs = list(epochs_of(train(state, small)))[1:]
     training = min(images / epoch.images_per_second for epoch in epochs)
     evaluation = min(epoch.seconds - images / epoch.images_per_second for epoch in epochs)
     evaluated = len(splits.val) + min(TRAIN_EVAL_IMAGES, config.train_images)

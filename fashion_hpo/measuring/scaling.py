@@ -15,7 +15,7 @@ from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.cores import asked_threads, usable_cores
 from fashion_hpo.training.data import SearchSplits, load_or_download
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.train import train
+from fashion_hpo.training.train import epochs_of, train
 
 REPEATS = 5  # interleaved; the first is a warm-up
 SECONDS = 1.5  # of training in a repeat
@@ -80,5 +80,5 @@ def _train(config: TrainConfig, images: int, threads: int, together: bool) -> fl
     state = TrainingState(short, build_for(short), hardware)
     if together:
         _barrier.wait()
-    (epoch,) = train(state, _splits)
+    (epoch,) = epochs_of(train(state, _splits))
     return epoch.images_per_second

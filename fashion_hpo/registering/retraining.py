@@ -29,7 +29,7 @@ from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import CLASSES, SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.train import train
+from fashion_hpo.training.train import epochs_of, train
 
 RESULT = "result.json"
 
@@ -125,7 +125,7 @@ def _train(
     torch.set_num_threads(hardware.threads)
     network = build_for(config, kept_backbone(store, chosen.ledger.uid, config))
     state = TrainingState(config, network, hardware)
-    yield from train(state, splits, images=images)
+    yield from epochs_of(train(state, splits, images=images))
     if state.history[-1].diverged:
         command = register_command(chosen.ledger.plan)
         raise RuntimeError(

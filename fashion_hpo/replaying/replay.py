@@ -31,7 +31,7 @@ from fashion_hpo.training.architectures import CLASSICAL, build_for
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.train import train
+from fashion_hpo.training.train import epochs_of, train
 
 TIMES = ("seconds", "images_per_second")  # differ between any two trainings
 COMPARED = tuple(name for name in EPOCH_METRICS if name not in TIMES)
@@ -114,7 +114,7 @@ def replay(
     torch.set_num_threads(hardware.threads)
     network = build_for(config, kept_backbone(logged.store, logged.ledger.uid, config))
     state = TrainingState(config, network, hardware)
-    training = train(state, splits)
+    training = epochs_of(train(state, splits))
     for epoch in islice(training, wanted):
         yield epoch
     differences = differing_epochs(logged.result.history[:wanted], state.history)

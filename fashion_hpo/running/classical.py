@@ -39,7 +39,9 @@ CLASSIFIERS: Mapping[str, Callable[[int], ClassifierMixin]] = {
 """Makes an unfitted classifier from the seed, by the name that a study uses as `architecture`."""
 
 
-def fit(session: Session, attempt: Attempt, hardware: Hardware) -> Generator[Epoch, None, Result]:
+def fit(
+    session: Session, attempt: Attempt, hardware: Hardware
+) -> Generator[Epoch | None, None, Result]:
     """Fit the config's classifier, write its predictions, and return the trial's result.
 
     Pixels are scaled to [0, 1].  Only the config's architecture, train_images and seed are used.

@@ -27,13 +27,14 @@ from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import train
 
-Trained = Generator[Epoch, None, Result]
+Trained = Generator[Epoch | None, None, Result]
 NOT_THE_TRIALS_FAULT = (OptunaError, SQLAlchemyError, LostClaimError, OSError)
 """Errors that end the study; the next start closes the attempt and repeats it."""
 
 
-def run_trial(session: Session, attempt: Attempt) -> Generator[Epoch, None, Result]:
-    """Train a claimed point and commit its result; yields each epoch once it is stored.
+def run_trial(session: Session, attempt: Attempt) -> Trained:
+    """Train a claimed point and commit its result; yields None after each optimizer step, and each
+    epoch once it is stored.
 
     The caller holds the trial's lock.  Training resumes from the point's checkpoint.  A trial that
     exhausts the memory is repeated once, with micro-batches.  Raises Stopped, with no write half
@@ -78,9 +79,7 @@ def _trainer(attempt: Attempt) -> Callable[[Session, Attempt, Hardware], Trained
     return fit
 
 
-def _within_memory(
-    session: Session, attempt: Attempt, hardware: Hardware
-) -> Generator[Epoch, None, Result]:
+def _within_memory(session: Session, attempt: Attempt, hardware: Hardware) -> Trained:
     try:
         return (yield from _train(session, attempt, hardware))
     except (RuntimeError, MemoryError) as error:
@@ -91,9 +90,7 @@ def _within_memory(
     return (yield from _train(session, attempt, replace(hardware, micro_batch=micro_batch)))
 
 
-def _train(
-    session: Session, attempt: Attempt, hardware: Hardware
-) -> Generator[Epoch, None, Result]:
+def _train(session: Session, attempt: Attempt, hardware: Hardware) -> Trained:
     ledger, mirror = session.ledger, session.mirror
     checkpoint = session.store.checkpoint(ledger.uid, attempt.point)
     state = _start(session, attempt, hardware, checkpoint)
@@ -101,19 +98,26 @@ def _train(
     pruned = False
     for past in state.history:  # of an earlier attempt, which may have died before it reported
         pruned = ledger.report(attempt, past.epoch, past.val_accuracy)
-    epochs = train(state, session.splits)
-    while not pruned and (epoch := _next(session, epochs)) is not None:
-        state.save(checkpoint)
-        mirror.log(attempt, [epoch])
-        if not epoch.diverged:
-            pruned = ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
+    for epoch in () if pruned else _interruptible(session, train(state, session.splits)):
+        if epoch is not None:
+            state.save(checkpoint)
+            mirror.log(attempt, [epoch])
+            if not epoch.diverged:
+                pruned = ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
         yield epoch
+        if pruned:
+            break
     return finish(session, attempt, state, hardware, pruned=pruned)
 
 
-def _next(session: Session, epochs: Iterator[Epoch]) -> Epoch | None:
-    with session.signals.interruptible():  # a signal ends the training step, never a write
-        return next(epochs, None)
+def _interruptible(session: Session, training: Iterator[Epoch | None]) -> Iterator[Epoch | None]:
+    while True:
+        with session.signals.interruptible():  # a signal ends the training step, never a write
+            try:
+                epoch = next(training)
+            except StopIteration:
+                return
+        yield epoch
 
 
 def _start(

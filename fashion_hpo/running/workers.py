@@ -113,6 +113,8 @@ def _run(
                 result: Result = ended.value
                 yield TrialEnded(attempt, result, session.mirror.away)
                 return result
+            if epoch is None:
+                continue
             yield EpochDone(attempt, epoch)
             if _past(deadline) and epoch.epoch < attempt.config.epochs:
                 close_unfinished(session, attempt, "stopped", "the time given was over")

@@ -1,7 +1,8 @@
 """The trainer: one config, one network, a generator of epochs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 
 import torch
@@ -13,7 +14,12 @@ from fashion_hpo.training.augment import Batch
 from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.evaluate import logits_of, normalise, score
-from fashion_hpo.training.randomness import seed_default_generator, torch_generator
+from fashion_hpo.training.randomness import (
+    default_states,
+    restore_default_states,
+    seed_default_generator,
+    torch_generator,
+)
 from fashion_hpo.training.schedules import learning_rate
 from fashion_hpo.training.state import TrainingState
 
@@ -27,15 +33,18 @@ cost.  RandAugment is 2.6 times as fast as batch by batch (128)."""
 
 def train(
     state: TrainingState, splits: SearchSplits, *, images: Split | None = None
-) -> Iterator[Epoch]:
-    """Train the state's model in place and yield one `Epoch` per pass; stop by leaving the loop.
+) -> Iterator[Epoch | None]:
+    """Train the state's model in place; yield None after each optimizer step, and an `Epoch` after
+    each pass.  Stop by leaving the loop.
 
-    Read the state between epochs, for checkpoints; a state that was loaded is resumed.  On the CPU
-    a resumed training equals the uninterrupted one to the bit.  Under early stopping the model ends
-    with its best weights.  `images` replaces the training split's first `config.train_images`, for
-    training the winner again on more images.
+    Several trainings may take turns in one process, after any yield: each equals itself alone to
+    the bit.  Read the state at an `Epoch`, for checkpoints; a state that was loaded is resumed.  On
+    the CPU a resumed training equals the uninterrupted one to the bit.  Under early stopping the
+    model ends with its best weights.  `images` replaces the training split's first
+    `config.train_images`, for training the winner again on more images.
     """
     config, model, hardware = state.config, state.model, state.hardware
+    turn = Turn(hardware)
     torch.set_num_threads(hardware.threads)
     if images is None:
         images = splits.train.first(config.train_images)
@@ -44,9 +53,9 @@ def train(
     val = splits.val.to(hardware.device)
     while not state.finished:
         number = len(state.history) + 1
-        began, before = time.perf_counter(), energy.read(hardware.device)
-        train_loss, rate = _one_pass(state, images, number)
-        trained = time.perf_counter()
+        began, before = turn.seconds(), energy.read(hardware.device)
+        train_loss, rate = yield from _one_pass(state, images, number, turn)
+        trained = turn.seconds()
         on_train = score(logits_of(model, sample, config.pixel_range, hardware), sample.labels)
         on_val = score(logits_of(model, val, config.pixel_range, hardware), val.labels)
         epoch = Epoch(
@@ -57,17 +66,48 @@ def train(
             val_loss=on_val.loss,
             val_accuracy=on_val.accuracy,
             learning_rate=rate,
-            seconds=time.perf_counter() - began,
+            seconds=turn.seconds() - began,
             images_per_second=len(images) / (trained - began),
             timestamp=time.time_ns() // 1_000_000,
         )
         state.record(epoch, energy.joules(before, energy.read(hardware.device)))
-        yield epoch
+        with turn.passed():
+            yield epoch
     state.restore_best_weights()
 
 
-def _one_pass(state: TrainingState, images: Split, number: int) -> tuple[float, float]:
-    """One epoch of optimizer steps; the mean training loss and the last learning rate."""
+def epochs_of(training: Iterable[Epoch | None]) -> Iterator[Epoch]:
+    """The epochs of a training that takes no turns with others."""
+    return (epoch for epoch in training if epoch is not None)
+
+
+class Turn:
+    """A training's turn among those of one process: keeps what they share, and measures time."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+        self._passed_seconds = 0.0
+
+    def seconds(self) -> float:
+        """Seconds since an unknown start, without those of other trainings' turns."""
+        return time.perf_counter() - self._passed_seconds
+
+    @contextmanager
+    def passed(self) -> Iterator[None]:
+        """Within, other trainings may change the default generators and the number of threads."""
+        states, began = default_states(self._hardware.device), time.perf_counter()
+        yield
+        self._passed_seconds += time.perf_counter() - began
+        restore_default_states(self._hardware.device, states)
+        if torch.get_num_threads() != self._hardware.threads:
+            torch.set_num_threads(self._hardware.threads)
+
+
+def _one_pass(
+    state: TrainingState, images: Split, number: int, turn: Turn
+) -> Generator[None, None, tuple[float, float]]:
+    """One epoch; yields after each optimizer step, returns the mean training loss and the last
+    learning rate."""
     config, hardware = state.config, state.hardware
     state.model.train()
     seed_default_generator(config.seed, "dropout", number)
@@ -86,6 +126,8 @@ def _one_pass(state: TrainingState, images: Split, number: int) -> tuple[float, 
         for batch in islice(batches, config.accumulation):
             total += _backward(state, batch, in_step)
         state.optimizer.step()
+        with turn.passed():
+            yield
     return float(total) / sum(map(len, orders)), rate  # the only synchronisation of a pass
 
 

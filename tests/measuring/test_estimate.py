@@ -8,7 +8,7 @@ from fashion_hpo.measuring import estimate
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.train import train
+from fashion_hpo.training.train import epochs_of, train
 from tests.plans import TINY, design, search
 
 TIMES = {"simple_cnn": (9.0, 3.0, 2.0, 5.0), "cnn": (9.0, 8.0, 6.0, 7.0)}
@@ -23,7 +23,8 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
     def epochs(state: TrainingState, splits: SearchSplits) -> Iterator[Epoch]:
         config = state.config
         trained.append(config)
-        for epoch, seconds in zip(train(state, splits), TIMES[config.architecture], strict=True):
+        times = TIMES[config.architecture]
+        for epoch, seconds in zip(epochs_of(train(state, splits)), times, strict=True):
             speed = config.train_images / (seconds / 2)
             yield replace(epoch, seconds=seconds, images_per_second=speed)
 

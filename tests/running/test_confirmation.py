@@ -23,7 +23,7 @@ from fashion_hpo.stores.opening import confirmation_of, open_ledger
 from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.train import train
+from fashion_hpo.training.train import epochs_of, train
 from tests.conftest import OpenSession
 from tests.plans import search
 
@@ -189,7 +189,8 @@ def test_an_audited_trial_goes_on_from_where_it_was_pruned_to_the_bits_of_a_whol
         "COMPLETE", 0, pruned.attempt.config,
     )  # fmt: skip
     assert entry.result is not None
-    whole = train(TrainingState(config, build_for(config), here.hardware), splits)
+    state = TrainingState(config, build_for(config), here.hardware)
+    whole = epochs_of(train(state, splits))
     assert [e["val_loss"] for e in entry.result.history] == [epoch.val_loss for epoch in whole]
     kept = store.checkpoint(here.ledger.uid, entry.attempt.point)
     assert kept.exists(), "the search keeps its own"

@@ -9,7 +9,7 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.train import train
+from fashion_hpo.training.train import epochs_of, train
 from tests.conftest import OpenSession
 from tests.plans import search
 
@@ -29,7 +29,8 @@ def test_they_go_on_from_their_checkpoints_to_the_bits_of_a_whole_training(
     assert is_due(here.ledger)
     for entry in here.ledger.entries()[3:]:
         config = entry.attempt.config
-        whole = train(TrainingState(config, build_for(config), here.hardware), splits)
+        state = TrainingState(config, build_for(config), here.hardware)
+        whole = epochs_of(train(state, splits))
         assert entry.result is not None
         assert [e["val_loss"] for e in entry.result.history] == [e.val_loss for e in whole]
         assert not store.checkpoint(here.ledger.uid, entry.attempt.point).exists()

@@ -20,6 +20,7 @@ from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training import energy, packaging
 from fashion_hpo.training.data import SearchSplits
+from fashion_hpo.training.train import epochs_of
 from tests.conftest import OpenSession
 from tests.plans import TINY, design, search
 
@@ -139,7 +140,7 @@ def test_a_trial_that_was_stopped_has_the_energy_of_its_earlier_epochs_too(
     assert attempt is not None
     with session.store.trial_lock(attempt.uid):
         running = run_trial(session, attempt)
-        next(running)
+        next(epochs_of(running))
         running.close()
     close_unfinished(session, attempt, "stopped", "for this test")
     session = open_here(plan)

@@ -14,7 +14,7 @@ from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.energy import Reading, joules, read
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.train import train
+from fashion_hpo.training.train import epochs_of, train
 from tests.training.tiny import tiny_config
 
 MOST = 262_143_328_850  # microjoules, as an Intel processor has it
@@ -146,7 +146,7 @@ def test_a_training_adds_up_its_epochs_and_what_lies_between_is_not_in_it(
 
     monkeypatch.setattr(energy, "read", metered)
     done: list[Epoch] = []
-    for epoch in train(state, splits):
+    for epoch in epochs_of(train(state, splits)):
         done.append(epoch)
         assert state.joules == pytest.approx(4 * len(done))
         zone(powercap, "intel-rapl:1", "package-1", 10**9 * len(done))  # of the caller

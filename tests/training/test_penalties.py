@@ -11,7 +11,7 @@ from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.penalties import head, take
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.train import train
+from fashion_hpo.training.train import epochs_of, train
 from tests.training.tiny import tiny_config
 
 WEIGHT = 0.5  # of the penalty
@@ -53,7 +53,7 @@ def trained(
     )  # fmt: skip
     model = Penalised(weight)
     hardware = replace(hardware, micro_batch=micro_batch)
-    (epoch,) = train(TrainingState(config, model, hardware), splits)
+    (epoch,) = epochs_of(train(TrainingState(config, model, hardware), splits))
     assert model.penalty is None
     return [p.detach() for p in model.parameters()], epoch.train_loss
 

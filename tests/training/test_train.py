@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fashion_hpo.design.config import FIRST_FIELDS, Epoch, TrainConfig
+from fashion_hpo.design.config import FIRST_FIELDS, TrainConfig
 from fashion_hpo.training import train as training
 from fashion_hpo.training.architectures import CATALOGUE, build_for
 from fashion_hpo.training.augment.geometry import Flip
@@ -17,7 +16,7 @@ from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.evaluate import logits_of, score
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.train import train
+from fashion_hpo.training.train import epochs_of, train
 from tests.training.tiny import curve, tiny_config, trained, weights
 
 WAYS_TO_TRAIN: list[dict[str, Any]] = [
@@ -56,7 +55,7 @@ def test_resumed_from_any_epoch_equals_the_uninterrupted_to_the_bit(
     config: TrainConfig, splits: SearchSplits, hardware: Hardware, tmp_path: Path
 ) -> None:
     whole = TrainingState(config, build_for(config), hardware)
-    for epoch in train(whole, splits):
+    for epoch in epochs_of(train(whole, splits)):
         whole.save(tmp_path / str(epoch.epoch))
     assert len(whole.history) > 1
     for epoch in whole.history:
@@ -64,7 +63,7 @@ def test_resumed_from_any_epoch_equals_the_uninterrupted_to_the_bit(
         seed = config.seed if "prompts" in config.architecture else 99  # frozen weights stay
         resumed = TrainingState(config, build_for(config.replace(seed=seed)), hardware)
         resumed.load(tmp_path / str(epoch.epoch))
-        rest = list(train(resumed, splits))
+        rest = list(epochs_of(train(resumed, splits)))
         assert len(rest) == len(whole.history) - epoch.epoch
         assert curve(resumed.history) == curve(whole.history)
         assert weights(resumed.model) == weights(whole.model)
@@ -76,7 +75,7 @@ def test_a_checkpoint_from_before_the_later_fields_is_resumed(
     """A config that uses none of them is the same config."""
     config = tiny_config()
     whole = TrainingState(config, build_for(config), hardware)
-    next(train(whole, splits))
+    next(epochs_of(train(whole, splits)))
     whole.save(tmp_path / "checkpoint")
     contents = torch.load(tmp_path / "checkpoint", weights_only=True)
     first = {name: value for name, value in config.to_dict().items() if name in FIRST_FIELDS}
@@ -312,8 +311,7 @@ def test_the_loop_can_be_left_and_the_model_has_what_was_trained(
 ) -> None:
     config = tiny_config()
     model = build_for(config)
-    epochs: Iterator[Epoch] = train(TrainingState(config, model, hardware), splits)
-    first = next(epochs)
+    first = next(epochs_of(train(TrainingState(config, model, hardware), splits)))
     measured = score(logits_of(model, splits.val, "unit", hardware), splits.val.labels)
     assert measured.loss == first.val_loss
 
