@@ -95,9 +95,9 @@ def test_a_study_has_the_new_network_measure_and_kind_of_claim(
         str(real_data.resolve()),
     )
     said = " ".join(run(extended, *command).split())
-    verdict = r"linear\.a is [a-z ]+: the smallest rise of mean confidence by learning_rate: [+-]"
+    verdict = r"linear\.a is [a-z ]+: the rise of mean confidence at learning_rate 0\.01: [+-]"
     assert re.search(
         verdict + r"[\d.]+ points \(95 % interval [^)]+\), 2 seeds; claimed higher", said
     )
     report = next((extended / "mlruns").rglob("report.html")).read_text(encoding="utf-8")
-    assert "the smallest rise of mean confidence by learning_rate" in report
+    assert "the rise of mean confidence at learning_rate 0.01" in report

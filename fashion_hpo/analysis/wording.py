@@ -25,12 +25,16 @@ class Units:
     def brief(self, interval: Interval) -> str:
         """The same, its unit named once: `+1.95 points (1.20 to 2.70)`."""
         mean, low, high = self._numbers(interval)
+        if math.isnan(interval.low):
+            return mean
         return f"{mean} ({low.removesuffix(self._unit)} to {high.removesuffix(self._unit)})"
 
-    def interval(self, interval: Interval) -> str:
-        """A mean and its 95 % interval."""
+    def interval(self, interval: Interval, confidence: float = 0.95) -> str:
+        """A mean and its interval."""
         mean, low, high = self._numbers(interval)
-        return f"{mean} (95 % interval {low} to {high})"
+        if math.isnan(interval.low):
+            return f"{mean} (too few seeds for an interval)"
+        return f"{mean} ({100 * confidence:.3g} % interval {low} to {high})"
 
     def _numbers(self, interval: Interval) -> tuple[str, str, str]:
         places = decimals_of(interval)
@@ -48,11 +52,15 @@ def decimals_of(interval: Interval) -> int | None:
     return max(0, 1 - math.floor(math.log10(half)))
 
 
-def what_decides(needed: int | None, have: int) -> str:
-    """What `seeds_to_decide` says of an open question that rests on `have` seeds."""
+def what_decides(needed: int | None, have: int, most: int | None = None) -> str:
+    """What `seeds_to_decide` says of an open question that rests on `have` seeds.
+
+    `most` are as many seeds as the study may have.
+    """
     if needed is None:
         return f"{LARGEST_SEED_COUNT:,} seeds would not decide"
-    return f"about {seeds(needed - have, 'more ')} would decide"
+    beyond = "" if most is None or needed <= most else f", and the study declares {most} at most"
+    return f"about {seeds(needed - have, 'more ')} would decide{beyond}"
 
 
 def startup(plan: Plan, trials: int) -> str:

@@ -18,6 +18,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import Confirmation
+from fashion_hpo.design.looks import looks
 from fashion_hpo.design.narrowing import narrowed
 from fashion_hpo.design.objectives import VALUE
 from fashion_hpo.design.search import STARTUP_TRIALS, Search, check_search
@@ -66,6 +67,13 @@ class Plan:
         if self.confirmation:
             return len(list(self.confirmation.points(self.seeds)))
         return math.prod(map(len, self.scientific.values())) * self.nuisance_points * self.seeds
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of seeds at which claims have a verdict."""
+        limits = self.spec.budgets[self.budget]
+        first = limits.seeds or self.spec.seeds
+        return looks(first, limits.max_seeds or self.spec.max_seeds or first)
 
     @property
     def endings(self) -> int:

@@ -53,6 +53,7 @@ class Budget:
     epochs: int | None = None
     train_images: int | None = None
     seeds: int | None = None
+    max_seeds: int | None = None
     nuisance_points: int | None = None
     trials: int | None = None  # of a search
     finalists: int | None = None  # of a search
@@ -77,6 +78,7 @@ class StudySpec:
     nuisance_points: int = 1
     nuisance_base: bool = False  # whether the first nuisance point is the base config's values
     seeds: int = 3
+    max_seeds: int | None = None  # with `--more-seeds`; None: no more, one look
     search: Search | None = None
     claims: tuple[Claim, ...] | list[Claim] = ()
     captions: Mapping[Level, str] = field(default_factory=dict)  # levels with their own figure
@@ -135,6 +137,8 @@ def _check_counts(spec: StudySpec) -> None:
     check_choice("models", spec.models, get_args(Models))
     for name in ("seeds", "nuisance_points"):
         check_count(name, getattr(spec, name))
+    if spec.max_seeds is not None:
+        check_count("max_seeds", spec.max_seeds)
     if spec.search is not None:
         check_search(spec.search)
 
@@ -212,7 +216,7 @@ def _check_budgets(spec: StudySpec) -> None:
         check_choice("budgets", name, BUDGETS)
         if not isinstance(budget, Budget):
             raise ValueError(f"budgets[{name!r}] is {budget!r}; allowed is a Budget.")
-        for count in ("epochs", "seeds", "nuisance_points", "trials", "train_images"):
+        for count in ("epochs", "seeds", "max_seeds", "nuisance_points", "trials", "train_images"):
             if (value := getattr(budget, count)) is not None:
                 check_count(f"budgets[{name!r}].{count}", value)
         if budget.fresh_seeds is not None:
@@ -226,6 +230,11 @@ def _check_budgets(spec: StudySpec) -> None:
                     f"budgets[{name!r}].{count} is {value}, but the study is not a search; give "
                     "seeds or levels instead."
                 )
+        first, most = (budget.seeds or spec.seeds), budget.max_seeds or spec.max_seeds
+        if most is not None and most < first:
+            raise ValueError(
+                f"budgets[{name!r}] has max_seeds {most}, fewer than its seeds, {first}; raise it."
+            )
         role = f"budgets[{name!r}].scientific"
         fewer = {} if budget.scientific is None else budget.scientific
         check_mapping(role, fewer)

@@ -26,7 +26,7 @@ def claim(**changes: Any) -> Claim:
     return Claim(**{**values, **changes})
 
 
-def plan(*claims: Claim, budget: str = "standard", field: str = "dropout") -> Plan:
+def plan(*claims: Claim, budget: str = "standard", field: str = "dropout", seeds: int = 3) -> Plan:
     scientific = {
         "dropout": levels(0.0, 0.25, 0.5),
         "architecture": levels("cnn", "simple_cnn"),
@@ -35,6 +35,7 @@ def plan(*claims: Claim, budget: str = "standard", field: str = "dropout") -> Pl
         base=TrainConfig(),
         scientific={field: scientific[field]},
         claims=claims,
+        seeds=seeds,
         budgets={"quick": Budget(), "standard": Budget()},
     )
     return make_plan("tiny", "Does it?", spec, budget)
@@ -54,7 +55,8 @@ def measured(
         for level, values in table.items()
         for seed, value in enumerate(values)
     ]
-    return records(plan(*claims, budget=budget), rows)
+    seeds = max(1, *map(len, table.values()))
+    return records(plan(*claims, budget=budget, seeds=seeds), rows)
 
 
 def factorial(value: Callable[[float, int, int], float], seeds: int = 3) -> Callable[..., Records]:

@@ -14,7 +14,7 @@ import numpy as np
 from fashion_hpo.analysis.statistics.comparisons import BETTER, WORSE, judge_all
 from fashion_hpo.analysis.statistics.intervals import Estimate, image_noise
 from fashion_hpo.analysis.statistics.tuning import cross_fit, widening
-from fashion_hpo.analysis.statistics.verdicts import REFUTED, REPRODUCED, decide
+from fashion_hpo.analysis.statistics.verdicts import REFUTED, REPRODUCED, Asked, decide
 from fashion_hpo.design.claim_kinds.kind import Part
 
 POINTS = 4
@@ -45,12 +45,12 @@ class Studies:
     def share(self, *words: str) -> float:
         """The share of studies in which the claim "the second level is higher" gets one of these
         verdicts."""
-        verdicts = [decide(estimate, CLAIM)[0] for estimate in self.estimates]
+        verdicts = [decide([Asked(estimate, CLAIM)])[0] for estimate in self.estimates]
         return float(np.mean([verdict in words for verdict in verdicts]))
 
 
 def plain(draw: np.random.Generator, studies: int, seeds: int, effect: float = 0.0) -> Studies:
-    """Two levels without nuisance points, paired by seed."""
+    """Two levels without nuisance points, paired by seed, which are alike in variance."""
     values = _values(draw, studies, seeds, ("steep", "steep"), effect)[..., 0]
     return Studies(effect, [Estimate(gains) for gains in values[:, 1] - values[:, 0]])
 

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 
+from fashion_hpo.analysis.calibration import families
 from fashion_hpo.analysis.calibration.simulation import (
     SLOPES,
     biases,
@@ -59,7 +60,7 @@ class Row:
 
 def check(studies: int, seed: int) -> Iterator[Row]:
     """All rows, each from `studies` simulated studies; every draw is keyed by the seed."""
-    for number, (seeds, part) in enumerate(product(SEEDS, (_plain, _tuned, _images, _best))):
+    for number, (seeds, part) in enumerate(product(SEEDS, PARTS)):
         yield from part(np.random.default_rng([seed, number]), studies, seeds)
 
 
@@ -95,10 +96,43 @@ def _images(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row
         yield Row(f"coverage with images, {named}", seeds, both.coverage, COVERAGE)
 
 
-def _best(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
+def _points(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
     for kind in SLOPES:
         naive, cross_fitted = biases(draw, studies, seeds, kind)
         yield Row(f"bias of the largest mean, {kind} nuisance", seeds, naive, percent=False)
         target = None if kind == "middling" else UNBIASED
         label = f"bias by cross-fitting, {kind} nuisance"
         yield Row(label, seeds, cross_fitted, target, percent=False)
+
+
+def _families(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
+    for rivals in (3, 7):
+        best = families.best(draw, studies, seeds, rivals)
+        yield from _beside(f"best of {rivals + 1} equal levels", seeds, best, "luckiest rival")
+    influence = families.influence(draw, studies, seeds)
+    yield from _beside("influence of 3 equal fields", seeds, influence, "largest rival")
+    for count in (2, 6):
+        parts = families.parts(draw, studies, seeds, count)
+        yield from _beside(f"{count} parts at their margins", seeds, parts, "any part")
+    counts = families.counts(draw, studies, seeds)
+    yield from _beside("an epoch that came in half of the seeds", seeds, counts, "t interval")
+    coverage = families.median_coverage(draw, studies, seeds)
+    yield Row("coverage, median of a count, exact", seeds, coverage, (COVERAGE[0], 1.0))
+
+
+def _looks(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
+    for most in (seeds + 2, 3 * seeds):
+        looks = families.several_looks(draw, studies, seeds, most)
+        named = f"looks up to {most} seeds"
+        yield Row(f"false verdict, {named}, 5 % a look", seeds, looks.older)
+        yield Row(f"false verdict, {named}, declared", seeds, looks.here, FALSE)
+        yield Row(f"coverage at the verdict, {named}", seeds, looks.coverage, COVERAGE)
+
+
+def _beside(what: str, seeds: int, found: families.Compared, older: str) -> Iterator[Row]:
+    """An older way's failure, and what is done here."""
+    yield Row(f"false verdict, {what}, by {older}", seeds, found.older)
+    yield Row(f"false verdict, {what}", seeds, found.here, FALSE)
+
+
+PARTS = (_plain, _tuned, _images, _points, _families, _looks)

@@ -12,7 +12,6 @@ from fashion_hpo.analysis.statistics.estimates import between
 from fashion_hpo.analysis.statistics.intervals import (
     Estimate,
     Interval,
-    seeds_to_decide,
     t_interval,
 )
 from fashion_hpo.design.claim_kinds.kind import Part
@@ -147,7 +146,7 @@ def _more_seeds(records: Records, more: int) -> str:
 
 def _or_more_seeds(records: Records, lead: Estimate) -> str:
     """Advice to run more seeds; "" if the noise of the images makes them useless."""
-    needed = seeds_to_decide(lead, 0.0)
+    needed = lead.seeds_to_decide(0.0)
     if needed is None:
         return ""
     return f", or run more seeds: {_more_seeds(records, needed - len(lead.values))}"

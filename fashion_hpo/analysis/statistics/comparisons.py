@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import Found, find
-from fashion_hpo.analysis.statistics.intervals import Estimate, Interval, holm, seeds_to_decide
+from fashion_hpo.analysis.statistics.intervals import Estimate, Interval, holm
 from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, QUICK
 from fashion_hpo.analysis.wording import Units, what_decides
 from fashion_hpo.design.claim_kinds.kind import Part
@@ -97,11 +97,8 @@ def judge_all(
     estimates: Sequence[Estimate], *, higher: bool = True, delta: float = DELTA
 ) -> list[Judged]:
     """A word for each difference of one study; each rests on two seeds or more."""
-    different = [2 * min(each.p_above(0.0), each.negative().p_above(0.0)) for each in estimates]
-    alike = [
-        2 * max(each.minus(delta).negative().p_above(0.0), each.minus(-delta).p_above(0.0))
-        for each in estimates
-    ]
+    different = [2 * min(each.p_above(0.0), each.p_below(0.0)) for each in estimates]
+    alike = [2 * max(each.p_below(delta), each.p_above(-delta)) for each in estimates]
     corrected, corrected_alike = holm(different), holm(alike)
     open_ones = sum(not min(pair) <= ALPHA for pair in zip(corrected, corrected_alike, strict=True))
     judged = []
@@ -157,8 +154,8 @@ def _parts(records: Records, measure: str, higher: bool) -> list[Part]:
 def _seeds_needed(estimate: Estimate, delta: float, confidence: float) -> int | None:
     """Until the interval leaves out 0, or lies within ±δ."""
     size = estimate if estimate.mean >= 0 else estimate.negative()
-    apart = seeds_to_decide(size, 0.0, confidence)
-    alike = seeds_to_decide(size, delta, confidence) if size.mean < delta else None
+    apart = size.seeds_to_decide(0.0, confidence)
+    alike = size.seeds_to_decide(delta, confidence) if size.mean < delta else None
     needed = [count for count in (apart, alike) if count is not None]
     return min(needed, default=None)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from fashion_hpo.analysis.statistics.cells import Cells
 from fashion_hpo.analysis.statistics.tuning import widening
-from fashion_hpo.design.claim_kinds.kind import Part, Sides, Statistic, levels_text, whole
+from fashion_hpo.design.claim_kinds.kind import Part, Sides, Statistic, difference_of, levels_text
 from fashion_hpo.design.spec import Level
 
 
@@ -28,30 +28,29 @@ class Effect:
     widening: float = 1.0
 
 
-def effect_of(cells: Cells, part: Part) -> Effect:
-    """A part's statistic, for each seed that has every cell it needs."""
-    kind = part.kind
-    return _effect(kind.statistic(cells, part), cells, part, kind.sides(part))
+def effects_of(cells: Cells, part: Part) -> list[Effect]:
+    """A part's statistics, each for the seeds that have every cell it needs."""
+    return [_effect(statistic, cells, part) for statistic in part.kind.statistics(cells, part)]
 
 
-def difference_of(
+def effect_between(
     cells: Cells, part: Part, first: Mapping[str, Level], second: Mapping[str, Level]
 ) -> Effect:
-    """A part's measure at the second levels less that at the first; fields that neither names are
-    averaged over."""
-    low, high = whole(cells.mean(first), cells.mean(second))
+    """A part's measure at the second levels less that at the first."""
     named = f"{part.name} with {levels_text(second)} against {levels_text(first)}"
-    means = f"{part.mean_text(low)} → {part.mean_text(high)}"
-    return _effect(Statistic(high - low, named, means), cells, part, [(second, 1), (first, -1)])
+    return _effect(difference_of(cells, part, first, second, named), cells, part)
 
 
-def _effect(statistic: Statistic, cells: Cells, part: Part, sides: Sides | None) -> Effect:
+def _effect(statistic: Statistic, cells: Cells, part: Part) -> Effect:
     """The statistic with the seeds and cells that it rests on."""
+    values, name, means, sides = statistic
     shares = None if sides is None else _shares(cells, sides)
     used = np.array(cells.at(part.at)) if shares is None else shares != 0
     unsteady = cells.disagreement[used]
     return Effect(
-        *statistic,
+        values,
+        name,
+        means,
         seeds=_seeds(cells, used),
         shares=shares,
         widening=widening(unsteady) if len(unsteady) else 1.0,

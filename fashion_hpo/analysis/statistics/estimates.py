@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.cells import Cells, cells_of
-from fashion_hpo.analysis.statistics.effects import Effect, difference_of, effect_of
+from fashion_hpo.analysis.statistics.effects import Effect, effect_between, effects_of
+from fashion_hpo.analysis.statistics.exact import Constant, Counted
 from fashion_hpo.analysis.statistics.image_noise import basis, noise_of
 from fashion_hpo.analysis.statistics.intervals import UNKNOWN, Estimate
 from fashion_hpo.analysis.wording import seeds
 from fashion_hpo.design.claim_kinds.kind import Part
+from fashion_hpo.design.measures import EPOCHS, MEASURES
 from fashion_hpo.design.spec import Level
 from fashion_hpo.stores.predictions import NoPredictionsError
 
@@ -32,9 +34,17 @@ class Found:
 
 
 def find(records: Records, part: Part) -> Found | None:
-    """A part's statistic; None if no trial has its measure."""
+    """The statistic of a part that has one; None if no trial has its measure."""
+    statistics = find_all(records, part)
+    return statistics[0] if statistics else None
+
+
+def find_all(records: Records, part: Part) -> list[Found]:
+    """A part's statistics, all of which its claim is about; none if no trial has its measure."""
     cells = cells_of(records, part)
-    return None if cells is None else _found(records, part, cells, effect_of(cells, part))
+    if cells is None:
+        return []
+    return [_found(records, part, cells, effect) for effect in effects_of(cells, part)]
 
 
 def at_level(records: Records, measure: str, levels: Mapping[str, Level]) -> Found | None:
@@ -53,7 +63,7 @@ def between(
     cells = cells_of(records, part)
     if cells is None:
         return None
-    effect = difference_of(cells, part, first, second)
+    effect = effect_between(cells, part, first, second)
     return _found(records, part, cells, effect) if len(effect.values) else None
 
 
@@ -76,12 +86,20 @@ def _of_measure(measure: str, levels: Mapping[str, Level]) -> Part:
 
 
 def _found(records: Records, part: Part, cells: Cells, effect: Effect) -> Found:
-    told = seeds(len(effect.values))
+    told, kind = seeds(len(effect.values)), _kind_of(part)
     try:
         noise = noise_of(records, part, cells, effect)
     except NoPredictionsError as error:
         told += f", no interval because {error}"
-        return Found(effect, Estimate(effect.values, effect.widening, UNKNOWN), told, error)
+        return Found(effect, kind(effect.values, effect.widening, UNKNOWN), told, error)
     if noise is not None:
         told += f", {basis(part, noise)}"
-    return Found(effect, Estimate(effect.values, effect.widening, noise), told)
+    return Found(effect, kind(effect.values, effect.widening, noise), told)
+
+
+def _kind_of(part: Part) -> type[Estimate]:
+    """What a part's statistic is: a mean, a count, or the same for every seed."""
+    measure = MEASURES[part.measure]
+    if measure.needs == "network":
+        return Constant
+    return Counted if measure.unit is EPOCHS and "influence" not in part.claimed else Estimate

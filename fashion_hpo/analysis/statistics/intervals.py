@@ -3,12 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
 NORMAL = 1.959964  # the normal distribution's 97.5 % quantile
+NO_WIDTH = 1e-12  # equal but for rounding
 LARGEST_SEED_COUNT = 1_000  # beyond this, more seeds are no answer
 
 
@@ -47,7 +49,7 @@ class Estimate:
     widening: float = 1.0  # of the seeds' variance; more than 1 where the values are correlated
     images: ImageNoise | None = None
 
-    @property
+    @cached_property
     def mean(self) -> float:
         """Over the seeds."""
         return float(self.values.mean())
@@ -76,20 +78,45 @@ class Estimate:
         scales, freedom = self._scales(counts)
         return np.asarray(np.maximum(alone, stdtrit(freedom, tail) * scales))
 
+    @property
+    def has_width(self) -> bool:
+        """Whether its interval has a width; one without, or none, decides nothing."""
+        has_noise = self.images is not None and self.images.variance > 0
+        return len(self.values) > 1 and (has_noise or bool(np.ptp(self.values) > NO_WIDTH))
+
+    def seeds_to_decide(self, margin: float, confidence: float = 0.95) -> int | None:
+        """How many seeds would set the mean apart from the margin, if it and its spread stay as
+        they are; None if more than a thousand."""
+        distance = abs(self.mean - margin)
+        counts = np.arange(len(self.values) + 1, LARGEST_SEED_COUNT + 1)
+        enough = self.half_widths(counts, confidence) < distance
+        return int(counts[enough.argmax()]) if enough.any() else None
+
     def p_above(self, figure: float) -> float:
         """One-sided: how probable so high a mean is if the true one is `figure`, at most."""
+        return self._tail(self.mean - figure)
+
+    def p_below(self, figure: float) -> float:
+        """The same of so low a mean."""
+        return self._tail(figure - self.mean)
+
+    def _tail(self, distance: float) -> float:
         counts = np.array([len(self.values)])
-        scales, freedom = self._scales(counts)
         alone = np.sqrt(self._seeds_variance(counts))
-        distance = self.mean - figure
-        found = [
-            _tail(distance, float(scale), float(df))
-            for scale, df in ((alone[0], counts[0] - 1), (scales[0], freedom[0]))
-        ]
-        return float(np.max(found))  # not a number, if one is
+        by_seeds = _tail(distance, float(alone[0]), len(self.values) - 1)
+        if self.images is None:
+            return by_seeds
+        scales, freedom = self._scales(counts)
+        by_both = _tail(distance, float(scales[0]), float(freedom[0]))
+        return float(np.max([by_seeds, by_both]))  # not a number, if one is
 
     def _seeds_variance(self, counts: np.ndarray) -> np.ndarray:
-        return self.widening * float(self.values.var(ddof=1)) / counts
+        return self._variance / counts
+
+    @cached_property
+    def _variance(self) -> float:
+        """Of the seeds, widened; NaN for one seed."""
+        return self.widening * float(self.values.var(ddof=1))
 
     def _scales(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Standard errors and degrees of freedom with these numbers of seeds."""
@@ -122,15 +149,6 @@ def wilson(share: float, count: int) -> tuple[float, float]:
 
     interval = binomtest(round(share * count), count).proportion_ci(method="wilson")
     return float(interval.low), float(interval.high)
-
-
-def seeds_to_decide(estimate: Estimate, margin: float, confidence: float = 0.95) -> int | None:
-    """How many seeds would set the mean apart from the margin, if it and its spread stay as they
-    are; None if more than a thousand."""
-    distance = abs(estimate.mean - margin)
-    counts = np.arange(len(estimate.values) + 1, LARGEST_SEED_COUNT + 1)
-    enough = estimate.half_widths(counts, confidence) < distance
-    return int(counts[enough.argmax()]) if enough.any() else None
 
 
 def image_noise(values: np.ndarray) -> ImageNoise:

@@ -1,23 +1,29 @@
-"""A verdict for every claim: the interval of its statistic against its margin.
+"""A verdict for every claim: what it compares, held against its margins.
 
-Each rests on a 95 % interval of its own.  Intervals are not widened for the number of claims: each
-claim was declared before its study ran and is a question of its own.  All parts of a claim must
-hold, which needs no correction either.
+A claim compares one or several things: its parts, and of each part one statistic or one for each
+rival.  All must hold, each at its own level, for the claim to be reproduced: that needs no
+correction, because one that is false is enough to stop it.  One that fails refutes the claim, and
+the more there are, the sooner one fails by chance: failures are corrected by Holm's method over
+everything that the claim compares.  Verdicts are not corrected for the number of claims: each was
+declared before its study ran and is a question of its own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics.effects import Effect
-from fashion_hpo.analysis.statistics.estimates import find
-from fashion_hpo.analysis.statistics.intervals import Estimate, seeds_to_decide
+from fashion_hpo.analysis.statistics.estimates import Found, find_all
+from fashion_hpo.analysis.statistics.exact import Constant
+from fashion_hpo.analysis.statistics.intervals import Estimate, holm
+from fashion_hpo.analysis.statistics.looking import Look, look_of
 from fashion_hpo.analysis.wording import Units, seeds, what_decides
 from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.claims import Claim
+from fashion_hpo.design.looks import ERROR
 
 REPRODUCED, REFUTED, UNDECIDED = "reproduced", "not reproduced", "undecided"
 UNTESTABLE = "not testable here"
-NO_VERDICT = "no verdict"  # evidence is missing that the study had
+NO_VERDICT = "no verdict"  # evidence is missing that the study had, or it is between two looks
 WEAKEST_FIRST = (REFUTED, NO_VERDICT, UNDECIDED, REPRODUCED)
 QUICK = "the quick budget is no evidence"
 
@@ -39,6 +45,46 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """One thing that a claim compares; the estimate is a difference from 0."""
+
+    estimate: Estimate
+    part: Part
+
+    @property
+    def p_values(self) -> tuple[float, float]:
+        """One-sided: how probable the estimate is if the part is not true, and if it is, at most.
+
+        Not a number where nothing can be decided.
+        """
+        part, margin = self.part, self.part.margin
+        if not self.estimate.has_width:
+            return float("nan"), float("nan")
+        above, below = self.estimate.p_above, self.estimate.p_below
+        if part.direction == "same":
+            return max(above(-margin), below(margin)), min(above(margin), below(-margin))
+        if part.direction == "higher":
+            return above(margin), below(margin)
+        return below(-margin), above(-margin)
+
+    def seeds_to_decide(self, error: float) -> int | None:
+        """How many seeds would decide."""
+        size, margin = self.estimate, self.part.margin
+        is_up = self.part.direction == "higher"
+        if self.part.direction == "same":
+            is_up = size.mean >= 0  # the end that is farther from 0
+        return (size if is_up else size.negative()).seeds_to_decide(margin, 1 - error)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One statistic of a part, in words; `asked` is None where seeds or evidence are missing."""
+
+    found: Found
+    asked: Asked | None
+
+
+@dataclass(frozen=True)
 class _Finding:
     """What one part came to."""
 
@@ -53,19 +99,31 @@ def judge(records: Records) -> list[Verdict]:
 
 
 def verdict_of(claim: Claim, records: Records) -> Verdict:
-    """Of several parts the weakest: one that is refuted refutes the claim, all must hold."""
+    """The word of all that a claim compares, at the study's last look."""
     if claim.untestable:
         return untestable(claim)
-    found = [_judge(records, part) for part in claim.all_parts]
-    words = {part.word for part in found}
-    word = next(word for word in WEAKEST_FIRST if word in words)
+    look = look_of(records)
+    measured = [_measure(look.records, part) for part in claim.all_parts]
+    asked = [each.asked for part in measured for each in part if each.asked is not None]
+    compared = sum(map(len, measured))
+    words = iter(decide(asked, look.error, compared))
+    found = [
+        _finding(part, [(each, next(words) if each.asked else "") for each in statistics], look)
+        for part, statistics in zip(claim.all_parts, measured, strict=True)
+    ]
     sentence = found[0].sentence
     if len(found) > 1:
         sentence = " ".join(
             f"({number}) {part.word}: {part.sentence}" for number, part in enumerate(found, 1)
         )
     ours = tuple(part.ours for part in found if part.ours)
-    return Verdict(claim.id, claim.text, word, sentence, claim.reported, ours)
+    return Verdict(claim.id, claim.text, weakest([part.word for part in found]), sentence,
+                   claim.reported, ours)  # fmt: skip
+
+
+def weakest(words: Sequence[str]) -> str:
+    """The word of a claim whose parts have these: one that is refuted refutes it, all must hold."""
+    return next(word for word in WEAKEST_FIRST if word in words)
 
 
 def untestable(claim: Claim) -> Verdict:
@@ -73,54 +131,109 @@ def untestable(claim: Claim) -> Verdict:
     return Verdict(claim.id, claim.text, UNTESTABLE, f"{claim.untestable}.", claim.reported)
 
 
-def decide(effect: Estimate, part: Part) -> tuple[str, str]:
-    """A word, and for what is undecided what would decide it; the effect is a difference from 0."""
-    if part.direction == "same":
-        up = effect.mean >= 0  # its upper end is the farther from 0
-        above, below = REFUTED, REPRODUCED
-    else:
-        up = part.direction == "higher"
-        above, below = REPRODUCED, REFUTED
-    size = effect if up else effect.negative()
-    interval = size.interval()
-    word = UNDECIDED
-    if interval.low > part.margin:
-        word = above
-    elif interval.high < part.margin:
-        word = below
-    if word != UNDECIDED:
-        return word, ""
-    needed = seeds_to_decide(size, part.margin)
-    return word, f"; {what_decides(needed, len(size.values))}"
+def decide(asked: Sequence[Asked], error: float = ERROR, compared: int = 0) -> list[str]:
+    """A word for each thing that one claim compares; `error` is two-sided.
+
+    `compared` is their number, where some have no estimate.
+    """
+    p_values = [each.p_values for each in asked]
+    unknown = [float("nan")] * (compared - len(asked))
+    failed = holm([*(against for _, against in p_values), *unknown])
+    words = []
+    for (p, _), corrected in zip(p_values, failed, strict=False):
+        held = REPRODUCED if p <= error / 2 else UNDECIDED
+        words.append(REFUTED if corrected <= error / 2 else held)
+    return words
 
 
-def _judge(records: Records, part: Part) -> _Finding:
-    found = find(records, part)
-    if found is None:
-        return _Finding(UNDECIDED, f"{part.name}: no trial has a value yet.")
-    effect, units = found.effect, Units(part)
-    count = len(effect.values)
+def _measure(records: Records, part: Part) -> list[_Measured]:
+    """All that a part compares."""
+    figure = part.kind.figure(records.plan.base.epochs) or 0.0
+    measured = []
+    for found in find_all(records, part):
+        least = 1 if isinstance(found.estimate, Constant) else 2
+        known = found.missing is None and len(found.effect.values) >= least
+        asked = Asked(found.estimate.minus(figure), part) if known else None
+        measured.append(_Measured(found, asked))
+    return measured
+
+
+def _finding(part: Part, measured: Sequence[tuple[_Measured, str]], look: Look) -> _Finding:
+    """A part's word and sentence, from its statistics and their words."""
+    if not measured:
+        return _Finding(
+            NO_VERDICT if look.why else UNDECIDED, f"{part.name}: no trial has a value yet."
+        )
+    lacking = [each for each, _ in measured if each.asked is None]
+    if lacking:
+        return _lacking(lacking[0].found, Units(part))
+    units = Units(part)
+    nearest, _ = min(measured, key=lambda item: _lead(item[0]))
+    found = nearest.found
+    basis = found.basis + look.sentence
+    confidence = 1 - look.error
+    interval = found.estimate.interval(confidence)
+    rivals = _rivals([word for _, word in measured])
+    measured_here = f"{found.effect.name}: {units.interval(interval, confidence)}, {basis}"
+    means = f"{found.effect.means}: " if found.effect.means else ""
+    ours = f"{means}{units.brief(interval)}, {basis}"
+    if look.records.plan.budget == "quick":
+        return _Finding(UNDECIDED, f"{measured_here}; {QUICK}.", ours)
+    if look.why:
+        return _Finding(NO_VERDICT, f"{measured_here}; {look.why}.", ours)
+    word = weakest([word for _, word in measured])
+    figure = part.kind.figure(look.records.plan.base.epochs)
+    rest = _rest(nearest, look) if word == UNDECIDED else ""
+    claimed = _claimed(part, units, figure)
+    return _Finding(word, f"{measured_here}; {claimed}{rivals}{rest}.", ours)
+
+
+def _lacking(found: Found, units: Units) -> _Finding:
+    """A statistic without enough seeds, or without evidence that it had."""
+    effect, count = found.effect, len(found.effect.values)
     if count < 2:
         few = f"{effect.name}: {seeds(count)} with all that it compares; two are the least."
-        return _Finding(UNDECIDED, few, _of_one(effect, units) if count else "")
-    if found.missing is not None:
-        why = f"{effect.name}: no verdict: {found.missing}; {found.missing.advice}."
-        means = effect.means or units.number(found.estimate.mean)
-        return _Finding(NO_VERDICT, why, f"{means}, {found.basis}")
-    interval = found.estimate.interval()
-    measured = f"{effect.name}: {units.interval(interval)}, {found.basis}"
-    means = f"{effect.means}: " if effect.means else ""
-    ours = f"{means}{units.brief(interval)}, {found.basis}"
-    if records.plan.budget == "quick":
-        return _Finding(UNDECIDED, f"{measured}; {QUICK}.", ours)
-    figure = part.kind.figure(records.plan.base.epochs)
-    word, rest = decide(found.estimate.minus(figure or 0.0), part)
-    return _Finding(word, f"{measured}; {_claimed(part, units, figure)}{rest}.", ours)
+        return _Finding(UNDECIDED, few, _of_one(found, units) if count else "")
+    assert found.missing is not None
+    why = f"{effect.name}: no verdict: {found.missing}; {found.missing.advice}."
+    means = effect.means or units.number(found.estimate.mean)
+    return _Finding(NO_VERDICT, why, f"{means}, {found.basis}")
 
 
-def _of_one(effect: Effect, units: Units) -> str:
+def _lead(measured: _Measured) -> float:
+    """By how much a statistic lies on the claimed side."""
+    assert measured.asked is not None
+    mean = measured.asked.estimate.mean
+    return mean if measured.asked.part.direction == "higher" else -mean
+
+
+def _rivals(words: Sequence[str]) -> str:
+    """Against how many of several rivals a part holds."""
+    if len(words) == 1:
+        return ""
+    counts = [
+        f"{verb} {words.count(word)}"
+        for word, verb in (
+            (REPRODUCED, "beats"),
+            (REFUTED, "loses to"),
+            (UNDECIDED, "undecided against"),
+        )
+        if word in words
+    ]
+    return f"; of {len(words)} rivals it {', '.join(counts)}"
+
+
+def _rest(measured: _Measured, look: Look) -> str:
+    """What would decide."""
+    assert measured.asked is not None
+    needed = measured.asked.seeds_to_decide(look.error)
+    have = len(measured.asked.estimate.values)
+    return f"; {what_decides(needed, have, look.records.plan.looks[-1])}"
+
+
+def _of_one(found: Found, units: Units) -> str:
     """One seed's figures: its levels, or where the statistic is no difference, that itself."""
-    return f"{effect.means or units.number(effect.values[0])}, {seeds(1)}"
+    return f"{found.effect.means or units.number(found.effect.values[0])}, {seeds(1)}"
 
 
 def _claimed(part: Part, units: Units, figure: float | None) -> str:

@@ -1,8 +1,6 @@
-"""The best: the measure at one setting less that at the best other setting."""
+"""The best: the measure at one setting less that at each other setting."""
 
 from collections.abc import Mapping
-
-import numpy as np
 
 from fashion_hpo.design.claim_kinds.kind import (
     Cells,
@@ -14,15 +12,15 @@ from fashion_hpo.design.claim_kinds.kind import (
     at_text,
     check_levels,
     claim_kind,
+    difference_of,
     levels_text,
-    whole,
 )
 
 
 @claim_kind
 class Best(Kind):
-    """`best={field: level}`: the measure at these levels less that of the best other combination of
-    levels of the same fields."""
+    """`best={field: level}`: the measure at these levels less that of every other combination of
+    levels of the same fields, one by one: the best must beat each."""
 
     value: Mapping[str, Level]
     directions = ("lower", "higher")
@@ -38,26 +36,19 @@ class Best(Kind):
         """All fields that are named."""
         return list(self.value)
 
-    def statistic(self, cells: Cells, part: Part) -> Statistic:
-        """Less the best other, seed by seed."""
-        named = f"{part.name} with {levels_text(self.value)} against the best other"
-        named += at_text(part.at)
-        levels = self._others(cells, part)
-        if not levels:
-            return Statistic(np.empty(0), named, "–")
-        chosen, *others = whole(
-            *(cells.mean({**part.at, **setting}) for setting in (self.value, *levels))
-        )
-        is_higher = part.direction == "higher"
-        values = chosen - (np.max if is_higher else np.min)(others, axis=0)
-        if not len(chosen):
-            return Statistic(values, named, "–")
-        means = [side.mean() for side in others]
-        rival = int(np.argmax(means) if is_higher else np.argmin(means))
-        against = f"{part.mean_text(others[rival])} ({levels_text(levels[rival])})"
-        return Statistic(values, named, f"{part.mean_text(chosen)} against {against}")
+    def statistics(self, cells: Cells, part: Part) -> list[Statistic]:
+        """Less each rival, seed by seed."""
+        chosen = {**part.at, **self.value}
+        return [
+            difference_of(cells, part, {**part.at, **rival}, chosen, self._named(part, rival))
+            for rival in self._rivals(cells, part)
+        ]
 
-    def _others(self, cells: Cells, part: Part) -> list[dict[str, Level]]:
+    def _named(self, part: Part, rival: Mapping[str, Level]) -> str:
+        against = f"{levels_text(self.value)} against {levels_text(rival)}"
+        return f"{part.name} with {against}{at_text(part.at)}"
+
+    def _rivals(self, cells: Cells, part: Part) -> list[dict[str, Level]]:
         """Every other combination of the named fields' levels."""
         places = [cells.fields.index(name) for name in self.value]
         selected = zip(cells.levels, cells.at(part.at), strict=True)

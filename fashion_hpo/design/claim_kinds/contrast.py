@@ -8,10 +8,10 @@ from fashion_hpo.design.claim_kinds.kind import (
     Level,
     Part,
     Scale,
-    Sides,
     Statistic,
     at_text,
     claim_kind,
+    difference_of,
     whole,
 )
 from fashion_hpo.design.formats import level_text
@@ -39,21 +39,16 @@ class Contrast(Kind):
         """The field."""
         return [self.value[0]]
 
-    def statistic(self, cells: Cells, part: Part) -> Statistic:
-        """Second less first, or their ratio less 1."""
+    def statistics(self, cells: Cells, part: Part) -> list[Statistic]:
+        """Second less first, or their ratio less 1; a ratio is no sum."""
         name, first, second = self.value
-        sides = [cells.mean({**part.at, name: level}) for level in (first, second)]
-        low, high = whole(*sides)
-        values = high / low - 1 if part.relative else high - low
+        before, after = ({**part.at, name: level} for level in (first, second))
         named = f"{part.name} with {versus(self.value)}{at_text(part.at)}"
-        return Statistic(values, named, f"{part.mean_text(low)} → {part.mean_text(high)}")
-
-    def sides(self, part: Part) -> Sides | None:
-        """A ratio is no sum."""
-        if part.relative:
-            return None
-        name, first, second = self.value
-        return [({**part.at, name: second}, 1), ({**part.at, name: first}, -1)]
+        difference = difference_of(cells, part, before, after, named)
+        if not part.relative:
+            return [difference]
+        low, high = whole(cells.mean(before), cells.mean(after))
+        return [difference._replace(values=high / low - 1, sides=None)]
 
     def scale(self, part: Part) -> Scale:
         """A ratio is written in percent."""

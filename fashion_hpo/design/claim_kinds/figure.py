@@ -9,7 +9,6 @@ from fashion_hpo.design.claim_kinds.kind import (
     Kind,
     Part,
     Scale,
-    Sides,
     Statistic,
     at_text,
     claim_kind,
@@ -30,14 +29,10 @@ class Figure(Kind):
         if self.value != "epochs" and not is_number(self.value):
             raise ValueError(f"{where}: figure is {self.value!r}; allowed is a number or 'epochs'.")
 
-    def statistic(self, cells: Cells, part: Part) -> Statistic:
-        """The measure."""
+    def statistics(self, cells: Cells, part: Part) -> list[Statistic]:
+        """The measure: one mean."""
         (values,) = whole(cells.mean(part.at))
-        return Statistic(values, f"{part.name}{at_text(part.at)}", "")
-
-    def sides(self, part: Part) -> Sides:
-        """One mean."""
-        return [(part.at, 1)]
+        return [Statistic(values, f"{part.name}{at_text(part.at)}", "", [(part.at, 1)])]
 
     def scale(self, part: Part) -> Scale:
         """No difference: a share is written in percent, without a sign."""

@@ -1,4 +1,6 @@
-"""The influence: a field's share of the measure's variance less the largest other field's."""
+"""The influence: a field's share of the measure's variance less each other field's."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from fashion_hpo.design.claim_kinds.kind import (
 @claim_kind
 class Influence(Kind):
     """`influence=field`: the field's share of the variance of the measure over a full factorial
-    (its main effect) less the largest share of another field."""
+    (its main effect) less the share of each other field, one by one."""
 
     value: str
     directions = ("higher",)
@@ -34,9 +36,9 @@ class Influence(Kind):
         if part.at:
             raise ValueError(f"{where}: at is {part.at!r}; influence is over the whole design.")
 
-    def statistic(self, cells: Cells, part: Part) -> Statistic:
-        """Shares of the fields' main effects: a share is the variance of a field's level means over
-        that of all cells.  All shares add up to 1 less the interactions' share."""
+    def statistics(self, cells: Cells, part: Part) -> list[Statistic]:
+        """Differences of the fields' main effects: a share is the variance of a field's level means
+        over that of all cells.  All shares add up to 1 less the interactions' share."""
         (complete,) = whole(cells.values)
         counts = [len({cell[place] for cell in cells.levels}) for place in range(len(cells.fields))]
         grid = complete.reshape(len(complete), *counts)
@@ -46,14 +48,21 @@ class Influence(Kind):
         for axis, name in enumerate(cells.fields, 1):
             rest = tuple(other for other in range(1, grid.ndim) if other != axis)
             shares[name] = grid.mean(axis=rest).var(axis=1) / total
-        named = f"{self.value}'s share of the variance of {part.name} less the largest other"
-        if not len(total):
-            return Statistic(total, named, "–")
-        ranked = sorted(shares.items(), key=lambda item: -item[1].mean())
-        means = ", ".join(f"{name} {share.mean():.1%}".replace("%", " %") for name, share in ranked)
-        rivals = [share for name, share in shares.items() if name != self.value]
-        return Statistic(shares[self.value] - np.max(rivals, axis=0), named, means)
+        whose = f"{self.value}'s share of the variance of {part.name} less"
+        return [
+            Statistic(shares[self.value] - share, f"{whose} {name}'s", _means(shares))
+            for name, share in shares.items()
+            if name != self.value
+        ]
 
     def scale(self, part: Part) -> Scale:
         """A difference of shares, whatever the measure."""
         return Scale(True, " points")
+
+
+def _means(shares: Mapping[str, np.ndarray]) -> str:
+    """The fields' mean shares, the largest first."""
+    if not len(next(iter(shares.values()))):
+        return "–"
+    ranked = sorted(shares.items(), key=lambda item: -item[1].mean())
+    return ", ".join(f"{name} {share.mean():.1%}".replace("%", " %") for name, share in ranked)

@@ -38,7 +38,7 @@ class Interaction(Kind):
         """Both fields."""
         return [contrast[0] for contrast in self.value]
 
-    def statistic(self, cells: Cells, part: Part) -> Statistic:
+    def statistics(self, cells: Cells, part: Part) -> list[Statistic]:
         """A difference of two differences."""
         inner, outer = self.value
         (field, first, second), (name, *levels) = inner, outer
@@ -56,9 +56,10 @@ class Interaction(Kind):
         means = [
             f"{factor * side.mean():+.3g}{scale.unit}" if len(side) else "–" for side in (low, high)
         ]
-        return Statistic(high - low, named, f"effect {means[0]} → {means[1]}")
+        words = f"effect {means[0]} → {means[1]}"
+        return [Statistic(high - low, named, words, self._sides(part))]
 
-    def sides(self, part: Part) -> Sides:
+    def _sides(self, part: Part) -> Sides:
         """Four means."""
         (field, first, second), (name, before, after) = self.value
         return [

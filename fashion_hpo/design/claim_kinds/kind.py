@@ -45,11 +45,15 @@ class Cells(Protocol):
 
 
 class Statistic(NamedTuple):
-    """One value for each seed that has every cell it needs, its name, and the means in words."""
+    """One value for each seed that has every cell it needs, its name, and the means in words.
+
+    `sides` are the means that it adds up; None for a statistic that is no such sum.
+    """
 
     values: np.ndarray
     name: str
     means: str
+    sides: Sides | None = None
 
 
 class Scale(NamedTuple):
@@ -76,17 +80,16 @@ class Kind(ABC):
         """Raise ValueError, beginning with `where`, for a value that the design cannot answer."""
 
     @abstractmethod
-    def statistic(self, cells: Cells, part: "Part") -> Statistic:
-        """The number that the claim is about, for each seed."""
+    def statistics(self, cells: Cells, part: "Part") -> list[Statistic]:
+        """The numbers that the claim is about, all of which must hold: one, or one a rival.
+
+        Never the largest or smallest of several noisy numbers: it is biased.
+        """
 
     @property
     def compared(self) -> list[str]:
         """The fields whose levels are compared."""
         return []
-
-    def sides(self, part: "Part") -> Sides | None:
-        """The means that the statistic adds up; None for a statistic that is no such sum."""
-        return None
 
     def scale(self, part: "Part") -> Scale:
         """How the statistic is written: as a difference, unless the kind says otherwise."""
@@ -175,6 +178,16 @@ def whole(*sides: np.ndarray) -> list[np.ndarray]:
     for side in sides:
         seeds &= ~np.isnan(side).reshape(len(side), -1).any(axis=1)
     return [side[seeds] for side in sides]
+
+
+def difference_of(
+    cells: Cells, part: "Part", first: Mapping[str, Level], second: Mapping[str, Level], named: str
+) -> Statistic:
+    """A part's measure at the second levels less that at the first; fields that neither names are
+    averaged over."""
+    low, high = whole(cells.mean(first), cells.mean(second))
+    means = f"{part.mean_text(low)} → {part.mean_text(high)}"
+    return Statistic(high - low, named, means, [(second, 1), (first, -1)])
 
 
 def check_levels(where: str, role: str, chosen: object, scientific: Design) -> None:

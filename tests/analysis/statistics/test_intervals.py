@@ -11,7 +11,6 @@ from fashion_hpo.analysis.statistics.intervals import (
     ImageNoise,
     holm,
     image_noise,
-    seeds_to_decide,
     t_interval,
 )
 
@@ -59,17 +58,17 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(count: int) -> None:
 
 def test_enough_seeds_make_the_interval_clear_the_margin() -> None:
     effects = np.array([-1.0, 0.5, 2.0])  # mean 0.5, standard deviation 1.5
-    count = seeds_to_decide(Estimate(effects), margin=0.0)
+    count = Estimate(effects).seeds_to_decide(margin=0.0)
     assert count == 38
     assert half_width(1.5, count) < 0.5 <= half_width(1.5, count - 1)
-    assert seeds_to_decide(Estimate(effects), margin=1.0) == 38  # as far on the other side
-    further = seeds_to_decide(Estimate(effects), margin=0.4)
+    assert Estimate(effects).seeds_to_decide(margin=1.0) == 38  # as far on the other side
+    further = Estimate(effects).seeds_to_decide(margin=0.4)
     assert further is not None
     assert further > 38
 
 
 def test_a_decided_effect_still_asks_for_one_seed_at_least() -> None:
-    assert seeds_to_decide(Estimate(np.array([1.0, 1.1, 0.9])), margin=0.0) == 4
+    assert Estimate(np.array([1.0, 1.1, 0.9])).seeds_to_decide(margin=0.0) == 4
 
 
 @pytest.mark.parametrize(
@@ -77,14 +76,14 @@ def test_a_decided_effect_still_asks_for_one_seed_at_least() -> None:
     [([-1.0, 0.0, 1.0], 0.0), ([0.4, 0.5, 0.6], 0.5), ([-10.0, 10.1], 0.0), ([1.0, 1.0], 1.0)],
 )
 def test_an_effect_at_the_margin_is_never_decided(effects: Any, margin: float) -> None:
-    assert seeds_to_decide(Estimate(np.array(effects)), margin) is None
+    assert Estimate(np.array(effects)).seeds_to_decide(margin) is None
 
 
 def test_a_thousand_seeds_are_the_most() -> None:
     at_the_limit = half_width(1.0, LARGEST_SEED_COUNT) * 1.0001
     values = np.array([-1.0, 1.0]) / math.sqrt(2)  # mean 0, standard deviation 1
-    assert seeds_to_decide(Estimate(values + at_the_limit), 0.0) == LARGEST_SEED_COUNT
-    assert seeds_to_decide(Estimate(values + at_the_limit * 0.999), 0.0) is None
+    assert Estimate(values + at_the_limit).seeds_to_decide(0.0) == LARGEST_SEED_COUNT
+    assert Estimate(values + at_the_limit * 0.999).seeds_to_decide(0.0) is None
 
 
 @pytest.mark.parametrize("widening", [1.0, 2.0])
@@ -146,9 +145,9 @@ def test_images_never_make_an_interval_narrower() -> None:
 
 def test_more_seeds_do_not_lower_the_images_noise() -> None:
     values = np.array([0.5, 1.0, 1.5])
-    assert seeds_to_decide(Estimate(values), 0.0) == 4
-    assert seeds_to_decide(Estimate(values, images=ImageNoise(0.2, 5000)), 0.0) is not None
-    assert seeds_to_decide(Estimate(values, images=ImageNoise(0.3, 5000)), 0.0) is None
+    assert Estimate(values).seeds_to_decide(0.0) == 4
+    assert Estimate(values, images=ImageNoise(0.2, 5000)).seeds_to_decide(0.0) is not None
+    assert Estimate(values, images=ImageNoise(0.3, 5000)).seeds_to_decide(0.0) is None
 
 
 def test_the_p_value_is_students() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from fashion_hpo.analysis.statistics.cells import column_of
 from fashion_hpo.analysis.statistics.intervals import Estimate
-from fashion_hpo.analysis.statistics.verdicts import decide, judge
+from fashion_hpo.analysis.statistics.verdicts import Asked, decide, judge
 from fashion_hpo.design.claim_kinds.kind import Direction, Part
 from fashion_hpo.design.measures import MEASURES
 from tests.analysis.made import CLEAR, Table, claim, factorial, measured, plan, records
@@ -51,7 +51,10 @@ def test_an_effect_the_other_way_is_not_reproduced() -> None:
 def test_a_noisy_effect_is_undecided_and_says_how_many_seeds_would_do() -> None:
     word, sentence = verdict(NOISY)
     assert word == "undecided"
-    assert sentence.endswith("3 seeds; claimed lower; about 124 more seeds would decide.")
+    assert sentence.endswith(
+        "3 seeds; claimed lower; about 124 more seeds would decide, and the study declares 3 at "
+        "most."
+    )
     assert verdict(NOISY, direction="higher")[0] == "undecided"
 
 
@@ -139,17 +142,17 @@ def test_summaries_have_columns_of_their_own_name() -> None:
 )
 def test_the_same_is_what_differs_by_less_than_the_margin(effects: list[float], word: str) -> None:
     part = Part(measure="value", contrast=("dropout", 0, 0.5), direction="same", margin=0.005)
-    found, rest = decide(Estimate(np.array(effects)), part)
-    assert found == word
-    assert (rest != "") is (word == "undecided")
+    assert decide([Asked(Estimate(np.array(effects)), part)]) == [word]
 
 
 def test_the_same_needs_the_same_number_of_seeds_on_either_side() -> None:
     part = Part(measure="value", contrast=("dropout", 0, 0.5), direction="same", margin=0.5)
     effects = np.array([0.1, 0.2, 0.5])
-    _, rest = decide(Estimate(effects), part)
-    assert rest.startswith("; about ")
-    assert decide(Estimate(-effects), part)[1] == rest
+    needed, mirrored = (
+        Asked(Estimate(values), part).seeds_to_decide(0.05) for values in (effects, -effects)
+    )
+    assert needed is not None
+    assert needed == mirrored
 
 
 def test_what_is_said_of_the_same_names_the_margin() -> None:
@@ -181,12 +184,33 @@ def test_a_figure_is_held_against_the_measure_itself(
 
 @pytest.mark.parametrize(
     ("epochs", "word"),
-    [([5, 7, 6], "reproduced"), ([21, 21, 21], "not reproduced"), ([15, 21, 21], "undecided")],
+    [
+        ([5, 7, 6, 5, 8, 9], "reproduced"),
+        ([21] * 6, "not reproduced"),
+        ([21] * 3, "undecided"),
+        ([5, 7, 6, 5, 8], "undecided"),
+        ([5, 7, 6, 5, 8, 21], "undecided"),
+        ([5, 7, 6, 5, 8, 21, 5, 6, 7], "reproduced"),
+    ],
 )
-def test_a_figure_may_be_the_budgets_epochs(epochs: list[float], word: str) -> None:
+def test_a_count_is_decided_by_the_sign_test_which_needs_six_seeds(
+    epochs: list[float], word: str
+) -> None:
     wanted = claim(measure="parting_epoch", contrast=None, figure="epochs", at={"dropout": 0.5})
     (found,) = judge(measured({0.5: epochs}, wanted, column="parting_epoch"))
     assert (found.word, "claimed lower than 20" in found.sentence) == (word, True)
+
+
+def test_an_interval_without_width_decides_nothing() -> None:
+    same: Table = {0.0: [0.25, 0.25, 0.25], 0.5: [0.125, 0.125, 0.125]}
+    assert verdict(same)[0] == "undecided"
+
+
+def test_what_does_not_vary_needs_no_interval() -> None:
+    table: Table = {0.0: [1000.0], 0.5: [1101.0]}
+    wanted = claim(measure="parameters", direction="higher", relative=True, margin=0.09)
+    (found,) = judge(measured(table, wanted, column="parameters"))
+    assert found.word == "reproduced"
 
 
 PARTS = {
@@ -203,6 +227,8 @@ PARTS = {
         (["holds", "open"], "undecided"),
         (["open", "fails"], "not reproduced"),
         (["fails", "holds"], "not reproduced"),
+        (["fails", *["open"] * 2], "not reproduced"),  # Holm: 3 times 0.0065 is less than 0.025
+        (["fails", *["open"] * 3], "undecided"),
     ],
 )
 def test_a_claim_of_several_parts_is_as_good_as_the_weakest(names: list[str], word: str) -> None:
@@ -212,7 +238,7 @@ def test_a_claim_of_several_parts_is_as_good_as_the_weakest(names: list[str], wo
     assert found.word == word
     assert found.sentence.startswith("(1) ")
     assert " (2) " in found.sentence
-    assert len(found.ours) == 2
+    assert len(found.ours) == len(names)
 
 
 def test_what_cannot_be_tested_says_why_whatever_was_measured() -> None:
@@ -231,8 +257,8 @@ def test_our_figures_have_means_interval_and_seeds() -> None:
 
 def test_a_relative_difference_is_in_percent() -> None:
     table: Table = {0.0: [1000.0, 1010.0, 990.0], 0.5: [1101.0, 1110.0, 1090.0]}
-    wanted = claim(measure="parameters", direction="higher", relative=True, margin=0.09)
-    (found,) = judge(measured(table, wanted, column="parameters"))
+    wanted = claim(measure="images_per_second", direction="higher", relative=True, margin=0.09)
+    (found,) = judge(measured(table, wanted, column="last_images_per_second"))
     assert found.word == "reproduced"
     assert found.sentence.endswith("3 seeds; claimed higher by more than 9.00 %.")
     assert found.ours[0].startswith("1,000 → 1,100: +10.03 % (9.")
@@ -240,12 +266,38 @@ def test_a_relative_difference_is_in_percent() -> None:
 
 def test_influence_is_in_points_of_the_variance() -> None:
     made = factorial(
-        lambda dropout, batch, seed: 0.9 + 0.04 * dropout + 1e-5 * batch + 0.001 * seed
+        lambda dropout, batch, seed: 0.9 + (0.04 + 1e-5 * seed) * dropout + 1e-5 * batch
     )
     part = Part(measure="value", influence="dropout", direction="higher")
     wanted = claim(measure="", contrast=None, direction=None, parts=[part])
     (found,) = judge(made(wanted))
     assert found.word == "reproduced"
     assert found.ours[0].startswith("dropout 94.6 %, batch_size 5.4 %: +89.")
-    name = "dropout's share of the variance of validation accuracy less the largest other: +89."
+    name = "dropout's share of the variance of validation accuracy less batch_size's: +89."
     assert found.sentence.startswith(name)
+
+
+def best_of(lead: float, jitter: float = 0.004) -> tuple[str, str]:
+    """`dropout 0` claimed the best; its rivals are lower by `lead` and by 0.1."""
+    table: Table = {
+        0.0: [0.9, 0.91, 0.92],
+        0.25: [0.9 - lead, 0.91 - lead + jitter, 0.92 - lead],
+        0.5: [0.8, 0.811, 0.82],
+    }
+    wanted = claim(measure="value", contrast=None, best={"dropout": 0.0}, direction="higher")
+    (found,) = judge(measured(table, wanted, column="value"))
+    return found.word, found.sentence
+
+
+def test_the_best_must_beat_every_rival() -> None:
+    word, sentence = best_of(0.05)
+    assert word == "reproduced"
+    assert "with dropout 0 against dropout 0.25: +" in sentence, "the nearest rival is named"
+    assert sentence.endswith("claimed higher; of 2 rivals it beats 2.")
+    assert best_of(0.0)[0] == "undecided"
+
+
+def test_one_rival_that_wins_refutes_the_best() -> None:
+    word, sentence = best_of(-0.05)
+    assert word == "not reproduced"
+    assert sentence.endswith("claimed higher; of 2 rivals it beats 1, loses to 1.")
