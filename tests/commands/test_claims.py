@@ -31,7 +31,7 @@ STUDY = StudySpec(
     claims=[
         Claim(id="R2.a", measure="parameters", contrast=("dropout", 0.0, 0.5),
               direction="same", margin=1),
-        Claim(id="T.own", text="A <b>bold</b> | claim.", measure="val_accuracy", figure=0.999,
+        Claim(id="T.own", text="A <b>bold</b> | claim.", measure="parameters", figure=1e6,
               direction="higher"),
         Claim(id="T.open", text="None can say.", untestable="Nothing here could tell"),
     ],
@@ -87,7 +87,7 @@ def test_every_claim_has_its_verdict_figures_and_basis(
     assert f"reported  {reported['R2.a'].figure}\n" in reproduced
     assert ": +0 (0 to 0), 2 seeds\n" in reproduced
     assert "rests on  dropout_ablation, standard: 100 images × 2 epochs\n" in reproduced
-    assert "claimed higher than 99.90 %" in block(said, "T.own")
+    assert "claimed higher than 1,000,000" in block(said, "T.own")
     assert "T.own  NOT REPRODUCED" in said
     assert "why       Nothing here could tell.\n" in block(said, "T.open")
     not_run = block(said, "R2.e")

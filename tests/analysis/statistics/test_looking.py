@@ -65,5 +65,5 @@ def test_between_two_looks_the_last_one_counts(
 def test_a_look_has_a_wider_interval_than_a_study_that_is_looked_at_once() -> None:
     once, first = verdict(grown(3)), verdict(grown(3, most=6))
     assert "(95 % interval -0.124 to -0.072)" in once.sentence
-    assert "(97.5 % interval " in first.sentence
+    assert "(96.9 % interval " in first.sentence
     assert "3 seeds, look 1 of 4" in first.sentence
