@@ -135,6 +135,7 @@ def _gate(
     """The result of the comparison with the champion as text, and whether --force was needed."""
     from fashion_hpo.registering import final_results
     from fashion_hpo.stores import registry
+    from fashion_hpo.stores.openings import shared_log
     from fashion_hpo.stores.tracking import TAG
     from fashion_hpo.training import final_images
 
@@ -142,7 +143,7 @@ def _gate(
         return FIRST, False
     if present.tags.get(f"{TAG}.uid") == chosen.attempt.uid:  # the same trial
         return present.tags.get(f"{TAG}.gate", FIRST), present.tags.get(f"{TAG}.forced") == "True"
-    if not registry.has_model(tracker, present):
+    if not registry.has_model(tracker.client, present):
         return f"version {present.version} was deleted in MLflow, so nothing was compared", False
     comparison = final_results.compared(chosen, tracker, present)
     if comparison is None:
@@ -153,7 +154,8 @@ def _gate(
                 raise
             return f"not compared, made champion by --force: {str(error).partition('; ')[0]}", True
         purpose = f"register {chosen.ledger.name} against version {present.version}"
-        opened = final_images.open_gate(store.openings_log, purpose, args.data)
+        with shared_log(store) as log:
+            opened = final_images.open_gate(log, purpose, args.data)
         comparison = final_results.compare(
             chosen, tracker, model, present, opponent, opened.images, opened.openings_before
         )
@@ -176,12 +178,14 @@ def _test(
 ) -> "Tested":
     """The test result; measured unless an earlier process has measured this model."""
     from fashion_hpo.registering import final_results
+    from fashion_hpo.stores.openings import shared_log
     from fashion_hpo.training import final_images
 
     tested = final_results.tested(chosen, tracker)
     if tested is None:
         purpose = f"register {chosen.ledger.name}"
-        opened = final_images.open_test(store.openings_log, purpose, args.data)
+        with shared_log(store) as log:
+            opened = final_images.open_test(log, purpose, args.data)
         tested = final_results.test(chosen, tracker, model, opened.images, opened.openings_before)
     tracker.log_summaries(
         chosen.run_id,

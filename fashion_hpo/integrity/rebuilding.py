@@ -7,7 +7,7 @@ kill at any moment one of the two is in place, and the same command goes on.
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,14 +53,14 @@ def rebuild(store: Store) -> Rebuilt:
     ledgers, unread = readable_and_not(store)
     if not ledgers:
         raise StoreError(f"store {store.root} has no ledger to rebuild from; run a study first.")
-    _check_idle(store, ledgers)
+    check_idle(store, ledgers)
     with store.lock("rebuilding"):
         new = _prepared(store)
         mirrors = [Mirror(store, ledger, Tracker(new, ledger.plan.name)) for ledger in ledgers]
         for mirror in mirrors:
             list(reconcile(mirror))
         with store.lock("claim"):
-            _check_idle(store, ledgers)
+            check_idle(store, ledgers)
             files = Files(store)
             trials = [trial for mirror in mirrors for trial in _mirror_again(mirror, files)]
             aside = _put_in_place(store, new)
@@ -74,17 +74,18 @@ def rebuild(store: Store) -> Rebuilt:
     )
 
 
-def _check_idle(store: Store, ledgers: list[Ledger]) -> None:
+def check_idle(store: Store, ledgers: Sequence[Ledger]) -> None:
+    """Raise StoreError if a trial is running."""
     for ledger in ledgers:
         for entry in ledger.entries():
             if is_alive(store, ledger, entry):
                 raise StoreError(
-                    f"trial {entry.attempt.number} of {ledger.name} is under way; stop its study, "
-                    "then rebuild."
+                    f"trial {entry.attempt.number} of {ledger.name} is under way; stop its study "
+                    "first."
                 )
     for uid in sorted(store.trials_under_way()):  # also of unreadable ledgers
         if is_held(store, uid):
-            raise StoreError(f"trial {uid} is under way; stop its study, then rebuild.")
+            raise StoreError(f"trial {uid} is under way; stop its study first.")
 
 
 def _prepared(store: Store) -> Store:

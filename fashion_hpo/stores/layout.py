@@ -1,7 +1,9 @@
 """Files and folders of a store: two databases, artifacts, checkpoints and running trials."""
 
+import json
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -58,11 +60,39 @@ class Store:
         if storage is None:
             storage = os.environ.get("FASHION_HPO_STORAGE") or None
         tracking = os.environ.get("MLFLOW_TRACKING_URI")
-        return cls(
+        store = cls(
             root,
             None if storage is None else checked_storage(storage),
             checked_tracking(tracking) if tracking else None,
         )
+        store._check_not_moved()
+        return store
+
+    @property
+    def moved(self) -> Path:
+        """Exists after `store move`: the addresses of the databases that replace those here."""
+        return self.root / "moved.json"
+
+    def mark_as_moved(self, storage: str | None, tracking: str | None) -> None:
+        """Refuse the folder's own databases from now on; None where the folder's one stays."""
+        addresses = {"storage": storage, "tracking": tracking}
+        shown = {name: without_password(url) for name, url in addresses.items() if url}
+        write_atomically(self.moved, json.dumps(shown).encode())
+
+    def _check_not_moved(self) -> None:
+        if not self.moved.exists():
+            return
+        moved = json.loads(self.moved.read_text(encoding="utf-8"))
+        for name, given, variable in (
+            ("storage", self.storage, "FASHION_HPO_STORAGE"),
+            ("tracking", self.tracking, "MLFLOW_TRACKING_URI"),
+        ):
+            if name in moved and given is None:
+                export = f"`export {variable}={shlex.quote(moved[name])}`"
+                raise StoreError(
+                    f"store {self.root} was moved to {moved[name]}; type {export} first, with the "
+                    f"password where *** stands, or remove {self.moved} to use the old databases."
+                )
 
     @property
     def databases(self) -> Path:

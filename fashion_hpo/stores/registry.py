@@ -130,10 +130,10 @@ def champion(tracker: Tracker) -> ModelVersion | None:
     return tracker.client.get_model_version(REGISTERED_NAME, number)
 
 
-def has_model(tracker: Tracker, version: ModelVersion) -> bool:
+def has_model(client: MlflowClient, version: ModelVersion) -> bool:
     """Whether a version's model is in MLflow; a person may have deleted it."""
     try:
-        tracker.client.get_logged_model(str(version.source).removeprefix("models:/"))
+        client.get_logged_model(str(version.source).removeprefix("models:/"))
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise

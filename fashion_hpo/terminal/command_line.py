@@ -26,6 +26,7 @@ DEFAULT_STORE = Path("mlruns")
 BAD_INPUT, HALTED = 2, 1
 STORE_ERRORS = {"MlflowException", "SQLAlchemyError", "OptunaError"}
 """By name, because importing their packages takes seconds that --help does not have."""
+TAKE_ADDRESSES = ("storage", "to", "tracking")  # arguments
 ADDRESSES = ("FASHION_HPO_STORAGE", "MLFLOW_TRACKING_URI")
 SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 COLLECT_AFTER = (100_000, 50, 100)
@@ -52,13 +53,18 @@ def parser(command: str, purpose: str) -> argparse.ArgumentParser:
 
 def add_store(made: argparse.ArgumentParser) -> None:
     """--store and --storage."""
-    made.add_argument(
-        "--store", type=folder, default=DEFAULT_STORE, metavar="DIR", help="default: mlruns/"
-    )
+    add_store_folder(made)
     made.add_argument(
         "--storage",
         metavar="URL",
         help="Optuna's database, if not in the store (FASHION_HPO_STORAGE)",
+    )
+
+
+def add_store_folder(made: argparse.ArgumentParser) -> None:
+    """--store."""
+    made.add_argument(
+        "--store", type=folder, default=DEFAULT_STORE, metavar="DIR", help="default: mlruns/"
     )
 
 
@@ -234,7 +240,7 @@ def _run(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) ->
 def _check_addresses(args: argparse.Namespace) -> None:
     """Refuse one that was typed elsewhere: messages would repeat a part of it."""
     for name, value in vars(args).items():
-        if name != "storage" and isinstance(value, str) and "://" in value:
+        if name not in TAKE_ADDRESSES and isinstance(value, str) and "://" in value:
             raise ValueError(f"{name} is an address; give addresses by --storage.")
 
 

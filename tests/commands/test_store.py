@@ -1,0 +1,69 @@
+"""`store move`: what is printed, what is refused, and the commands after it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fashion_hpo import status, store
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.relocation import relocate
+from tests.finished import copied
+
+pytest_plugins = ["tests.postgres"]
+
+
+@pytest.fixture
+def folder(
+    fresh_databases: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A store with two finished studies; addresses set by the command end with the test."""
+    copied(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
+    relocate(Store.at(tmp_path / "store"))
+    for variable in ("FASHION_HPO_STORAGE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(variable, "")
+    return tmp_path / "store"
+
+
+def test_after_a_move_the_printed_line_leads_to_the_study(
+    folder: Path, database: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.main(["move", "--store", str(folder), "--to", database]) == 0
+    printed = capsys.readouterr().out
+    assert "2 ledgers with 6 trials are in postgresql://tester:***@" in printed
+    (line,) = (line for line in printed.splitlines() if "export" in line)
+    assert "a-secret" not in printed
+
+    looking = ["mixup_ablation", "--store", str(folder)]
+    assert status.main(looking) == 2
+    said = capsys.readouterr().err
+    assert line.strip() in " ".join(said.split()), "the refusal names the same line"
+    variable, _, address = line.split(maxsplit=1)[1].partition("=")
+    monkeypatch.setenv(variable, address.strip("'").replace("***", "a-secret"))
+    assert status.main(looking) == 0
+    assert "standard  not begun" in capsys.readouterr().out
+    assert store.main(["move", "--store", str(folder), "--to", database]) == 2
+    assert "was moved to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "--to and --tracking are missing; name at least one new address."),
+        (["--to", "redis://host"], "has the scheme redis; allowed are sqlite:///FILE"),
+        (["--tracking", "mlruns"], "does not begin with a scheme; allowed are http://SERVER"),
+        (["--to", "postgresql://u:sesame@127.0.0.1:1/d"], "cannot be opened"),
+    ],
+)
+def test_what_cannot_be_the_target_is_refused(
+    folder: Path, given: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert store.main(["move", "--store", str(folder), *given]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert said in error
+    assert "sesame" not in error
+    assert not (folder / "moved.json").exists()
+    assert os.environ.get("FASHION_HPO_STORAGE", "") == ""

@@ -1,0 +1,66 @@
+"""kill -9 while a store moves to shared databases: the same command goes on."""
+
+import dataclasses
+import signal
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fashion_hpo.integrity.moving import Moved, move
+from fashion_hpo.stores import registry
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.relocation import relocate
+from tests.faults import child
+from tests.faults.child import Fault, Moment
+from tests.faults.lab import Lab, ended
+from tests.finished import copied
+from tests.integrity.test_moving import values, violations_of_all
+
+if TYPE_CHECKING:
+    from tests.postgres import Server
+
+pytest_plugins = ["tests.postgres"]
+
+MOMENTS = [
+    Moment("ledger copied", 1), Moment("run copied", 1), Moment("run copied", 4),
+    Moment("curves copied", 2), Moment("model created", 1), Moment("model uploaded", 2),
+    Moment("run copied whole", 3), Moment("version created"), Moment("alias copied"),
+]  # fmt: skip
+
+
+def moves(store: Store, storage: str, tracking: str, fault: Fault | None = None) -> None:
+    if fault is not None:
+        fault()
+    assert move(store, storage, tracking) == Moved(2, 6, 8, 1, [])
+
+
+def test_a_killed_move_goes_on(
+    lab: Lab,
+    whole: bool,
+    postgres: "Server",
+    closed_connections: None,
+    fresh_databases: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
+) -> None:
+    def try_out(moment: Moment) -> None:
+        store = Store.at(tmp_path / f"{moment.write} {moment.nth}")
+        copied(fresh_databases, tmp_path_factory.getbasetemp(), store.root)
+        relocate(store)
+        storage = postgres.fresh_database()
+        tracking = f"sqlite:///{tmp_path / f'{moment.write} {moment.nth}.db'}"
+        addresses = (store, storage, tracking)
+        killed = lab.process(moves, *addresses, partial(child.killed_at, moment))
+        assert ended(killed) == -signal.SIGKILL
+        lab.inject("kill -9 in a move")
+        before = values(store)
+        assert ended(lab.process(moves, *addresses)) == 0
+        new = dataclasses.replace(store, storage=storage, tracking=tracking)
+        assert values(new) == before
+        assert violations_of_all(new) == []
+        assert registry.download_verified(tracking, registry.CHAMPION_URI).is_dir()
+
+    for moment in MOMENTS if whole else MOMENTS[1::4]:
+        try_out(moment)
