@@ -208,7 +208,7 @@ def connect(store: Store) -> RDBStorage:
     Raises StoreError, without the password, if the database cannot be opened or has another schema;
     a database with another schema is not changed.
     """
-    check_ledger(store)
+    is_checked = check_ledger(store)
     url = store.ledger_url
     local = url.startswith("sqlite")
     arguments: dict[str, Any] = {"pool_pre_ping": True}
@@ -217,7 +217,8 @@ def connect(store: Store) -> RDBStorage:
     try:
         with alone(url, "tables of Optuna"):
             make_empty(url)
-            storage = RDBStorage(url, engine_kwargs=arguments)
+            # Optuna's own check loads all migrations, which takes most of the time to connect.
+            storage = RDBStorage(url, engine_kwargs=arguments, skip_compatibility_check=is_checked)
         if local:
             with storage.engine.connect() as connection:
                 connection.execute(text("PRAGMA journal_mode=WAL"))

@@ -77,10 +77,13 @@ def alone(url: str, what: str) -> Iterator[None]:
         yield
 
 
-def check_ledger(store: Store) -> None:
-    """Raise StoreError if Optuna's database cannot be opened or has another schema."""
+def check_ledger(store: Store) -> bool:
+    """Whether Optuna's database has tables, whose schema then is the installed package's.
+
+    Raises StoreError if the database cannot be opened or has another schema.
+    """
     with _original_path_named(store):
-        _check(OPTUNA, store.ledger_url)
+        return _check(OPTUNA, store.ledger_url)
 
 
 def prepare_tracking(store: Store) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import alembic.command
 import pytest
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from fashion_hpo.stores.layout import Store, StoreError
@@ -136,6 +137,24 @@ def test_a_ledger_of_another_schema_is_not_opened(store: Store) -> None:
     with pytest.raises(StoreError, match="has schema v99"):
         connect(store)
     assert files(store) == before
+
+
+def test_connecting_reads_optunas_migrations_once_a_process(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(store).engine.dispose()
+    monkeypatch.setattr(ScriptDirectory, "get_current_head", lambda _: pytest.fail("read again"))
+    connect(store).engine.dispose()
+
+
+def test_a_database_from_before_schemas_had_versions_is_refused(store: Store) -> None:
+    sql(
+        store.root / "optuna.db",
+        "DROP TABLE alembic_version",
+        "UPDATE version_info SET schema_version = 11",
+    )
+    with pytest.raises(StoreError, match=r"optuna.db cannot be opened \(.* no longer compatible"):
+        connect(store)
 
 
 def test_what_a_killed_writer_left_in_the_log_is_read_and_kept(store: Store) -> None:
