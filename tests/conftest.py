@@ -1,6 +1,8 @@
 """Fixtures of all rooms: small images that can be learnt, plain hardware, the real data."""
 
+import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,21 @@ from fashion_hpo.training.devices import Hardware
 from tests.images import search_splits
 
 OpenSession = Callable[[Plan], Session]
+
+
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED = 4 * 2**30  # bytes
+
+
+def pytest_configure() -> None:
+    """Put temporary folders in memory: databases wait for the disk at each of many commits.
+
+    A child of a test inherits TMPDIR.  TMPDIR that is set, or a small memory, is left as it is.
+    """
+    has_room = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED
+    if has_room and "TMPDIR" not in os.environ:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None  # read TMPDIR again
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
