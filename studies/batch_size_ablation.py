@@ -6,18 +6,19 @@ rate tuned for each batch size.
 
     python -m fashion_hpo.study batch_size_ablation
 
-Measured: standard, 18 trials; both answers to R2.c are undecided with three seeds.
+Standard asks neither claim: with 6,000 images the reference stays below the report's accuracy.
 """
 
 from optuna.distributions import FloatDistribution
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.spec import Budget, Claim, Direction, Part, StudySpec, levels
+from fashion_hpo.design.spec import Budget, Claim, Direction, Part, Regime, StudySpec, levels
 
 MEASURED: dict[str, Direction] = {
     "roughness": "lower",
     "val_loss": "lower",
     "val_accuracy": "higher",
+    "generalization_gap": "lower",
 }
 ENDS = {"batch_size": levels(32, 512)}
 
@@ -31,6 +32,7 @@ STUDY = StudySpec(
         Claim(
             id=name,
             text=text,
+            regime=Regime(at={"batch_size": 32}, reaches=0.89, steps=1_500),
             parts=[
                 Part(measure, direction, contrast=("batch_size", 32, 512), untuned=untuned)
                 for measure, direction in MEASURED.items()
@@ -45,6 +47,6 @@ STUDY = StudySpec(
     budgets={
         "quick": Budget(epochs=4, train_images=8_000, seeds=2, nuisance_points=2, scientific=ENDS),
         "standard": Budget(train_images=6_000, nuisance_points=3, scientific=ENDS),
-        "full": Budget(epochs=30, seeds=5),
+        "full": Budget(seeds=5, nuisance_points=3, scientific=ENDS),
     },
 )

@@ -9,7 +9,7 @@ epoch 3 on and the gap ends at 0.64; with dropout 0.25 it ends at 0.22: R2.a is 
 """
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.spec import Budget, Claim, StudySpec, levels
+from fashion_hpo.design.spec import Budget, Claim, Regime, StudySpec, levels
 
 STUDY = StudySpec(
     base=TrainConfig(architecture="optimized_cnn", schedule="constant", epochs=20),
@@ -21,6 +21,7 @@ STUDY = StudySpec(
             contrast=("dropout", 0.0, 0.25),
             direction="lower",
             margin=0.02,
+            regime=Regime(at={"dropout": 0.25}, reaches=0.89, steps=1_500),
         )
     ],
     captions={0.0: "without dropout", 0.25: "with dropout"},
@@ -29,6 +30,6 @@ STUDY = StudySpec(
             epochs=8, train_images=8_000, seeds=2, scientific={"dropout": levels(0.0, 0.25)}
         ),
         "standard": Budget(train_images=10_000, scientific={"dropout": levels(0.0, 0.1, 0.25)}),
-        "full": Budget(epochs=30, seeds=5),
+        "full": Budget(scientific={"dropout": levels(0.0, 0.1, 0.25)}),
     },
 )

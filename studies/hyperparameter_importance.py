@@ -7,12 +7,20 @@ ablation's low, middle and high rates).
 
     python -m fashion_hpo.study hyperparameter_importance
 
-48 trials, 2.4 million image passes.  Measured: batch size has 23 % of the variance, dropout 2 %.
-R2.b is undecided with three seeds; R2.f is not reproduced.
+At equal epochs a batch of 512 makes 16 times fewer steps than one of 32, which is much of what the
+batch size does at a small budget; the claims are asked where the report's own setting is trained to
+the report's accuracy.  Standard: 48 trials, 2.4 million image passes, and asks neither.  Measured
+there: batch size has 23 % of the variance, dropout 2 %.
 """
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.spec import Budget, Claim, StudySpec, levels
+from fashion_hpo.design.spec import Budget, Claim, Regime, StudySpec, levels
+
+REGIME = Regime(
+    at={"dropout": 0.25, "learning_rate": 3e-4, "batch_size": 512, "weight_decay": 0.0},
+    reaches=0.89,
+    steps=1_000,
+)
 
 STUDY = StudySpec(
     base=TrainConfig(architecture="optimized_cnn", schedule="constant", epochs=20),
@@ -23,17 +31,24 @@ STUDY = StudySpec(
         "weight_decay": levels(0.0, 1e-4),
     },
     claims=[
-        Claim(id="R2.b", measure="val_accuracy", influence="dropout", direction="higher"),
+        Claim(
+            id="R2.b",
+            measure="val_accuracy",
+            influence="dropout",
+            direction="higher",
+            regime=REGIME,
+        ),
         Claim(
             id="R2.f",
             measure="val_accuracy",
             best={"dropout": 0.25, "learning_rate": 3e-4, "batch_size": 512},
             direction="higher",
+            regime=REGIME,
         ),
     ],
     budgets={
         "quick": Budget(epochs=2, train_images=2_000, seeds=1),
         "standard": Budget(epochs=10, train_images=5_000),
-        "full": Budget(epochs=30, seeds=5),
+        "full": Budget(epochs=12),
     },
 )

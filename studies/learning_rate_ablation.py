@@ -9,7 +9,7 @@ on average, but R2.d is undecided with three seeds.
 """
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.spec import Budget, Claim, StudySpec, levels
+from fashion_hpo.design.spec import Budget, Claim, Part, Regime, StudySpec, levels
 
 STUDY = StudySpec(
     base=TrainConfig(architecture="optimized_cnn", dropout=0.1, schedule="constant", epochs=20),
@@ -17,9 +17,11 @@ STUDY = StudySpec(
     claims=[
         Claim(
             id="R2.d",
-            measure="roughness",
-            contrast=("learning_rate", 1e-2, 1e-4),
-            direction="lower",
+            parts=[
+                Part(measure, "lower", contrast=("learning_rate", 1e-2, 1e-4))
+                for measure in ("roughness", "loss_roughness")
+            ],
+            regime=Regime(at={"learning_rate": 1e-3}, reaches=0.89, steps=1_500),
         )
     ],
     captions={1e-4: "low learning rate", 1e-2: "high learning rate"},
@@ -28,6 +30,6 @@ STUDY = StudySpec(
             epochs=8, train_images=8_000, seeds=2, scientific={"learning_rate": levels(1e-4, 1e-2)}
         ),
         "standard": Budget(train_images=10_000),
-        "full": Budget(epochs=30, seeds=5),
+        "full": Budget(seeds=5),
     },
 )

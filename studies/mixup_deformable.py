@@ -10,31 +10,34 @@ The deformable CNN trains about 115 images/s on two CPU cores: standard takes ab
 """
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.spec import Budget, Claim, Part, StudySpec, levels
+from fashion_hpo.design.spec import Budget, Claim, Part, Regime, StudySpec, levels
 
 MIXUP = ("mixup_alpha", 0.0, 0.3)
 DEFORMABLE = ("architecture", "cnn", "deformable_cnn")
 PLAIN, UNMIXED = {"architecture": "cnn"}, {"mixup_alpha": 0.0}
 BOTH = {"architecture": "deformable_cnn", "mixup_alpha": 0.3}
+REGIME = Regime(at=PLAIN | UNMIXED, reaches=0.89, steps=1_500)
 
 STUDY = StudySpec(
     base=TrainConfig(pixel_range="symmetric", batch_size=128, accumulation=2, epochs=20),
     scientific={"architecture": levels(*DEFORMABLE[1:]), "mixup_alpha": levels(*MIXUP[1:])},
     claims=[
-        Claim(id="R0.a", parts=[
-            Part("val_accuracy", "lower", contrast=MIXUP, at=PLAIN),
-            Part("val_loss", "lower", contrast=MIXUP, at=PLAIN),
+        Claim(id="R0.a", regime=REGIME, parts=[
+            Part("val_accuracy", "lower", contrast=MIXUP, at=PLAIN, margin=0.001),
+            Part("val_loss", "lower", contrast=MIXUP, at=PLAIN, margin=0.008),
         ]),
-        Claim(id="R0.b", parts=[
+        Claim(id="R0.b", regime=REGIME, parts=[
             Part("val_accuracy", "same", contrast=DEFORMABLE, at=UNMIXED, margin=0.005),
-            Part("val_loss", "lower", contrast=DEFORMABLE, at=UNMIXED),
+            Part("val_loss", "lower", contrast=DEFORMABLE, at=UNMIXED, margin=0.0036),
         ]),
-        Claim(id="R0.c", parts=[
-            Part("val_accuracy", "higher", interaction=(MIXUP, DEFORMABLE)),
-            Part("val_loss", "lower", interaction=(MIXUP, DEFORMABLE)),
+        Claim(id="R0.c", regime=REGIME, parts=[
+            Part("val_accuracy", "higher", interaction=(MIXUP, DEFORMABLE), margin=0.004),
+            Part("val_loss", "lower", interaction=(MIXUP, DEFORMABLE), margin=0.0087),
         ]),
-        Claim(id="R0.g", measure="ece", direction="lower", contrast=MIXUP),
-        Claim(id="R0.i", measure="val_accuracy", direction="higher", best=BOTH, epoch=3),
+        Claim(id="R0.g", regime=REGIME, measure="ece", direction="lower", contrast=MIXUP,
+              at=PLAIN),
+        Claim(id="R0.i", regime=REGIME, measure="val_accuracy", direction="higher", best=BOTH,
+              epoch=3),
     ],
     budgets={
         "quick": Budget(epochs=1, train_images=500, seeds=1),

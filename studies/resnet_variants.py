@@ -12,7 +12,9 @@ About 100 to 300 images/s on two CPU cores: standard takes about 35 minutes.
 from optuna.distributions import FloatDistribution
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.spec import Budget, Claim, Part, StudySpec, levels
+from fashion_hpo.design.spec import Budget, Claim, Part, Regime, StudySpec, levels
+
+REGIME = Regime(at={"architecture": "vgg8"}, reaches=0.888, steps=3_000)
 
 STUDY = StudySpec(
     base=TrainConfig(pixel_range="symmetric", batch_size=64, schedule="constant", epochs=20),
@@ -25,11 +27,12 @@ STUDY = StudySpec(
     nuisance_points=4,
     models="best",
     claims=[
-        Claim(id="R1.d", parts=[
+        Claim(id="R1.d", regime=REGIME, parts=[
             Part("images_per_second", "higher", contrast=("architecture", "vgg12", "resnet18")),
-            Part("val_accuracy", "lower", contrast=("architecture", "vgg8", "resnet18")),
+            Part("val_accuracy", "lower", contrast=("architecture", "vgg8", "resnet18"),
+                 margin=0.016),
         ]),
-        Claim(id="R1.e", measure="val_accuracy", direction="same", margin=0.005,
+        Claim(id="R1.e", regime=REGIME, measure="val_accuracy", direction="same", margin=0.005,
               contrast=("architecture", "resnet18", "resnet18_dilated")),
     ],
     budgets={
@@ -38,6 +41,6 @@ STUDY = StudySpec(
             scientific={"architecture": levels("resnet18", "resnet18_dilated", "vgg8")},
         ),
         "standard": Budget(epochs=3, train_images=1_000, nuisance_points=2),
-        "full": Budget(seeds=5),
+        "full": Budget(epochs=12, nuisance_points=2),
     },
 )  # fmt: skip

@@ -9,7 +9,7 @@ with three seeds.
 """
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.spec import Budget, Claim, StudySpec, levels
+from fashion_hpo.design.spec import Budget, Claim, Regime, StudySpec, levels
 
 STUDY = StudySpec(
     base=TrainConfig(dropout=0.1, schedule="constant", epochs=20),
@@ -21,12 +21,13 @@ STUDY = StudySpec(
             contrast=("architecture", "simple_cnn", "optimized_cnn"),
             direction="higher",
             margin=0.005,
+            regime=Regime(at={"architecture": "optimized_cnn"}, reaches=0.89, steps=1_500),
         )
     ],
     captions={"simple_cnn": "simple CNN", "optimized_cnn": "optimized CNN"},
     budgets={
         "quick": Budget(epochs=8, train_images=8_000, seeds=2),
         "standard": Budget(train_images=10_000),
-        "full": Budget(epochs=30, seeds=5),
+        "full": Budget(seeds=5),
     },
 )

@@ -10,7 +10,7 @@ digit counts of MNIST's test set.  Fashion-MNIST has 1,000 test images of every 
 """
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.spec import Budget, Claim, StudySpec, levels
+from fashion_hpo.design.spec import Budget, Claim, Regime, StudySpec, levels
 
 STUDY = StudySpec(
     base=TrainConfig(
@@ -22,11 +22,17 @@ STUDY = StudySpec(
     ),
     scientific={"dropout": levels(0.5)},
     claims=[
-        Claim(id="R4.a", measure="model_val_accuracy", figure=0.9943, direction="higher"),
+        Claim(
+            id="R4.a",
+            measure="model_val_accuracy",
+            figure=0.9943,
+            direction="higher",
+            regime=Regime(at={"dropout": 0.5}, reaches=0.9, steps=10_000),
+        ),
     ],
     budgets={
         "quick": Budget(epochs=2, train_images=2_000, seeds=2),
         "standard": Budget(train_images=4_000),
-        "full": Budget(seeds=5),
+        "full": Budget(),
     },
 )

@@ -12,30 +12,34 @@ about 35 minutes; with so few images every claim may stay undecided.
 from optuna.distributions import FloatDistribution
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.design.spec import Budget, Claim, Part, StudySpec, levels
+from fashion_hpo.design.spec import Budget, Claim, Part, Regime, StudySpec, levels
 
 NETWORKS = levels("vgg8", "vgg8_separable", "vgg8_wide", "vgg12", "resnet18")
 WIDER = ("architecture", "vgg8", "vgg8_wide")
 SEPARABLE = ("architecture", "vgg8", "vgg8_separable")
+REGIME = Regime(at={"architecture": "vgg8"}, reaches=0.888, steps=3_000)
 
 STUDY = StudySpec(
     base=TrainConfig(pixel_range="symmetric", dropout=0.2, batch_size=64, schedule="constant"),
     scientific={"architecture": NETWORKS},
     nuisance={"learning_rate": FloatDistribution(3e-5, 3e-3, log=True)},
     nuisance_points=4,
+    nuisance_base=True,
     models="best",
     claims=[
-        Claim(id="R1.a", parts=[
-            Part("val_accuracy", "higher", contrast=("architecture", larger, "vgg8"))
+        Claim(id="R1.a", regime=REGIME, parts=[
+            Part("val_accuracy", "higher", contrast=("architecture", larger, "vgg8"), margin=0.016)
             for larger in ("vgg8_wide", "vgg12", "resnet18")
         ]),
-        Claim(id="R1.b", parts=[
-            Part("val_accuracy", "lower", contrast=WIDER),
+        Claim(id="R1.b", regime=REGIME, parts=[
+            Part("val_accuracy", "lower", contrast=WIDER, margin=0.029),
             Part("generalization_gap", "higher", contrast=WIDER),
         ]),
-        Claim(id="R1.c", measure="val_accuracy", direction="lower", figure=0.2,
-              at={"architecture": "vgg12"}),
-        Claim(id="R1.i", parts=[
+        Claim(id="R1.c", regime=REGIME, parts=[
+            Part("val_accuracy", "lower", figure=0.2, at={"architecture": "vgg12"}, untuned=untuned)
+            for untuned in (True, False)
+        ]),
+        Claim(id="R1.i", regime=REGIME, parts=[
             Part("val_accuracy", "same", contrast=SEPARABLE, margin=0.005),
             Part("images_per_second", "same", contrast=SEPARABLE, relative=True, margin=0.1),
         ]),
@@ -44,6 +48,6 @@ STUDY = StudySpec(
         "quick": Budget(epochs=1, train_images=200, seeds=1, nuisance_points=1,
                         scientific={"architecture": levels("vgg8", "vgg12")}),
         "standard": Budget(epochs=3, train_images=1_000, nuisance_points=2),
-        "full": Budget(seeds=5),
+        "full": Budget(epochs=12, nuisance_points=2),
     },
 )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fashion_hpo.analysis.records import command_for, look_up_ledger, of_ledger
 from fashion_hpo.analysis.statistics.verdicts import (
     NO_VERDICT,
+    NOT_ASKED,
     REFUTED,
     REPRODUCED,
     UNDECIDED,
@@ -99,6 +100,6 @@ def _basis(ledger: Ledger, claim: Claim) -> str:
 
 def tally(findings: list[Finding]) -> dict[str, int]:
     """How many claims have each word, in the order in which readers care."""
-    order = (REPRODUCED, REFUTED, UNDECIDED, NO_VERDICT, UNTESTABLE, NOT_RUN, NO_STUDY)
+    order = (REPRODUCED, REFUTED, UNDECIDED, NO_VERDICT, NOT_ASKED, UNTESTABLE, NOT_RUN, NO_STUDY)
     counts = {word: sum(each.verdict.word == word for each in findings) for word in order}
     return {word: count for word, count in counts.items() if count}

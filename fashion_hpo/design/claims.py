@@ -6,12 +6,19 @@ averaged over.  What a part compares is its kind: see `claim_kinds`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from fashion_hpo.design.checks import check_choice, check_count, check_flag, is_number
-from fashion_hpo.design.claim_kinds.kind import KINDS, Design, Direction, Part, check_levels
+from fashion_hpo.design.claim_kinds.kind import (
+    KINDS,
+    Design,
+    Direction,
+    Level,
+    Part,
+    check_levels,
+)
 from fashion_hpo.design.config import EPOCH_METRICS
 from fashion_hpo.design.measures import CLAIMABLE
 from fashion_hpo.design.reports import reports
@@ -19,12 +26,23 @@ from fashion_hpo.design.reports import reports
 ID = re.compile(r"[\w.-]+", re.ASCII)  # it is part of a tag's name
 
 
+@dataclass(frozen=True)
+class Regime:
+    """Where a report's claim may be asked: its reference level `at` reaches this validation
+    accuracy (the report's figure less three points) after at least so many optimizer steps."""
+
+    at: Mapping[str, Level]
+    reaches: float
+    steps: int
+
+
 @dataclass(frozen=True, init=False)
 class Claim(Part):
     """A claim of one part, or of several `parts`, all of which must hold.
 
     A report's claim has its text and the report's own figure from `studies/_reports.py`, by its id.
-    A claim that cannot be put to the test says why in `untestable`.
+    A claim that cannot be put to the test says why in `untestable`.  Outside its `regime` there is
+    no verdict.
     """
 
     id: str
@@ -32,6 +50,7 @@ class Claim(Part):
     reported: str
     parts: Sequence[Part]
     untestable: str
+    regime: Regime | None
 
     def __init__(
         self,
@@ -41,13 +60,15 @@ class Claim(Part):
         reported: str = "",
         parts: Sequence[Part] = (),
         untestable: str = "",
+        regime: Regime | None = None,
         **part: Any,
     ) -> None:
         super().__init__(**part)
         known = reports().claims.get(id)
         if known is not None:
             text, reported = text or known.text, reported or known.figure
-        self._set(id=id, text=text, reported=reported, parts=parts, untestable=untestable)
+        self._set(id=id, text=text, reported=reported, parts=parts)
+        self._set(untestable=untestable, regime=regime)
 
     @property
     def all_parts(self) -> Sequence[Part]:
@@ -68,6 +89,7 @@ def check_claims(
             raise ValueError(f"claims has {claim!r}; allowed is a Claim.")
         where = f"claim {claim.id}"
         _check_claim(where, claim)
+        _check_regime(where, claim.regime, scientific)
         for number, part in enumerate(claim.all_parts, 1):
             named = f"{where}, part {number}" if claim.parts else where
             _check_part(named, part, scientific, epochs)
@@ -103,6 +125,17 @@ def _check_claim(where: str, claim: Claim) -> None:
     if given and (parts or claim.untestable):
         other = "untestable" if claim.untestable else "parts"
         raise ValueError(f"{where}: {given[0]} and {other} are both given; leave one out.")
+
+
+def _check_regime(where: str, regime: object, scientific: Design) -> None:
+    if regime is None:
+        return
+    if not isinstance(regime, Regime):
+        raise ValueError(f"{where}: regime is {regime!r}; allowed is a Regime.")
+    check_levels(where, "regime.at", regime.at, scientific)
+    if not is_number(regime.reaches) or not 0 <= regime.reaches <= 1:
+        raise ValueError(f"{where}: regime.reaches is {regime.reaches!r}; allowed is 0 to 1.")
+    check_count(f"{where}: regime.steps", regime.steps, least=0)
 
 
 def _check_part(where: str, part: Part, scientific: Design, epochs: int) -> None:

@@ -128,6 +128,12 @@ class TrainConfig:
             if name in FIRST_FIELDS or value != getattr(TrainConfig, name)
         }
 
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        batches = math.ceil(self.train_images / self.batch_size)
+        return self.epochs * math.ceil(batches / self.accumulation)
+
     def replace(self, **changes: Any) -> "TrainConfig":
         """The config with some fields changed; raises ValueError for an unknown field."""
         return TrainConfig.from_dict({**self.to_dict(), **changes})

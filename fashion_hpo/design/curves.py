@@ -42,6 +42,15 @@ def parting_epoch(history: Sequence[Epoch]) -> float:
     return float(lowest + 1 if parted.any() else len(history) + 1)
 
 
+def accuracy_fall(history: Sequence[Epoch]) -> float:
+    """The highest smoothed validation accuracy less that at the end.
+
+    Smoothed, because the best of many epochs is partly luck.
+    """
+    values = smoothed([epoch.val_accuracy for epoch in history])
+    return float(values.max() - values[-1])
+
+
 def smoothed(values: Sequence[float]) -> np.ndarray:
     """Each value's mean with its neighbours; at the ends, with the one it has."""
     sums = np.convolve(values, np.ones(3))[1:-1]
@@ -54,7 +63,16 @@ def roughness(history: Sequence[Epoch]) -> float:
 
     NaN where that half has fewer than four epochs, and so fewer than two differences.
     """
-    half = np.asarray([epoch.val_accuracy for epoch in history])[len(history) // 2 :]
+    return _roughness([epoch.val_accuracy for epoch in history])
+
+
+def loss_roughness(history: Sequence[Epoch]) -> float:
+    """The same of the validation loss."""
+    return _roughness([epoch.val_loss for epoch in history])
+
+
+def _roughness(values: Sequence[float]) -> float:
+    half = np.asarray(values)[len(values) // 2 :]
     return float(np.diff(half, n=2).std()) if len(half) >= 4 else math.nan
 
 

@@ -12,6 +12,7 @@ from fashion_hpo.design.classes import CLASSES
 
 CALIBRATION_BINS = 15
 CONFIDENT = 0.9  # a prediction with at least this probability
+PROBABLE = 0.8  # the same for a network that label smoothing keeps below 0.91
 LOOK_ALIKE = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")  # worn on the upper body
 
 
@@ -84,6 +85,11 @@ def brier_score(probabilities: np.ndarray, labels: np.ndarray) -> float:
 def confident_share(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """The share of the predictions with a probability of at least 0.9."""
     return float((probabilities.max(1) >= CONFIDENT).mean())
+
+
+def probable_share(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The share of the predictions with a probability of at least 0.8."""
+    return float((probabilities.max(1) >= PROBABLE).mean())
 
 
 def recall(probabilities: np.ndarray, labels: np.ndarray, *, label: int) -> float:

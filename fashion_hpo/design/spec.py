@@ -30,6 +30,7 @@ from fashion_hpo.design.claim_kinds.kind import Direction as Direction
 from fashion_hpo.design.claim_kinds.kind import Level as Level
 from fashion_hpo.design.claim_kinds.kind import Part as Part
 from fashion_hpo.design.claims import Claim as Claim  # a study file has all it needs from here
+from fashion_hpo.design.claims import Regime as Regime
 from fashion_hpo.design.claims import check_claims
 from fashion_hpo.design.config import TrainConfig, field_names
 from fashion_hpo.design.search import Search as Search

@@ -16,6 +16,7 @@ from fashion_hpo.analysis.statistics.estimates import Found, find_all
 from fashion_hpo.analysis.statistics.exact import Constant
 from fashion_hpo.analysis.statistics.intervals import Estimate, holm
 from fashion_hpo.analysis.statistics.looking import Look, look_of
+from fashion_hpo.analysis.statistics.regime import outside
 from fashion_hpo.analysis.wording import Units, seeds, what_decides
 from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.claims import Claim
@@ -23,6 +24,7 @@ from fashion_hpo.design.looks import ERROR
 
 REPRODUCED, REFUTED, UNDECIDED = "reproduced", "not reproduced", "undecided"
 UNTESTABLE = "not testable here"
+NOT_ASKED = "not asked at this budget"  # the results are outside the report's regime
 NO_VERDICT = "no verdict"  # evidence is missing that the study had, or it is between two looks
 WEAKEST_FIRST = (REFUTED, NO_VERDICT, UNDECIDED, REPRODUCED)
 QUICK = "the quick budget is no evidence"
@@ -32,8 +34,9 @@ QUICK = "the quick budget is no evidence"
 class Verdict:
     """A claim against the measurements.
 
-    `word` is reproduced, not reproduced, undecided, not testable here, or no verdict, where
-    evidence is missing; `ours` has for each part the means, the interval and the seeds.
+    `word` is reproduced, not reproduced, undecided, not testable here, not asked at this budget, or
+    no verdict, where evidence is missing; `ours` has for each part the means, the interval and the
+    seeds.
     """
 
     claim_id: str
@@ -102,6 +105,9 @@ def verdict_of(claim: Claim, records: Records) -> Verdict:
     """The word of all that a claim compares, at the study's last look."""
     if claim.untestable:
         return untestable(claim)
+    why = outside(claim.regime, records) if claim.regime is not None else ""
+    if why:
+        return Verdict(claim.id, claim.text, NOT_ASKED, why, claim.reported)
     look = look_of(records)
     measured = [_measure(look.records, part) for part in claim.all_parts]
     asked = [each.asked for part in measured for each in part if each.asked is not None]

@@ -1,0 +1,51 @@
+"""Whether a study's results are in the regime that a report's claim is about."""
+
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics.estimates import at_level
+from fashion_hpo.design.budgets import BUDGETS
+from fashion_hpo.design.claim_kinds.kind import levels_text
+from fashion_hpo.design.claims import Regime
+from fashion_hpo.design.formats import number_text
+from fashion_hpo.design.sentences import study_command
+
+QUICK = "the quick budget asks no report's claim"
+
+
+def outside(regime: Regime, records: Records) -> str:
+    """Why the claim is not asked, and the command that asks; "" within the regime."""
+    reason = _reason(regime, records)
+    return f"{reason}; {_asking(records)}." if reason else ""
+
+
+def _reason(regime: Regime, records: Records) -> str:
+    plan = records.plan
+    if plan.budget == "quick":
+        return QUICK
+    if any(level not in plan.scientific[name] for name, level in regime.at.items()):
+        return f"this budget leaves the reference ({levels_text(regime.at)}) out"
+    steps = plan.base.replace(**regime.at).steps
+    if steps < regime.steps:
+        return (
+            f"the reference is trained for {steps:,} optimizer steps, and the report's regime "
+            f"begins at {regime.steps:,}"
+        )
+    reference = at_level(records, "value", regime.at)
+    if reference is None or reference.estimate.mean >= regime.reaches:
+        return ""
+    return (
+        f"the reference ({levels_text(regime.at)}) has {_percent(reference.estimate.mean)} "
+        f"validation accuracy, and the report's regime begins at {_percent(regime.reaches)}"
+    )
+
+
+def _asking(records: Records) -> str:
+    """The command of the largest budget, unless that is the one."""
+    plan = records.plan
+    largest = [name for name in BUDGETS if name in plan.spec.budgets][-1]
+    if largest == plan.budget:
+        return "no budget of the study is larger"
+    return f"{study_command(plan.name, largest)} asks"
+
+
+def _percent(share: float) -> str:
+    return f"{number_text(100 * share)} %"
