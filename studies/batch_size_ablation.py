@@ -30,10 +30,8 @@ STUDY = StudySpec(
     nuisance_base=True,
     claims=[
         Claim(
-            id=name,
-            text=text,
-            regime=Regime(at={"batch_size": 32}, reaches=0.89, steps=1_500),
-            parts=[
+            id=name, text=text,
+            regime=Regime(at={"batch_size": 32}, reaches=0.89, steps=1_500), parts=[
                 Part(measure, direction, contrast=("batch_size", 32, 512), untuned=untuned)
                 for measure, direction in MEASURED.items()
             ],
@@ -49,4 +47,4 @@ STUDY = StudySpec(
         "standard": Budget(train_images=6_000, nuisance_points=3, scientific=ENDS),
         "full": Budget(seeds=5, nuisance_points=3, scientific=ENDS),
     },
-)
+)  # fmt: skip

@@ -16,11 +16,8 @@ there: batch size has 23 % of the variance, dropout 2 %.
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.spec import Budget, Claim, Regime, StudySpec, levels
 
-REGIME = Regime(
-    at={"dropout": 0.25, "learning_rate": 3e-4, "batch_size": 512, "weight_decay": 0.0},
-    reaches=0.89,
-    steps=1_000,
-)
+SETTING = {"dropout": 0.25, "learning_rate": 3e-4, "batch_size": 512}
+REGIME = Regime(at=SETTING | {"weight_decay": 0.0}, reaches=0.89, steps=1_000)
 
 STUDY = StudySpec(
     base=TrainConfig(architecture="optimized_cnn", schedule="constant", epochs=20),
@@ -31,24 +28,13 @@ STUDY = StudySpec(
         "weight_decay": levels(0.0, 1e-4),
     },
     claims=[
-        Claim(
-            id="R2.b",
-            measure="val_accuracy",
-            influence="dropout",
-            direction="higher",
-            regime=REGIME,
-        ),
-        Claim(
-            id="R2.f",
-            measure="val_accuracy",
-            best={"dropout": 0.25, "learning_rate": 3e-4, "batch_size": 512},
-            direction="higher",
-            regime=REGIME,
-        ),
+        Claim(id="R2.b", measure="val_accuracy", influence="dropout", direction="higher",
+              regime=REGIME),
+        Claim(id="R2.f", measure="val_accuracy", best=SETTING, direction="higher", regime=REGIME),
     ],
     budgets={
         "quick": Budget(epochs=2, train_images=2_000, seeds=1),
         "standard": Budget(epochs=10, train_images=5_000),
         "full": Budget(epochs=12),
     },
-)
+)  # fmt: skip

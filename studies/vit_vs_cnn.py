@@ -16,36 +16,18 @@ from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.spec import Budget, Claim, Regime, StudySpec, levels
 
 STUDY = StudySpec(
-    base=TrainConfig(
-        pixel_range="symmetric",
-        dropout=0.1,
-        batch_size=128,
-        schedule="constant",
-        epochs=20,
-    ),
+    base=TrainConfig(pixel_range="symmetric", dropout=0.1, schedule="constant", epochs=20),
     scientific={"architecture": levels("cnn", "vit")},
     nuisance={"learning_rate": FloatDistribution(1e-4, 3e-3, log=True)},
     nuisance_points=3,
     nuisance_base=True,
     claims=[
-        Claim(
-            id="R0.d",
-            measure="val_accuracy",
-            contrast=("architecture", "vit", "cnn"),
-            direction="higher",
-            margin=0.028,
-            regime=Regime(at={"architecture": "cnn"}, reaches=0.89, steps=1_500),
-        ),
-        Claim(
-            id="R0.f",
-            measure="accuracy_fall",
-            at={"architecture": "vit"},
-            figure=0.0,
-            direction="higher",
-            margin=0.0034,
-            untuned=True,
-            regime=Regime(at={"architecture": "vit"}, reaches=0.836, steps=1_500),
-        ),
+        Claim(id="R0.d", measure="val_accuracy", contrast=("architecture", "vit", "cnn"),
+              direction="higher", margin=0.028,
+              regime=Regime(at={"architecture": "cnn"}, reaches=0.89, steps=1_500)),
+        Claim(id="R0.f", measure="accuracy_fall", at={"architecture": "vit"}, figure=0.0,
+              direction="higher", margin=0.0034, untuned=True,
+              regime=Regime(at={"architecture": "vit"}, reaches=0.836, steps=1_500)),
     ],
     captions={"cnn": "plain CNN", "vit": "vision transformer"},
     budgets={
@@ -53,4 +35,4 @@ STUDY = StudySpec(
         "standard": Budget(epochs=12, train_images=1_500, nuisance_points=2),
         "full": Budget(nuisance_points=2),
     },
-)
+)  # fmt: skip
