@@ -1,7 +1,7 @@
 """Is VGG8 better than deeper and wider networks, and does VGG12 fail because of its depth?
 
-Report R1 trains all networks with learning rate 1e-3, and VGG12 stays at chance.  Here the learning
-rate is tuned for each network, over the same values, which separates depth from learning rate.
+Report R1 trains all with learning rate 1e-3, and VGG12 stays at chance.  Here the rate is tuned for
+each network, over the same values, the report's among them: this separates depth from the rate.
 
     python -m fashion_hpo.study vgg_depth_width
 
@@ -32,10 +32,9 @@ STUDY = StudySpec(
         ]),
         Claim(id="R1.b", regime=REGIME, parts=[
             Part("val_accuracy", "lower", contrast=WIDER, margin=0.029),
-            Part("generalization_gap", "higher", contrast=WIDER),
-        ]),
+            Part("generalization_gap", "higher", contrast=WIDER)]),
         Claim(id="R1.c", regime=REGIME, parts=[
-            Part("val_accuracy", "lower", figure=0.2, at=VGG12, untuned=own) for own in (True, False)
+            Part("val_accuracy", "lower", figure=0.2, at=VGG12, untuned=u) for u in (True, False)
         ]),
         Claim(id="R1.i", regime=REGIME, parts=[
             Part("val_accuracy", "same", contrast=SEPARABLE, margin=0.005),
