@@ -1,7 +1,9 @@
 # make study: environment, data, the quick dropout ablation.   make test: environment, every check.
 PYTHON ?= python3
 BIN := .venv/bin
-FAULTS := $(BIN)/python -m pytest tests/faults --numprocesses auto --dist worksteal
+PYTEST := $(BIN)/python -m pytest --numprocesses auto
+# Outside tests/faults, a test of which `make test` runs a part.
+SHORTENED := tests/test_installation.py
 
 .PHONY: study studies test faults calibration check data ui lock clean
 
@@ -18,12 +20,12 @@ studies: .venv/installed data
 
 # The faults go alone: what they wait for must happen within bounds.
 test: check
-	$(BIN)/python -m pytest --ignore tests/faults --numprocesses auto --dist loadfile --no-loadscope-reorder
-	$(FAULTS)
+	$(PYTEST) --ignore tests/faults --dist loadfile --no-loadscope-reorder
+	$(PYTEST) tests/faults --dist worksteal
 
-# Every fault, at every write and at many random times; `make test` runs a part of it.
+# Every fault, at every write and at many random times; `make test` runs a part of these.
 faults: .venv/installed data
-	$(FAULTS) --faults all
+	$(PYTEST) tests/faults $(SHORTENED) --dist worksteal --faults all
 
 # Threads that wait must not spin: tests side by side share the cores.
 test faults: export OMP_WAIT_POLICY = passive

@@ -47,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.stem not in longest)
 
 
+@pytest.fixture(scope="session")
+def whole(pytestconfig: pytest.Config) -> bool:
+    """Whether all cases are asked for (`make faults`), or a part that runs quickly."""
+    return bool(pytestconfig.getoption("--faults") == "all")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Networks this small are slower on several threads, most of all on a busy machine."""

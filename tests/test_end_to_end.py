@@ -46,7 +46,7 @@ def toured(home: Path) -> Path:
     """The folder after the whole tour, but for what runs until it is stopped."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        walk(home, type_here)
+        walk(home, type_here, with_others=True)
         the_study_is_as_it_was(home, type_here)
     left = ["augmentations.html", "mlruns", "picture.png"]
     assert sorted(path.name for path in home.iterdir()) == left

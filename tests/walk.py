@@ -28,12 +28,10 @@ from fashion_hpo.stores.opening import all_ledgers, connect
 from fashion_hpo.stores.registry import CHAMPION, CHAMPION_URI, REGISTERED_NAME
 
 README = Path(__file__).parents[1] / "README.md"
-SMALL = ["--set", "epochs=2", "--set", "train_images=2000", "--set", "architecture=simple_cnn"]
-REDUCED = {
-    "study": SMALL,
-    "train": ["--set", "train_images=1000"],
-    "bench": ["--repeats", "1", "--images", "1280", "--epochs", "1"],
-}
+SMALL = ["--set", "epochs=2", "--set", "train_images=500", "--set", "architecture=lenet5"]
+ADDED = {"study": SMALL, "train": ["--set", "train_images=500"], "bench": ["--trials", "1"]}
+REPLACED = {"architecture=optimized_cnn": "architecture=lenet5", "trainer": "ledger"}
+"""Arguments that make a command of the tour short; `bench trainer` trains on all images."""
 UNTIL_STOPPED = ("serve", "ui")
 LITTER = (".DS_Store", "Thumbs.db", "desktop.ini", "report.html~", "._notes")
 IMAGES = torch.zeros(2, 28, 28, dtype=torch.uint8)
@@ -55,12 +53,15 @@ def _reduced(words: list[str]) -> tuple[str, list[str]]:
     python, module, name, *arguments = words
     assert (python, module) == ("python", "-m")
     command = name.removeprefix("fashion_hpo.")
-    changes = [] if "--list" in arguments else REDUCED.get(command, [])
-    return command, [*arguments, *changes]
+    added = [] if "--list" in arguments else ADDED.get(command, [])
+    return command, [*(REPLACED.get(word, word) for word in arguments), *added]
 
 
-def walk(home: Path, type_command: Type) -> None:
-    """The whole tour in a folder, but for what runs until it is stopped."""
+def walk(home: Path, type_command: Type, *, with_others: bool) -> None:
+    """Type the whole tour in a folder, except the servers, which run until they are stopped.
+
+    with_others: whether other programs use the store between the commands.
+    """
     for command, arguments in tour():
         if command in UNTIL_STOPPED:
             continue
@@ -71,7 +72,7 @@ def walk(home: Path, type_command: Type) -> None:
             _type_advice(home, type_command, text)
             code, text = type_command(command, arguments)
         assert code == 0, (command, text)
-        if "--list" not in arguments and "--dry-run" not in arguments:
+        if with_others and "--list" not in arguments and "--dry-run" not in arguments:
             AFTER.get(command, lambda place: None)(Place(home))
 
 

@@ -18,6 +18,7 @@ PART = {
     "test_addresses": 1,
     "test_empty_studies": 5,
     "test_failures": 2,
+    "test_hosts": 1,
     "test_signals": 2,
     "test_stores": 2,
     "test_tracking_server": 1,
@@ -40,12 +41,6 @@ def lab(fresh_databases: Path, pytestconfig: pytest.Config) -> Iterator[Lab]:
         made = Lab(fresh_databases, Path(folder))
         pytestconfig.stash[LAB] = made
         yield made
-
-
-@pytest.fixture(scope="session")
-def whole(pytestconfig: pytest.Config) -> bool:
-    """Whether all faults are asked for (`make faults`), or a part that is quickly run."""
-    return bool(pytestconfig.getoption("--faults") == "all")
 
 
 @pytest.fixture(scope="module")
