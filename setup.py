@@ -8,5 +8,8 @@ from setuptools import find_namespace_packages, setup
 setup(
     packages=[*find_namespace_packages(include=["fashion_hpo*"]), "fashion_hpo.studies"],
     package_dir={"fashion_hpo.studies": "studies"},
-    package_data={"fashion_hpo.reporting.page": ["templates/*"]},
+    package_data={
+        "fashion_hpo.reporting.page": ["templates/*"],
+        "fashion_hpo.serving": ["page.html"],
+    },
 )

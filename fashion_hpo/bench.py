@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fashion_hpo.terminal import command_line
 
-MEASUREMENTS = ("trainer", "workers", "ledger")
+MEASUREMENTS = ("trainer", "workers", "ledger", "pictures")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,10 +17,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command_line.parser(
         "bench",
         "Measure this machine: `trainer` the training speed and the bookkeeping of a trial, "
-        "`workers` one worker against one per core, `ledger` the cost of many finished trials.",
+        "`workers` one worker against one per core, `ledger` the cost of many finished trials, "
+        "`pictures` how often the champion is right about pictures as people have them.",
     )
     parser.add_argument("what", choices=MEASUREMENTS)
     command_line.add_data(parser)
+    command_line.add_store_folder(parser)
     parser.add_argument(
         "--repeats",
         type=command_line.positive,
@@ -54,7 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    measure = {"trainer": _trainer, "ledger": _ledger, "workers": _workers}
+    measure = {
+        "trainer": _trainer,
+        "ledger": _ledger,
+        "workers": _workers,
+        "pictures": _pictures,
+    }
     return measure[args.what](args)
 
 
@@ -70,6 +77,32 @@ def _ledger(args: argparse.Namespace) -> int:
             f"{cost.claiming:16.3f}   {cost.bookkeeping:22.3f}",
             flush=True,
         )
+    return 0
+
+
+def _pictures(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from fashion_hpo.measuring import pictures
+    from fashion_hpo.serving.classifier import champion, stacked
+    from fashion_hpo.serving.preparing import prepare
+    from fashion_hpo.training.data import load_or_download
+
+    classifier, val = champion(args.store), load_or_download(args.data).val
+    images, labels = val.images.numpy(), val.labels.numpy()
+
+    def classify(prepared: np.ndarray) -> np.ndarray:
+        answers = classifier.answers(stacked(list(prepared)))
+        return np.array([answer.probabilities.argmax() for answer in answers])
+
+    print(f"{classifier.name} version {classifier.version}, {len(images)} validation images")
+    print(f"  {'':30} scaled to 28x28   prepared")
+    for name, disturb in pictures.DISTURBANCES.items():
+        rates = [
+            pictures.rate(images, labels, disturb, preparation, classify)
+            for preparation in (pictures.resized, lambda picture: prepare(picture).pixels)
+        ]
+        print(f"  {name:30} {rates[0]:15.1%}   {rates[1]:8.1%}", flush=True)
     return 0
 
 

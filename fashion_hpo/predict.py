@@ -1,51 +1,112 @@
-"""Classify an image with the champion: `python -m fashion_hpo.predict boot.png`."""
+"""Classify pictures with the champion: `python -m fashion_hpo.predict boot.png`."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fashion_hpo.terminal import command_line
 
+if TYPE_CHECKING:
+    from fashion_hpo.serving.classifier import Answer, Classifier
+    from fashion_hpo.serving.preparing import Prepared
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0; 2 for a file that is not an image or a store without a champion; 1 if the
-    champion's files have changed since they were registered."""
+    """Returns 0; 2 if a file is not an image or the store has no champion; 1 if the champion's
+    files have changed since they were registered."""
     parser = command_line.parser(
-        "predict", "Classify an image of one article, bright on black, as in Fashion-MNIST."
+        "predict",
+        "Classify pictures of one article each.  A picture is turned upright, made grey, inverted "
+        "if its background is light, cropped to the article and scaled to 28x28, as the pictures "
+        "of Fashion-MNIST were.",
     )
     parser.add_argument(
-        "image",
-        type=Path,
-        help="PNG, JPEG, …; turned upright, made grey and 28x28; transparent pixels become black",
+        "pictures", type=Path, nargs="+", metavar="PATH", help="an image file, or a folder of them"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON")
     command_line.add_store(parser)
     return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.serving.images import border_warning, read_grey
+    from fashion_hpo.serving.images import files_in
 
-    grey = read_grey(args.image, f"image {args.image}")
+    paths = [file for path in args.pictures for file in files_in(path)]
+    prepared, errors = _read(paths)
+    if not prepared and len(errors) == 1:
+        raise ValueError(*errors.values())
 
+    from fashion_hpo.serving.classifier import champion, stacked
+
+    classifier = champion(args.store)
+    images = [picture.pixels for picture in prepared.values()]
+    answers = classifier.answers(stacked(images)) if images else []
+    if args.json:
+        _print_json(classifier, prepared, answers, errors)
+    else:
+        _print(classifier, prepared, answers, errors)
+    return command_line.BAD_INPUT if errors else 0
+
+
+def _read(paths: Sequence[Path]) -> "tuple[dict[Path, Prepared], dict[Path, str]]":
+    """The prepared pictures, and an error for each file that is not a picture."""
     import numpy as np
-    import torch
 
-    from fashion_hpo.stores import models, registry
-    from fashion_hpo.stores.reading import store_to_load_from
-    from fashion_hpo.training.data import CLASSES
-    from fashion_hpo.training.packaging import probabilities_of
+    from fashion_hpo.serving.images import read_grey
+    from fashion_hpo.serving.preparing import prepare
 
-    store = store_to_load_from(args.store)
-    folder = registry.download_verified(store.tracking_uri, registry.CHAMPION_URI)
-    model = models.read_model(folder)
-    pixels = np.array(grey, dtype=np.uint8)
-    probabilities = probabilities_of(model, torch.from_numpy(pixels[None]))[0]
-    if warning := border_warning(pixels):
-        print(f"warning: image {args.image}: {warning}", file=sys.stderr)
-    for index in probabilities.argsort()[::-1][:3]:
-        print(f"{CLASSES[index]:12} {probabilities[index]:.1%}")
-    return 0
+    prepared, errors = {}, {}
+    for path in paths:
+        try:
+            prepared[path] = prepare(np.asarray(read_grey(path, f"image {path}")))
+        except ValueError as error:
+            errors[path] = str(error)
+    return prepared, errors
+
+
+def _print(
+    classifier: "Classifier",
+    prepared: "dict[Path, Prepared]",
+    answers: "Sequence[Answer]",
+    errors: dict[Path, str],
+) -> None:
+    for error in errors.values():
+        print(f"error: {error}", file=sys.stderr)
+    for (path, picture), answer in zip(prepared.items(), answers, strict=True):
+        for change in picture.changes:
+            print(f"note: image {path}: {change}", file=sys.stderr)
+        if answer.warning:
+            print(f"warning: image {path}: {answer.warning}", file=sys.stderr)
+        best = answer.ranked[:3]
+        if len(prepared) + len(errors) == 1:
+            for name, probability in best:
+                print(f"{name:12} {probability:.1%}")
+        else:
+            print(f"{path}: {', '.join(f'{name} {share:.1%}' for name, share in best)}")
+    print(f"by {classifier.name} version {classifier.version}")
+    if errors:
+        print(f"{len(errors)} of {len(errors) + len(prepared)} files are no pictures")
+
+
+def _print_json(
+    classifier: "Classifier",
+    prepared: "dict[Path, Prepared]",
+    answers: "Sequence[Answer]",
+    errors: dict[Path, str],
+) -> None:
+    predictions: list[dict[str, Any]] = [
+        {"file": str(path), **answer.to_dict(), "changes": list(picture.changes)}
+        for (path, picture), answer in zip(prepared.items(), answers, strict=True)
+    ]
+    failures = [{"file": str(path), "error": error} for path, error in errors.items()]
+    print(
+        json.dumps(
+            {"model": classifier.identity, "predictions": predictions, "errors": failures}, indent=2
+        )
+    )
 
 
 if __name__ == "__main__":

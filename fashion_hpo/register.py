@@ -92,6 +92,7 @@ def _register(
     """
     from fashion_hpo.registering import registration
     from fashion_hpo.registering.model_card import model_card, registered
+    from fashion_hpo.serving import classifier
     from fashion_hpo.stores import registry
     from fashion_hpo.stores.layout import without_password
 
@@ -114,6 +115,8 @@ def _register(
         "forced": str(forced),
         "retrained": chosen.retrained or "no",
     }
+    if not chosen.retrained:  # a retrained model knows the validation images
+        tags[classifier.UNSURE] = str(classifier.unsure_below(model, splits.val.images))
     version = registration.register(chosen, tracker, model, tags, model_card(chosen, tested, gate))
     print(f"{registry.REGISTERED_NAME} version {version} is champion", end=": ")
     say(*registered(chosen, tested, gate))

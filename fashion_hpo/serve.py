@@ -21,14 +21,15 @@ def _run(args: argparse.Namespace) -> int:
     command_line.check_port(args.port)
 
     from fashion_hpo.serving import server
-    from fashion_hpo.stores import models, registry
-    from fashion_hpo.stores.reading import store_to_load_from
+    from fashion_hpo.serving.classifier import champion
 
-    store = store_to_load_from(args.store)
-    folder = registry.download_verified(store.tracking_uri, registry.CHAMPION_URI)
-    model = models.read_model(folder)
-    print(f"{registry.CHAMPION_URI} on http://{HOST}:{args.port}  (Ctrl-C stops it)", flush=True)
-    server.serve(model, HOST, args.port)
+    classifier = champion(args.store)
+    print(
+        f"{classifier.name} version {classifier.version} on http://{HOST}:{args.port}  "
+        "(Ctrl-C stops it)",
+        flush=True,
+    )
+    server.serve(classifier, HOST, args.port)
     return 0
 
 

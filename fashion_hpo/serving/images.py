@@ -1,4 +1,4 @@
-"""Read users' image files and convert them to 28x28 grey pixels."""
+"""Read users' image files as grey pixels."""
 
 import warnings
 from pathlib import Path
@@ -9,15 +9,31 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 """Few of Pillow's formats: for some, such as EPS, Pillow runs other programs."""
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 LARGEST_SIDE = 4096  # pixels; a decompression bomb is refused, not decoded
-BRIGHT = 127  # mean of the border; all 55,000 images that a search sees are darker
+DARK = 64  # mean of the visible pixels; a darker article would vanish on black
+
+
+def files_in(path: Path) -> list[Path]:
+    """The path of a file, or the image files of a folder, by name.
+
+    Raises ValueError if a folder has none.
+    """
+    if not path.is_dir():
+        return [path]
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not files:
+        raise ValueError(
+            f"folder {path} has no image files; known endings are {', '.join(SUFFIXES)}."
+        )
+    return files
 
 
 def read_grey(source: Path | IO[bytes], name: str) -> Image.Image:
-    """An image file as 28x28 grey pixels; raises ValueError, naming the file, if it is unreadable.
+    """An image file in grey; raises ValueError, naming the file, if it is unreadable.
 
     The image is turned upright by its EXIF data.  Transparent pixels become black, the data set's
-    background.  Of several frames the first is read.
+    background, or white behind a dark article.  Of several frames the first is read.
 
     Not thread-safe: the filters for warnings are global.
     """
@@ -27,7 +43,7 @@ def read_grey(source: Path | IO[bytes], name: str) -> Image.Image:
         try:
             with Image.open(source, formats=FORMATS) as opened:
                 if max(opened.size) <= LARGEST_SIDE:
-                    return _grey(_upright(opened)).resize((28, 28))
+                    return _grey(_upright(opened))
                 size = "{} x {} pixels".format(*opened.size)
         except UnidentifiedImageError:
             raise ValueError(
@@ -41,14 +57,6 @@ def read_grey(source: Path | IO[bytes], name: str) -> Image.Image:
     raise ValueError(f"{name} is {size}; allowed are {LARGEST_SIDE} pixels a side.")
 
 
-def border_warning(image: np.ndarray) -> str | None:
-    """A warning if uint8 (28, 28) has a bright border, unlike the data; None if it is dark."""
-    border = np.concatenate((image[0], image[-1], image[1:-1, 0], image[1:-1, -1]))
-    if border.mean() <= BRIGHT:
-        return None
-    return "the border is bright; Fashion-MNIST has bright articles on black; invert the picture."
-
-
 def _upright(picture: Image.Image) -> Image.Image:
     picture.load()  # before the EXIF data are read, because loading applies a TIFF's orientation
     return ImageOps.exif_transpose(picture)
@@ -59,8 +67,18 @@ def _grey(picture: Image.Image) -> Image.Image:
         return _eight_bits(picture)
     if picture.has_transparency_data:
         colours = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", colours.size, "black"), colours)
+        behind = Image.new("RGBA", colours.size, "white" if _is_dark(colours) else "black")
+        picture = Image.alpha_composite(behind, colours)
     return picture.convert("L")
+
+
+def _is_dark(colours: Image.Image) -> bool:
+    """Whether a picture shows a dark article that was cut out of its background."""
+    opacity = np.asarray(colours.getchannel("A"), np.float64)
+    edges = np.concatenate((opacity[0], opacity[-1], opacity[:, 0], opacity[:, -1]))
+    brightness = np.asarray(colours.convert("L"), np.float64)
+    is_cut_out = np.median(edges) == 0 < opacity.sum()
+    return bool(is_cut_out and (brightness * opacity).sum() < DARK * opacity.sum())
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

@@ -7,8 +7,10 @@ anything is read, and every value is checked.
 import asyncio
 import io
 import json
+import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -21,15 +23,15 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from torch import Tensor, nn
+from torch import Tensor
 
 from fashion_hpo.design.sentences import quoted
-from fashion_hpo.serving.images import FORMATS, border_warning, read_grey
-from fashion_hpo.training.data import CLASSES
-from fashion_hpo.training.packaging import probabilities_of
+from fashion_hpo.serving.classifier import Answer, Classifier
+from fashion_hpo.serving.images import FORMATS, read_grey
+from fashion_hpo.serving.preparing import prepare
 
 LARGEST_BODY = 4 * 2**20  # bytes
 DRAINED = 4 * LARGEST_BODY  # bytes read and discarded, so that the client receives the refusal
@@ -37,21 +39,30 @@ BODY_SECONDS = 10
 MOST_IMAGES = 512
 MOST_CONNECTIONS = 32
 SIDE = 28
+Decoded = tuple[Tensor, Sequence[str]]
+"""Images, uint8 (N, 28, 28), and what was changed in them, in words."""
+Decoder = Callable[[bytes], Decoded]
+Show = Callable[[Answer, Sequence[str]], Any]
 IMAGE_TYPES = {f"image/{name.lower()}" for name in FORMATS}
+PAGE = Path(__file__).parent / "page.html"
 USAGE = """Fashion-MNIST classifier
 
-POST /predict   an image file, its type as Content-Type (PNG, JPEG, GIF, BMP, WEBP or TIFF), or
-                JSON {"images": [[[0, ...], ...], ...]}: 28 rows of 28 whole numbers from 0 to 255
-                a prediction has a "warning" if the border of its image is bright
-GET  /health    whether the server answers
+GET  /             in a browser, a page to drop a picture on
+POST /predict      an image file, its type as Content-Type (PNG, JPEG, GIF, BMP, WEBP or TIFF); it
+                   is made as the data set's pictures are, and "changes" says what was done
+                   or JSON {"images": [[[0, ...], ...], ...]}, taken as they are: 28 rows of 28
+                   whole numbers from 0 to 255, an article bright on black
+                   a prediction has a "warning" if the model is unsure
+POST /invocations  JSON {"inputs": [[[0, ...], ...], ...]}, as MLflow serves models
+GET  /health       whether the server answers
 
 curl --data-binary @picture.png -H "Content-Type: image/png" http://HOST/predict
 """
 
 
-def serve(model: nn.Module, host: str, port: int) -> None:
+def serve(classifier: Classifier, host: str, port: int) -> None:
     """Answer requests until SIGINT or SIGTERM."""
-    uvicorn_server = server(model, host, port)
+    uvicorn_server = server(classifier, host, port)
 
     def stop(signum: int, frame: FrameType | None) -> None:
         uvicorn_server.should_exit = True
@@ -61,10 +72,10 @@ def serve(model: nn.Module, host: str, port: int) -> None:
     uvicorn_server.run()
 
 
-def server(model: nn.Module, host: str, port: int) -> uvicorn.Server:
+def server(classifier: Classifier, host: str, port: int) -> uvicorn.Server:
     """The server that `serve` runs."""
     config = uvicorn.Config(
-        application(model, [f"{host}:{port}", f"localhost:{port}"]),
+        application(classifier, [f"{host}:{port}", f"localhost:{port}"]),
         host=host,
         port=port,
         http="h11",  # the strict parser
@@ -72,38 +83,48 @@ def server(model: nn.Module, host: str, port: int) -> uvicorn.Server:
         loop="asyncio",
         lifespan="off",
         log_level="warning",
-        access_log=False,
         server_header=False,
         proxy_headers=False,
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=BODY_SECONDS,
     )
+    logging.getLogger("uvicorn.access").setLevel(logging.INFO)  # one line a request
     return uvicorn.Server(config)
 
 
-def application(model: nn.Module, hosts: list[str]) -> Starlette:
+def application(classifier: Classifier, hosts: list[str]) -> Starlette:
     """The application; `hosts`: the allowed Host headers, with ports."""
     one_at_a_time = anyio.CapacityLimiter(1)  # one request decodes and predicts: bounds the memory
 
     async def usage(request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(PAGE.read_text(encoding="utf-8"))
         return PlainTextResponse(USAGE.replace("HOST", hosts[0]))
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    async def predict(request: Request) -> Response:
-        decode = _decoder(request.headers)
+    async def answer(request: Request, decode: Decoder, show: Show) -> Response:
         body = await _body(request)
-        predictions = await anyio.to_thread.run_sync(
-            lambda: _predictions(model, decode(body)), limiter=one_at_a_time
+        answers = await anyio.to_thread.run_sync(
+            lambda: _answers(classifier, *decode(body), show), limiter=one_at_a_time
         )
-        return JSONResponse({"predictions": predictions})
+        return JSONResponse({"model": classifier.identity, "predictions": answers})
+
+    async def predict(request: Request) -> Response:
+        return await answer(request, _decoder(request.headers), _described)
+
+    async def invocations(request: Request) -> Response:
+        if _kind(request.headers) != "application/json":
+            raise HTTPException(415, "Content-Type is not application/json, the only one allowed.")
+        return await answer(request, lambda body: _from_json(body, "inputs"), _probabilities)
 
     return Starlette(
         routes=[
             Route("/", usage),
             Route("/health", health),
             Route("/predict", predict, methods=["POST"]),
+            Route("/invocations", invocations, methods=["POST"]),
         ],
         middleware=[Middleware(_OwnMachineOnly, hosts=hosts)],
         exception_handlers={HTTPException: _refused, ClientDisconnect: _gone},
@@ -168,59 +189,62 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _decoder(headers: Headers) -> Callable[[bytes], Tensor]:
+def _kind(headers: Headers) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _decoder(headers: Headers) -> Decoder:
     """The function from a body of this Content-Type to images."""
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _kind(headers)
     if kind == "application/json":
-        return _from_json
+        return lambda body: _from_json(body, "images")
     if kind in IMAGE_TYPES:
         return _from_file
     allowed = ", ".join(["application/json", *sorted(IMAGE_TYPES)])
     raise HTTPException(415, f"Content-Type is {quoted(kind, 80)}; allowed are {allowed}.")
 
 
-def _from_file(body: bytes) -> Tensor:
+def _from_file(body: bytes) -> Decoded:
     try:
         grey = read_grey(io.BytesIO(body), "the body")
     except ValueError as error:
         raise HTTPException(422, str(error)) from None
-    return torch.from_numpy(np.array(grey, dtype=np.uint8)[None])
+    prepared = prepare(np.asarray(grey))
+    return torch.from_numpy(prepared.pixels[None]), prepared.changes
 
 
-def _from_json(body: bytes) -> Tensor:
+def _from_json(body: bytes, key: str) -> Decoded:
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):
         raise HTTPException(400, "The body is not JSON.") from None
-    images = given.get("images") if isinstance(given, dict) else None
+    images = given.get(key) if isinstance(given, dict) else None
     if not isinstance(images, list) or not 1 <= len(images) <= MOST_IMAGES:
         raise HTTPException(
-            422, f'The body is not {{"images": [...]}} with 1 to {MOST_IMAGES} images.'
+            422, f'The body is not {{"{key}": [...]}} with 1 to {MOST_IMAGES} images.'
         )
-    pixels = b"".join(_pixels(image, index) for index, image in enumerate(images))
-    return torch.frombuffer(bytearray(pixels), dtype=torch.uint8).reshape(-1, SIDE, SIDE)
+    pixels = b"".join(_pixels(image, f"{key}[{i}]") for i, image in enumerate(images))
+    return torch.frombuffer(bytearray(pixels), dtype=torch.uint8).reshape(-1, SIDE, SIDE), ()
 
 
-def _pixels(image: object, index: int) -> bytes:
+def _pixels(image: object, where: str) -> bytes:
     """Checks value by value, because numpy would make huge arrays of texts or objects."""
     rows = image if isinstance(image, list) and len(image) == SIDE else []
     values = [v for row in rows if isinstance(row, list) and len(row) == SIDE for v in row]
     if len(values) != SIDE**2 or not all(type(v) is int and 0 <= v <= 255 for v in values):
-        raise HTTPException(
-            422, f"images[{index}] is not 28 rows of 28 whole numbers from 0 to 255."
-        )
+        raise HTTPException(422, f"{where} is not 28 rows of 28 whole numbers from 0 to 255.")
     return bytes(values)
 
 
-def _predictions(model: nn.Module, images: Tensor) -> list[dict[str, Any]]:
-    rows = probabilities_of(model, images)
-    return [_prediction(image, row) for image, row in zip(images.numpy(), rows, strict=True)]
+def _answers(
+    classifier: Classifier, images: Tensor, changes: Sequence[str], show: Show
+) -> list[Any]:
+    return [show(answer, changes) for answer in classifier.answers(images)]
 
 
-def _prediction(image: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    warning = border_warning(image)
-    return {
-        "class": CLASSES[probabilities.argmax()],
-        "probabilities": dict(zip(CLASSES, map(float, probabilities), strict=True)),
-        **({"warning": warning} if warning else {}),
-    }
+def _described(answer: Answer, changes: Sequence[str]) -> dict[str, Any]:
+    return {**answer.to_dict(), **({"changes": list(changes)} if changes else {})}
+
+
+def _probabilities(answer: Answer, changes: Sequence[str]) -> list[float]:
+    return [float(probability) for probability in answer.probabilities]

@@ -223,7 +223,12 @@ def _files(tracking_uri: str, model_id: str) -> Path:
 
 
 def download_verified(tracking_uri: str, address: str) -> Path:
-    """The files of a version, models:/NAME/VERSION or models:/NAME@ALIAS, as a local folder.
+    """The files of a version as a local folder; raises as `version_verified` does."""
+    return version_verified(tracking_uri, address)[1]
+
+
+def version_verified(tracking_uri: str, address: str) -> tuple[ModelVersion, Path]:
+    """A version, models:/NAME/VERSION or models:/NAME@ALIAS, and its files as a local folder.
 
     Raises ValueError if there is no such version, and UnsafeModelError if since its registration a
     file was altered or removed, or a file that could be run was added.
@@ -248,7 +253,7 @@ def download_verified(tracking_uri: str, address: str) -> Path:
             f"{what} is not what was registered: {changed[0]}; {remedy(folder, changed[0])}, or "
             "register another study."
         )
-    return folder
+    return version, folder
 
 
 @contextmanager

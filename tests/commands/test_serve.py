@@ -99,25 +99,58 @@ def test_it_serves_what_predict_says_until_it_is_stopped(
         server.send_signal(signum)
         out, err = server.communicate(timeout=SECONDS)
     assert server.returncode == 0
-    assert f"{registry.CHAMPION_URI} on http://{HOST}:{port}" in out
+    assert f"{registry.REGISTERED_NAME} version 1 on http://{HOST}:{port}" in out
+    assert '"POST /predict HTTP/1.1" 200' in out
     assert "Traceback" not in err
 
 
-def test_a_picture_on_white_is_classified_with_a_warning(
+def test_what_was_changed_in_a_picture_is_told(
     champion: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bright, dark = tmp_path / "bright.png", tmp_path / "dark.png"
-    Image.new("L", (28, 28), 255).save(bright)
-    Image.new("L", (28, 28), 20).save(dark)
-    for picture in (bright, dark):
-        assert predict.main([str(picture), "--store", str(champion[0])]) == 0
-        said = capsys.readouterr()
-        assert said.out.count("%") == 3
-        warning = (
-            f"warning: image {picture}: the border is bright; Fashion-MNIST has bright articles on "
-            "black; invert the picture.\n"
-        )
-        assert said.err == (warning if picture == bright else "")
+    picture = tmp_path / "bright.png"
+    article = Image.new("L", (280, 280), 250)
+    article.paste(20, (60, 40, 160, 260))
+    article.save(picture)
+    assert predict.main([str(picture), "--store", str(champion[0])]) == 0
+    said = capsys.readouterr()
+    assert said.out.count("%") == 3
+    assert said.out.endswith(f"by {registry.REGISTERED_NAME} version 1\n")
+    assert said.err == (
+        f"note: image {picture}: inverted, because its background is light\n"
+        f"note: image {picture}: cropped to the article and centred\n"
+    )
+
+
+def test_a_folder_is_classified_whatever_is_wrong_with_one_file(
+    champion: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("a.png", "b.jpg"):
+        Image.linear_gradient("L").save(folder / name)
+    (folder / "broken.png").write_bytes(b"no picture")
+    (folder / "notes.txt").write_text("not asked")
+    assert predict.main([str(folder), "--store", str(champion[0])]) == 2
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert [line.partition(": ")[0] for line in lines[:2]] == [
+        str(folder / "a.png"), str(folder / "b.jpg")
+    ]  # fmt: skip
+    assert lines[-1] == "1 of 3 files are no pictures"
+    assert f"error: image {folder / 'broken.png'} is not an image of a known format" in said.err
+    assert predict.main([str(folder), "--json", "--store", str(champion[0])]) == 2
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["model"] == {"name": registry.REGISTERED_NAME, "version": "1"}
+    assert [Path(entry["file"]).name for entry in answer["predictions"]] == ["a.png", "b.jpg"]
+    assert [Path(entry["file"]).name for entry in answer["errors"]] == ["broken.png"]
+
+
+def test_a_folder_without_pictures_is_refused(
+    champion: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert predict.main([str(tmp_path / "empty"), "--store", str(champion[0])]) == 2
+    assert "has no image files; known endings are .png" in capsys.readouterr().err
 
 
 def listening(port: int) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_hpo.serving.images import border_warning, read_grey
+from fashion_hpo.serving.images import files_in, read_grey
 
 NAME = "image boot.png"
 CLEAR = 30  # of the drawing's 255: what is darker is background in the transparent forms
@@ -56,7 +56,7 @@ def expected(picture: Image.Image = GREY) -> np.ndarray:
 
 
 def read(content: bytes) -> np.ndarray:
-    return np.asarray(read_grey(io.BytesIO(content), NAME)).astype(int)
+    return np.asarray(read_grey(io.BytesIO(content), NAME).resize((28, 28))).astype(int)
 
 
 def wide(values: np.ndarray, form: str = "TIFF") -> bytes:
@@ -220,22 +220,18 @@ def test_a_file_of_another_kind_is_refused_with_the_formats(content: bytes) -> N
         read(content)
 
 
-def test_only_a_bright_border_is_warned_of() -> None:
-    def grey(picture: Image.Image) -> Image.Image:
-        return read_grey(io.BytesIO(saved(picture, "PNG")), NAME)
-
-    negative = Image.fromarray(255 - DRAWING)
-    assert border_warning(np.asarray(grey(GREY))) is None
-    warning = border_warning(np.asarray(grey(negative)))
-    assert warning is not None
-    assert warning.endswith("; invert the picture.")
-    assert border_warning(np.asarray(grey(Image.new("L", (300, 200), 160)))) == warning
-    assert border_warning(np.asarray(grey(Image.new("L", (300, 200), 40)))) is None
+def test_a_dark_article_cut_out_of_its_background_stays_visible() -> None:
+    dark = GREY.point(lambda value: value // 8)
+    content = saved(Image.merge("LA", [dark, ALPHA]), "PNG")
+    expected_on_white = Image.composite(dark, Image.new("L", GREY.size, 255), ALPHA)
+    assert np.abs(read(content) - expected(expected_on_white)).max() <= 2
 
 
-def test_no_image_of_the_data_is_warned_of_and_every_negative_is(real_data: Path) -> None:
-    from fashion_hpo.training.data import load_search_splits
-
-    images = load_search_splits(real_data).val.images.numpy()
-    assert not any(border_warning(image) for image in images)
-    assert all(border_warning(255 - image) for image in images)
+def test_a_folder_gives_its_image_files_by_name(tmp_path: Path) -> None:
+    for name in ("b.PNG", "a.jpeg", "notes.txt", ".DS_Store"):
+        (tmp_path / name).touch()
+    (tmp_path / "c.png").mkdir()
+    assert files_in(tmp_path) == [tmp_path / "a.jpeg", tmp_path / "b.PNG"]
+    assert files_in(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
+    with pytest.raises(ValueError, match=r"c\.png has no image files; known endings are \.png, "):
+        files_in(tmp_path / "c.png")

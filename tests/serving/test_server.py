@@ -11,12 +11,14 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
 from fashion_hpo.serving import server as serving
+from fashion_hpo.serving.classifier import Classifier
 from fashion_hpo.training.architectures import build
 from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.packaging import served
@@ -38,7 +40,7 @@ def port(model: nn.Module) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         number: int = probe.getsockname()[1]
-    server = serving.server(model, HOST, number)
+    server = serving.server(Classifier(model, "articles", "7", unsure_below=0.101), HOST, number)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -117,7 +119,8 @@ def test_images_are_answered_with_classes_and_probabilities(port: int, model: nn
     images = torch.randint(0, 256, (7, 28, 28), dtype=torch.uint8)
     answer = predict(port, json.dumps({"images": images.tolist()}).encode())
     assert answer.status == 200
-    assert answer.json.keys() == {"predictions"}
+    assert answer.json.keys() == {"model", "predictions"}
+    assert answer.json["model"] == {"name": "articles", "version": "7"}
     found = answer.json["predictions"]
     for prediction, expected in zip(found, probabilities(model, images), strict=True):
         assert list(prediction["probabilities"]) == list(CLASSES)
@@ -135,18 +138,41 @@ def test_an_image_file_is_answered(port: int, kind: str, size: tuple[int, int], 
 
 
 def test_a_file_and_its_pixels_are_answered_alike(port: int) -> None:
-    pixels = json.dumps({"images": [[[200] * 28] * 28]}).encode()
-    by_file = predict(port, picture(), "image/png; name=a").json
-    by_json = predict(port, pixels, "Application/JSON; charset=utf-8").json
+    image = [[0] * 28 if row in (0, 27) else [0, *[200] * 26, 0] for row in range(28)]
+    buffer = io.BytesIO()
+    Image.fromarray(np.array(image, np.uint8)).save(buffer, "PNG")
+    by_file = predict(port, buffer.getvalue(), "image/png; name=a").json
+    by_json = predict(port, body_of([image]), "Application/JSON; charset=utf-8").json
     assert by_file == by_json
 
 
-def test_only_a_prediction_of_an_image_with_a_bright_border_has_a_warning(port: int) -> None:
-    bright = [[255] * 28] * 28
-    dark, warned = predict(port, body_of([BLACK, bright])).json["predictions"]
-    assert dark.keys() == {"class", "probabilities"}
-    assert warned.keys() == {"class", "probabilities", "warning"}
-    assert warned["warning"].startswith("the border is bright; ")
+def test_a_picture_is_prepared_and_its_changes_are_told(port: int) -> None:
+    (prediction,) = predict(port, picture(size=(300, 200)), "image/png").json["predictions"]
+    assert prediction["changes"] == [
+        "inverted, because its background is light",
+        "nothing in it stands out from the background",
+    ]
+    assert predict(port, body_of([BLACK])).json["predictions"][0].keys() >= {"class"}
+
+
+def test_an_unsure_prediction_has_a_warning(port: int, model: nn.Module) -> None:
+    images = torch.randint(0, 256, (200, 28, 28), dtype=torch.uint8)
+    highest = [max(row) for row in probabilities(model, images)]
+    predictions = predict(port, json.dumps({"images": images.tolist()}).encode()).json
+    warned = ["warning" in prediction for prediction in predictions["predictions"]]
+    assert warned == [value < 0.101 for value in highest]
+
+
+def test_mlflows_form_of_a_request_is_answered(port: int, model: nn.Module) -> None:
+    images = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
+    body = json.dumps({"inputs": images.tolist()}).encode()
+    answer = ask(port, "POST", "/invocations", body, content_type=JSON).json
+    for row, expected in zip(answer["predictions"], probabilities(model, images), strict=True):
+        assert row == pytest.approx(expected, abs=1e-6)
+    wrong = ask(port, "POST", "/invocations", body_of([BLACK]), content_type=JSON)
+    assert refusal(wrong, 422) == 'The body is not {"inputs": [...]} with 1 to 512 images.'
+    as_picture = ask(port, "POST", "/invocations", picture(), content_type="image/png")
+    assert "application/json" in refusal(as_picture, 415)
 
 
 def test_as_many_images_as_are_allowed_are_answered(port: int) -> None:
@@ -158,6 +184,9 @@ def test_there_are_a_usage_and_a_health_page(port: int) -> None:
     usage = ask(port, "GET", "/")
     assert (usage.status, usage.headers["content-type"]) == (200, "text/plain; charset=utf-8")
     assert f"http://{HOST}:{port}/predict" in usage.text
+    page = ask(port, "GET", "/", accept="text/html,*/*;q=0.8")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "Drop a picture" in page.text
     assert still_answers(port)
 
 
