@@ -275,7 +275,8 @@ def test_the_tour_works_from_a_wheel_in_an_odd_folder(
         )
         return said.returncode, said.stdout + said.stderr
 
-    walk(home, type_command, with_others=whole)
+    bench = "trainer" if whole else "ledger"
+    walk(home, type_command, with_others=whole, bench=bench)
     if whole:
         the_study_is_as_it_was(home, type_command)
         a_read_only_copy_can_be_looked_at(home, partial(type_command, before=user(54323)))

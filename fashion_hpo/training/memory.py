@@ -40,4 +40,5 @@ def release(hardware: Hardware) -> None:
 
 def depends_on_batch(model: nn.Module) -> bool:
     """Whether the network has batch norm, so that results depend on the micro-batch."""
-    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules())
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+    return any(isinstance(part, norms) for part in model.modules())
