@@ -1,5 +1,6 @@
 """Read users' image files as grey pixels."""
 
+import os
 import warnings
 from pathlib import Path
 from typing import IO
@@ -19,7 +20,7 @@ def files_in(path: Path) -> list[Path]:
 
     Raises ValueError if a folder has none.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):  # Path.is_dir raises for a name that is too long
         return [path]
     files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     if not files:
