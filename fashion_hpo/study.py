@@ -56,6 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="number of training processes, or auto: the fastest number here, measured",
     )
     parser.add_argument(
+        "--side-by-side",
+        type=_side_by_side,
+        default=1,
+        metavar="N",
+        help="number of trials that take turns in each process, or auto: 1 where steps are eager",
+    )
+    parser.add_argument(
         "--more-seeds",
         type=command_line.positive,
         default=0,
@@ -92,6 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _workers(text: str) -> int | str:
     return text if text == "auto" else command_line.positive(text)
+
+
+def _side_by_side(text: str) -> int:
+    return 1 if text == "auto" else command_line.positive(text)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -146,11 +157,12 @@ def _dry_run(plan: "Plan") -> int:
 
 
 def _train(plan: "Plan", args: argparse.Namespace) -> int:
-    from fashion_hpo.measuring import scaling
+    from fashion_hpo.measuring import room, scaling
     from fashion_hpo.running import confirmation, parallel, session, workers
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.relocation import relocate
     from fashion_hpo.terminal.study_lines import plan_lines
+    from fashion_hpo.training import devices
 
     store = Store.at(args.store, args.storage)
     session.check_architectures(plan)
@@ -159,6 +171,7 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
     count, why = args.workers, ""
     if count == "auto":
         count, why = scaling.fastest(store, plan, args.data, args.device, revise=args.revise)
+    room.check(plan, devices.choose(args.device), args.side_by_side, count)
     here = session.open_session(
         store,
         plan,
@@ -212,9 +225,16 @@ def _work(
     if why or count > 1:
         crowding = parallel.crowding(count, here.hardware.threads, args.device)
         say(f"workers: {count}{why}{crowding}")
+    if args.side_by_side > 1:
+        say(f"side by side: {args.side_by_side} trials in each worker, in turn after every step")
     events: Iterator[workers.Event | parallel.WorkerDied]
     if count == 1:
-        events = workers.work(here, max_trials=limits.trials, timeout=limits.seconds)
+        events = workers.work(
+            here,
+            max_trials=limits.trials,
+            timeout=limits.seconds,
+            side_by_side=args.side_by_side,
+        )
     else:
         events = parallel.work(
             here,
@@ -223,6 +243,7 @@ def _work(
             device=args.device,
             max_trials=limits.trials,
             timeout=limits.seconds,
+            side_by_side=args.side_by_side,
         )
     done = 0
     with Progress(plan, remaining, seconds, sys.stdout, count) as progress:

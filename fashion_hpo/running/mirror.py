@@ -39,7 +39,7 @@ class Mirror:
     tracker: Tracker
     away: str = ""
     _study_run: str = ""
-    _runs: dict[str, str] = field(default_factory=dict)  # the present attempt's run, by uid
+    _runs: dict[str, str] = field(default_factory=dict)  # of the attempts under way, by uid
     _waited: float = 0.0
 
     def open_study_run(self, hardware: Hardware) -> None:
@@ -49,7 +49,8 @@ class Mirror:
 
     def begin(self, attempt: Attempt, hardware: Hardware) -> None:
         """Create a claimed attempt's run, unless tracking is away."""
-        self._waited, self._runs = 0.0, {}
+        self._waited = 0.0
+        self._runs.pop(attempt.uid, None)
         self._bounded(lambda: self.tracker.set_aside(attempt.uid))
         self._bounded(lambda: self.tracker.set_tags(self._run(attempt), hardware.describe()))
 
@@ -73,6 +74,7 @@ class Mirror:
             self.note(error)
             return False
         self.away = ""
+        self._runs.pop(attempt.uid, None)
         if result.outcome == "complete":
             self.store.checkpoint(self.ledger.uid, attempt.point).unlink(missing_ok=True)
             wrote("checkpoint removed")

@@ -39,6 +39,7 @@ class Start:
     device: str
     max_trials: int | None
     timeout: float | None
+    side_by_side: int = 1
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,13 @@ def work(
     device: str = "auto",
     max_trials: int | None = None,
     timeout: float | None = None,
+    side_by_side: int = 1,
 ) -> Iterator[Event | WorkerDied]:
     """Run points in `count` processes until none is left; yields the events of all workers.
 
-    A worker that dies is replaced, and its point tried again.  Raises Stopped after a signal, once
-    all workers have stopped; StudyHaltedError if a worker raises it or three workers die.
+    Each process trains `side_by_side` trials at once.  A worker that dies is replaced, and its
+    points tried again.  Raises Stopped after a signal, once all workers have stopped;
+    StudyHaltedError if a worker raises it or three workers die.
     """
     team: Team = {}
     deaths = 0
@@ -80,7 +83,9 @@ def work(
     deadline = None if timeout is None else time.monotonic() + timeout
     for number, share in enumerate(shares(count, max_trials)):
         own_device = device_of(number, device)
-        _begin(team, Start(number, session.store, plan, data, own_device, share, timeout))
+        _begin(
+            team, Start(number, session.store, plan, data, own_device, share, timeout, side_by_side)
+        )
     try:
         while team:
             for connection in _ready(session, team):
@@ -179,8 +184,14 @@ def _run(connection: Connection, start: Start) -> None:
         session.signals.install()
         session.signals.leaves_at_second = False  # the system and our `_stop` may each send one
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        limits = {"max_trials": start.max_trials, "timeout": start.timeout}
-        for event in workers.work(session, worker=start.number, **limits):  # type: ignore[arg-type]
+        events = workers.work(
+            session,
+            max_trials=start.max_trials,
+            timeout=start.timeout,
+            worker=start.number,
+            side_by_side=start.side_by_side,
+        )
+        for event in events:
             connection.send(event)
     except (StudyHaltedError, ValueError) as error:  # another worker would fail in the same way
         connection.send(_Failed(str(error)))

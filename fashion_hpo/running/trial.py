@@ -6,7 +6,7 @@ tell → mirror → local files removed.  `files.audit.wrote` follows every writ
 process.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,19 +32,27 @@ NOT_THE_TRIALS_FAULT = (OptunaError, SQLAlchemyError, LostClaimError, OSError)
 """Errors that end the study; the next start closes the attempt and repeats it."""
 
 
-def run_trial(session: Session, attempt: Attempt) -> Trained:
+class CrowdedError(RuntimeError):
+    """Memory ran out while other trials were under way in this process."""
+
+
+def run_trial(session: Session, attempt: Attempt, *, alone: bool = True) -> Trained:
     """Train a claimed point and commit its result; yields None after each optimizer step, and each
     epoch once it is stored.
 
     The caller holds the trial's lock.  Training resumes from the point's checkpoint.  A trial that
-    exhausts the memory is repeated once, with micro-batches.  Raises Stopped, with no write half
-    done, if a signal came while training, and the errors of the stores.
+    exhausts the memory is repeated once, with micro-batches; if it is not `alone` in this process,
+    it raises CrowdedError instead, so that the caller can repeat it alone.  Raises Stopped, with no
+    write half done, if a signal came while training, and the errors of the stores.
     """
     hardware = session.hardware.at(attempt.config)
     session.mirror.begin(attempt, hardware)
     try:
-        result = yield from _trainer(attempt)(session, attempt, hardware)
-    except NOT_THE_TRIALS_FAULT:
+        if attempt.config.architecture in CLASSICAL:
+            result = yield from _fitted(session, attempt, hardware)
+        else:
+            result = yield from _within_memory(session, attempt, hardware, alone=alone)
+    except (*NOT_THE_TRIALS_FAULT, CrowdedError):
         raise
     except Exception as error:  # no failure of one trial may end the others
         session.store.check_space()  # torch reports a full disk as a RuntimeError
@@ -71,22 +79,25 @@ def _keep_logits(session: Session, attempt: Attempt, result: Result) -> None:
         wrote("logits kept")
 
 
-def _trainer(attempt: Attempt) -> Callable[[Session, Attempt, Hardware], Trained]:
-    if attempt.config.architecture not in CLASSICAL:
-        return _within_memory
+def _fitted(session: Session, attempt: Attempt, hardware: Hardware) -> Trained:
     from fashion_hpo.running.classical import fit  # scikit-learn takes a second to import
 
-    return fit
+    return fit(session, attempt, hardware)
 
 
-def _within_memory(session: Session, attempt: Attempt, hardware: Hardware) -> Trained:
+def _within_memory(
+    session: Session, attempt: Attempt, hardware: Hardware, *, alone: bool
+) -> Trained:
     try:
         return (yield from _train(session, attempt, hardware))
     except (RuntimeError, MemoryError) as error:
         micro_batch = attempt.config.batch_size // memory.SMALLER
-        if not memory.is_exhausted(error) or micro_batch < memory.SMALLEST:
+        too_small = alone and micro_batch < memory.SMALLEST
+        if not memory.is_exhausted(error) or too_small:
             raise
     memory.release(hardware)
+    if not alone:
+        raise CrowdedError
     return (yield from _train(session, attempt, replace(hardware, micro_batch=micro_batch)))
 
 

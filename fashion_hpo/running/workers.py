@@ -1,16 +1,21 @@
-"""One worker: claims points and trains them until none is left; yields events."""
+"""One worker: claims points and trains them until none is left; yields events.
+
+A worker may train several trials at once, which take turns after every optimizer step: no result
+depends on that.
+"""
 
 import time
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.running.mirror import run_name
 from fashion_hpo.running.session import Session
 from fashion_hpo.running.signals import Stopped
-from fashion_hpo.running.trial import close_unfinished, run_trial
+from fashion_hpo.running.trial import CrowdedError, Trained, close_unfinished, run_trial
 from fashion_hpo.stores.ledger import Attempt, LostClaimError, NoConfigError, Result
 
 FAILURES_IN_A_ROW = 3
@@ -49,36 +54,169 @@ class TrialEnded:
 Event = TrialStarted | EpochDone | TrialEnded
 
 
+@dataclass
+class _UnderWay:
+    """A claimed trial, which holds its lock and renews its lease."""
+
+    attempt: Attempt
+    held: ExitStack
+    training: Trained
+
+    def leave(self) -> None:
+        """Free the trial's memory, lock and lease."""
+        self.training.close()
+        self.held.close()
+
+
 def work(
     session: Session,
     *,
     max_trials: int | None = None,
     timeout: float | None = None,
     worker: int = 0,
+    side_by_side: int = 1,
 ) -> Iterator[Event]:
     """Run points until none is left, `max_trials` are done or `timeout` seconds are over.
 
-    The running trial at the time-out is closed; the next start resumes it from its checkpoint.
-    Raises Stopped after a signal, and StudyHaltedError after three consecutive failures or if a
-    search finds no valid config.
+    `side_by_side` trials take turns after every optimizer step.  The running trials at the time-out
+    are closed; the next start resumes them from their checkpoints.  Raises Stopped after a signal,
+    and StudyHaltedError after three consecutive failures or if a search finds no valid config.
     """
+    if side_by_side > 1:
+        hardware = replace(session.hardware, side_by_side=side_by_side)
+        session = replace(session, hardware=hardware)
     deadline = None if timeout is None else time.monotonic() + timeout
-    failures = done = 0
-    while done != max_trials and not _past(deadline):
-        session.signals.check()
+    shift = _Shift(session, worker, side_by_side, max_trials, deadline)
+    try:
+        yield from shift.work()
+    except Stopped as stopped:
+        shift.close(f"by {stopped}")
+        raise
+    except StudyHaltedError:
+        shift.close("the study halted")
+        raise
+    finally:
+        shift.leave()
+
+
+class _Shift:
+    """The trials that one worker has under way, and how many it has done."""
+
+    def __init__(
+        self,
+        session: Session,
+        worker: int,
+        side_by_side: int,
+        max_trials: int | None,
+        deadline: float | None,
+    ) -> None:
+        self._session = session
+        self._worker = worker
+        self._side_by_side = side_by_side
+        self._max_trials = max_trials
+        self._deadline = deadline
+        self._turns: deque[_UnderWay] = deque()  # the first has the next turn
+        self._crowded: list[_UnderWay] = []  # memory ran out beside others: each goes on alone
+        self._alone = side_by_side == 1  # whether the trial under way is the only one
+        self._done = self._failures = 0
+
+    def work(self) -> Iterator[Event]:
+        """Give the trials turns, and claim one for each free place."""
+        may_have_points = True
+        while True:
+            while may_have_points and self._has_room():
+                self._session.signals.check()
+                if (started := self._start()) is None:
+                    may_have_points = False
+                else:
+                    yield started
+            if not self._turns and not self._crowded:
+                return
+            if not self._turns:
+                self._turns.append(self._crowded.pop())
+                self._alone = True
+            before = self._done
+            yield from self._turn()
+            may_have_points |= self._done > before
+
+    def close(self, reason: str) -> None:
+        """End all trials under way; their points are enqueued again and keep their checkpoints."""
+        while trial := self._next_to_leave():
+            self._stop(trial, reason)
+
+    def leave(self) -> None:
+        """Release all trials, as at the death of this process."""
+        while trial := self._next_to_leave():
+            trial.leave()
+
+    def _next_to_leave(self) -> _UnderWay | None:
+        return next((trials.pop() for trials in (self._turns, self._crowded) if trials), None)
+
+    def _has_room(self) -> bool:
+        if self._crowded or (self._alone and self._turns) or _past(self._deadline):
+            return False
+        under_way = len(self._turns)
+        return under_way < self._side_by_side and self._done + under_way != self._max_trials
+
+    def _start(self) -> TrialStarted | None:
+        session = self._session
         if (claimed := _claim(session)) is None:
-            return
+            return None
         attempt, held = claimed
-        with held, session.ledger.alive(attempt):
-            yield TrialStarted(attempt, run_name(session.ledger, attempt), worker)
-            result = yield from _run(session, attempt, deadline)
-        done += 1
-        failures = failures + 1 if result is not None and result.outcome == "failed" else 0
-        if failures == FAILURES_IN_A_ROW and result is not None:
+        held.enter_context(session.ledger.alive(attempt))
+        self._alone = self._side_by_side == 1
+        training = run_trial(session, attempt, alone=self._alone)
+        self._turns.append(_UnderWay(attempt, held, training))
+        return TrialStarted(attempt, run_name(session.ledger, attempt), self._worker)
+
+    def _turn(self) -> Iterator[Event]:
+        """Train the next trial for one optimizer step; yields its events."""
+        trial = self._turns[0]
+        try:
+            epoch = next(trial.training)
+        except StopIteration as ended:
+            yield from self._end(ended.value)
+        except CrowdedError:
+            self._turns.popleft()
+            trial.training = run_trial(self._session, trial.attempt, alone=True)
+            self._crowded.append(trial)
+        except LostClaimError as lost:  # another worker has the point now
+            self._remove_files(trial.attempt)
+            yield from self._end(Result("died", reason=str(lost)))
+        else:
+            self._turns.rotate(-1)
+            if epoch is None:
+                return
+            yield EpochDone(trial.attempt, epoch)
+            if _past(self._deadline) and epoch.epoch < trial.attempt.config.epochs:
+                self._turns.remove(trial)
+                self._stop(trial, "the time given was over")
+                self._done += 1
+
+    def _end(self, result: Result) -> Iterator[Event]:
+        trial = self._turns.popleft()
+        trial.leave()
+        self._done += 1
+        yield TrialEnded(trial.attempt, result, self._session.mirror.away)
+        self._failures = self._failures + 1 if result.outcome == "failed" else 0
+        if self._failures == FAILURES_IN_A_ROW:
             raise StudyHaltedError(
-                f"{failures} trials in a row failed, the last with {result.reason}; mend that "
-                "and run the same command again."
+                f"{self._failures} trials in a row failed, the last with {result.reason}; mend "
+                "that and run the same command again."
             )
+
+    def _stop(self, trial: _UnderWay, reason: str) -> None:
+        trial.training.close()
+        try:
+            close_unfinished(self._session, trial.attempt, "stopped", reason)
+        except LostClaimError:
+            self._remove_files(trial.attempt)
+        finally:
+            trial.leave()
+
+    def _remove_files(self, attempt: Attempt) -> None:
+        self._session.store.remove_trial_files(attempt.uid)
+        self._session.store.remove_logits(attempt.uid)
 
 
 def promote(session: Session) -> int:
@@ -87,7 +225,8 @@ def promote(session: Session) -> int:
         return session.ledger.promote()
 
 
-def _claim(session: Session) -> tuple[Attempt, AbstractContextManager[object]] | None:
+def _claim(session: Session) -> tuple[Attempt, ExitStack] | None:
+    """A point to train, and its lock; None if there is none."""
     with session.store.lock("claim"):  # a running trial whose lock is free counts as dead
         try:
             attempt = session.ledger.claim()
@@ -95,38 +234,10 @@ def _claim(session: Session) -> tuple[Attempt, AbstractContextManager[object]] |
             raise StudyHaltedError(str(error)) from None
         if attempt is None:
             return None
-        held = session.store.trial_lock(attempt.uid).acquire()
+        held = ExitStack()
+        held.enter_context(session.store.trial_lock(attempt.uid))
         wrote("trial locked")
-        return attempt, held  # `with` on the lock itself would acquire it twice
-
-
-def _run(
-    session: Session, attempt: Attempt, deadline: float | None
-) -> Generator[Event, None, Result | None]:
-    """Yield the trial's events; returns its result, or None if the time ran out first."""
-    trial = run_trial(session, attempt)
-    try:
-        while True:
-            try:
-                epoch = next(trial)
-            except StopIteration as ended:
-                result: Result = ended.value
-                yield TrialEnded(attempt, result, session.mirror.away)
-                return result
-            if epoch is None:
-                continue
-            yield EpochDone(attempt, epoch)
-            if _past(deadline) and epoch.epoch < attempt.config.epochs:
-                close_unfinished(session, attempt, "stopped", "the time given was over")
-                return None
-    except Stopped as stopped:
-        close_unfinished(session, attempt, "stopped", f"by {stopped}")
-        raise
-    except LostClaimError as lost:  # another worker has the point now
-        session.store.remove_trial_files(attempt.uid)
-        session.store.remove_logits(attempt.uid)
-        yield TrialEnded(attempt, Result("died", reason=str(lost)))
-        return None
+        return attempt, held
 
 
 def _past(deadline: float | None) -> bool:

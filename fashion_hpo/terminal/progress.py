@@ -111,12 +111,11 @@ class Progress:
         return self._epochs_left - sum(self._reached.values())
 
     def _start(self, event: TrialStarted) -> None:
-        self._leave(event.worker)
         number, epochs = event.attempt.number, event.attempt.config.epochs
         self._under_way[number] = _Trial(event.worker, number, event.name, epochs)
 
     def _leave(self, worker: int) -> None:
-        """Forget the trial that a worker had."""
+        """Forget the trials that a worker had."""
         for trial in list(self._under_way.values()):
             if trial.worker == worker:
                 del self._under_way[trial.number]

@@ -28,6 +28,9 @@ class Hardware:
     channels_last: bool
     threads: int
     micro_batch: int | None = None  # images per forward pass, if a whole batch exceeds the memory
+    side_by_side: int | None = (
+        None  # trials that take turns in one process; no result depends on it
+    )
 
     def at(self, config: TrainConfig) -> "Hardware":
         """The hardware at the config's precision; "auto" keeps the precision, except for networks

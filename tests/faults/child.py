@@ -54,7 +54,7 @@ class Moment:
     nth: int = 1
 
 
-def study(store: Store, plan: Plan, fault: Fault | None = None) -> None:
+def study(store: Store, plan: Plan, fault: Fault | None = None, side_by_side: int = 1) -> None:
     """One worker's whole life: what the command `study` does, without its printing."""
     if fault is not None:
         fault()
@@ -62,10 +62,10 @@ def study(store: Store, plan: Plan, fault: Fault | None = None) -> None:
     try:
         for _ in reconcile(session.mirror):
             pass
-        for _ in workers.work(session):
+        for _ in workers.work(session, side_by_side=side_by_side):
             pass
         if workers.promote(session):
-            list(workers.work(session))
+            list(workers.work(session, side_by_side=side_by_side))
     except Stopped:
         sys.exit(STOPPED)
     except workers.StudyHaltedError:

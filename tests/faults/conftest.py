@@ -19,6 +19,7 @@ PART = {
     "test_empty_studies": 5,
     "test_failures": 2,
     "test_hosts": 1,
+    "test_side_by_side": 2,
     "test_signals": 2,
     "test_stores": 2,
     "test_tracking_server": 1,

@@ -89,9 +89,11 @@ class Lab:
         with self._lock:
             self.injected[kind] += times
 
-    def start(self, store: Store, plan: Plan, fault: Fault | None = None) -> Worker:
+    def start(
+        self, store: Store, plan: Plan, fault: Fault | None = None, side_by_side: int = 1
+    ) -> Worker:
         """A worker in a process of its own, forked from one that has imported everything."""
-        return self.process(child.study, store, plan, fault)
+        return self.process(child.study, store, plan, fault, side_by_side)
 
     def process(self, target: Callable[..., None], *given: object) -> Worker:
         """A function of this package in a process of its own."""
@@ -99,13 +101,17 @@ class Lab:
         process.start()
         return process
 
-    def run(self, store: Store, plan: Plan, fault: Fault | None = None) -> int:
+    def run(
+        self, store: Store, plan: Plan, fault: Fault | None = None, side_by_side: int = 1
+    ) -> int:
         """A worker from start to end; its exit code."""
-        return ended(self.start(store, plan, fault))
+        return ended(self.start(store, plan, fault, side_by_side))
 
-    def killed(self, store: Store, plan: Plan, moment: Moment, kind: str) -> bool:
+    def killed(
+        self, store: Store, plan: Plan, moment: Moment, kind: str, side_by_side: int = 1
+    ) -> bool:
         """Run a worker that is killed at a moment; False if it never came to that."""
-        code = self.run(store, plan, partial(child.killed_at, moment))
+        code = self.run(store, plan, partial(child.killed_at, moment), side_by_side)
         assert code in (-signal.SIGKILL, 0), f"exit code {code} at {moment}"
         self.inject(kind, int(code != 0))
         return code != 0
@@ -120,13 +126,18 @@ class Lab:
         self.inject(kind)
         return True
 
-    def moments(self, plan: Plan, prepare: Callable[[Store], None] | None = None) -> list[Moment]:
+    def moments(
+        self,
+        plan: Plan,
+        prepare: Callable[[Store], None] | None = None,
+        side_by_side: int = 1,
+    ) -> list[Moment]:
         """Every write that an undisturbed worker makes, in order, each with its number."""
         store = self.store()
         if prepare is not None:
             prepare(store)
         path = store.root / "moments.txt"
-        assert self.run(store, plan, partial(child.recording, path)) == 0
+        assert self.run(store, plan, partial(child.recording, path), side_by_side) == 0
         seen: Counter[str] = Counter()
         found = []
         for write in path.read_text().splitlines():

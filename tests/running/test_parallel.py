@@ -6,6 +6,7 @@ import os
 import signal
 import struct
 import time
+from collections import Counter
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -83,6 +84,22 @@ def test_two_workers_come_to_what_one_comes_to(open_real: OpenSession, real_data
     alone = open_real(design(scientific=levels, seeds=1, budget="quick"))
     list(workers.work(alone, max_trials=2))
     assert curves(session.ledger) == curves(alone.ledger)
+
+
+def test_two_workers_train_two_trials_each_side_by_side(
+    open_real: OpenSession, real_data: Path
+) -> None:
+    session = open_real(design())
+    started: Counter[int] = Counter()  # trials of each worker
+    for event in parallel.work(
+        session, 2, data=real_data, device="cpu", max_trials=4, side_by_side=2
+    ):
+        if isinstance(event, TrialStarted):
+            started[event.worker] += 1
+    assert started == {0: 2, 1: 2}
+    results = [entry.result for entry in session.ledger.entries() if entry.result]
+    assert [result.outcome for result in results] == ["complete"] * 4
+    assert {result.hardware["side_by_side"] for result in results} == {"2"}
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_point_done(

@@ -3,11 +3,13 @@ from pathlib import Path
 
 import pytest
 from filelock import BaseFileLock
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from fashion_hpo.running import workers
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.signals import Stopped
-from fashion_hpo.running.workers import EpochDone, StudyHaltedError, TrialEnded, work
+from fashion_hpo.running.workers import EpochDone, StudyHaltedError, TrialEnded, TrialStarted, work
 from fashion_hpo.stores.layout import Store
 from tests.conftest import OpenSession
 from tests.plans import TINY, design
@@ -120,3 +122,67 @@ def test_failures_in_a_row_halt_the_study(open_here: OpenSession) -> None:
 def test_a_worker_that_finds_nothing_ends_at_once(open_here: OpenSession) -> None:
     list(work(open_here(design(seeds=1))))
     assert list(work(open_here(design(seeds=1)))) == []
+
+
+def steps_taken(session: workers.Session, **options: int) -> str:
+    """The numbers of the trials, in the order of their optimizer steps."""
+    order: list[int] = []
+    optimizers: list[Optimizer] = []  # in the order of their first steps, which is the trials'
+
+    def record(optimizer: Optimizer, *_: object) -> None:
+        if not any(optimizer is known for known in optimizers):
+            optimizers.append(optimizer)
+        order.append(next(n for n, known in enumerate(optimizers) if known is optimizer))
+
+    hook = register_optimizer_step_post_hook(record)
+    try:
+        list(work(session, **options))
+    finally:
+        hook.remove()
+    return "".join(map(str, order))
+
+
+def test_trials_side_by_side_take_turns_after_every_step(open_here: OpenSession) -> None:
+    """Batches of 50 make 2 steps of an epoch of 100 images, batches of 25 make 4.
+
+    An epoch's evaluation and a trial's end are turns too.  Trial 3 begins as soon as trial 0 ends.
+    """
+    plan = design(
+        base=TINY.replace(epochs=1), scientific={"batch_size": (50, 25)}, seeds=2, claims=[]
+    )
+    assert steps_taken(open_here(plan), side_by_side=3) == "012012113333"
+
+
+def test_side_by_side_is_logged_and_changes_no_bit(open_here: OpenSession) -> None:
+    session = open_here(design())
+    events = list(work(session, side_by_side=3))
+    assert [type(event).__name__ for event in events[:3]] == ["TrialStarted"] * 3
+    results = [entry.result for entry in session.ledger.entries() if entry.result]
+    assert {result.hardware["side_by_side"] for result in results} == {"3"}
+    run = session.tracker.client.get_run(
+        str(session.tracker.run_of(session.ledger.entries()[0].attempt.uid))
+    )
+    assert run.data.tags["fashion_hpo.side_by_side"] == "3"
+    alone = open_here(design(budget="quick"))
+    list(work(alone))
+    assert curves(session) == curves(alone)
+    hardware = [entry.result.hardware for entry in alone.ledger.entries() if entry.result]
+    assert not any("side_by_side" in h for h in hardware)
+
+
+def test_max_trials_counts_those_side_by_side(open_here: OpenSession) -> None:
+    session = open_here(design())
+    assert outcomes(list(work(session, max_trials=2, side_by_side=3))) == ["complete"] * 2
+    assert session.ledger.remaining() == 2
+    assert outcomes(list(work(session, side_by_side=3))) == ["complete"] * 2
+
+
+def test_a_timeout_closes_all_side_by_side(open_here: OpenSession) -> None:
+    session = open_here(design())
+    events = list(work(session, timeout=0.001, side_by_side=3))
+    assert outcomes(events) == []
+    entries = session.ledger.entries()
+    started = sum(isinstance(event, TrialStarted) for event in events)
+    stopped = [entry for entry in entries if entry.result and entry.result.outcome == "stopped"]
+    assert len(stopped) == started >= 1
+    assert outcomes(list(work(session, side_by_side=3))) == ["complete"] * 4
