@@ -1,4 +1,4 @@
-"""What a study found, in two or three sentences."""
+"""The answer of a study in two or three sentences."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from fashion_hpo.stores.ranking import nothing_comparable
 
 
 def answer(records: Records) -> list[str]:
-    """The study's answer: what became of its claims, and the best it has."""
+    """Sentences: the verdicts on the study's claims, and its best level or trial."""
     if records.complete.empty and records.not_comparable:
         return _nothing_comparable(records)
     if records.complete.empty:
@@ -35,7 +35,7 @@ def answer(records: Records) -> list[str]:
 
 
 def _nothing_complete(records: Records) -> list[str]:
-    """What to do: where every point has its outcome, the same command would train nothing."""
+    """What to type: the same command again while points are left, else a new revision."""
     plan = records.plan
     if records.remaining or records.trials.empty:
         command = study_command(plan.name, plan.budget)
@@ -58,12 +58,12 @@ def _answer(records: Records) -> list[str]:
     if not verdicts:
         return [_comparison(records), _best_level(records)]
     first, *others = verdicts
-    found = [f"{_judged(first)}: {first.sentence}"]
+    sentences = [f"{_judged(first)}: {first.sentence}"]
     if others:
-        found.append(", ".join(map(_judged, others)) + ".")
+        sentences.append(", ".join(map(_judged, others)) + ".")
     if compared := compare(records):
-        found.append(in_one_line(compared))
-    return [*found, _best_level(records)]
+        sentences.append(in_one_line(compared))
+    return [*sentences, _best_level(records)]
 
 
 def _judged(verdict: Verdict) -> str:
@@ -72,7 +72,7 @@ def _judged(verdict: Verdict) -> str:
 
 
 def _infeasible(records: Records) -> str:
-    """How many trials do not keep a search's constraints."""
+    """The number of complete trials that violate the search's constraints."""
     count, total = records.infeasible, len(records.complete)
     bounds = in_words(records.plan.constraints)
     if count == total:
@@ -82,7 +82,7 @@ def _infeasible(records: Records) -> str:
 
 
 def _nothing_comparable(records: Records) -> list[str]:
-    """Why there is no best trial, and what to do, as `register` says it."""
+    """Why no trial is the best, and what to do, in the words of `register`."""
     reasons = records.trials["not_comparable"].dropna()
     reason = str(reasons[reasons != ""].iloc[0])
     lack, advice = nothing_comparable(records.not_comparable, reason, records.plan)
@@ -90,13 +90,13 @@ def _nothing_comparable(records: Records) -> list[str]:
 
 
 def _comparison(records: Records) -> str:
-    """All levels against the base's own; or why there is nothing to say of them."""
-    if found := compare(records):
-        return in_one_line(found)
+    """All levels against the level of the base config, or why they cannot be compared."""
+    if comparisons := compare(records):
+        return in_one_line(comparisons)
     name, levels = next(iter(records.plan.scientific.items()))
-    there = [level for level in levels if level in set(records.tuned[name])]
-    if len(there) == 1:
-        return f"Only {name} {level_text(there[0])} has complete trials yet: nothing to compare."
+    complete = [level for level in levels if level in set(records.tuned[name])]
+    if len(complete) == 1:
+        return f"Only {name} {level_text(complete[0])} has complete trials yet: nothing to compare."
     if records.tuned["seed_index"].nunique() == 1:
         return f"One seed alone cannot tell the levels of {name} apart."
     reference = f"{name} {level_text(references_of(records.plan)[name])}"
@@ -107,13 +107,13 @@ def _best_level(records: Records) -> str:
     cells = cells_of(records, Part("value", "higher", figure=0.0))
     assert cells is not None  # a complete trial has a value
     where = cells.ranked()[0]
-    found = at_level(records, "value", where)
-    assert found is not None
-    mean, low, high = found.estimate.interval()
+    best = at_level(records, "value", where)
+    assert best is not None
+    mean, low, high = best.estimate.interval()
     spread = "" if math.isnan(low) else f" (95 % interval {low:.2%} to {high:.2%})"
     named = ", ".join(f"{name} {level_text(value)}" for name, value in where.items())
-    what = "Best mean" if len(found.effect.values) > 1 else "Best single"
-    return f"{what} validation accuracy: {mean:.2%}{spread} with {named}, {found.basis}."
+    what = "Best mean" if len(best.effect.values) > 1 else "Best single"
+    return f"{what} validation accuracy: {mean:.2%}{spread} with {named}, {best.basis}."
 
 
 def _answer_of_search(records: Records) -> list[str]:
@@ -140,7 +140,7 @@ def _trials(count: int) -> str:
 
 
 def _settings(records: Records, values: Mapping[Any, Any]) -> str:
-    """The searched values; said to be the base config's where no proposal won."""
+    """The trial's searched values; says so if all are those of the base config."""
     base = records.plan.base
     named = ", ".join(f"{name} {level_text(values[name])}" for name in records.varied)
     if all(values[name] == getattr(base, name) for name in records.varied):
@@ -149,16 +149,16 @@ def _settings(records: Records, values: Mapping[Any, Any]) -> str:
 
 
 def _startup(records: Records) -> list[str]:
-    """Where half of the trials or more were random, that they were."""
+    """A sentence on random start-up trials, if these are half of the trials or more."""
     count = len(records.trials)
     if 2 * startup_trials(records.plan, count) < count:
         return []
-    told = startup(records.plan, count)
-    return [f"{told[0].upper()}{told[1:]}."] if told else []
+    random = startup(records.plan, count)
+    return [f"{random[0].upper()}{random[1:]}."] if random else []
 
 
 def _progress(records: Records) -> str:
-    """How far the confirmation is, as the end of a sentence."""
+    """The progress of an unfinished confirmation, as the end of a sentence."""
     confirming = records.confirmation
     if confirming is None or not confirming.remaining:
         return ""
@@ -167,27 +167,27 @@ def _progress(records: Records) -> str:
 
 
 def _confirmed(records: Records, best: Finalist) -> list[str]:
-    """The winner on fresh seeds, what the search flattered, and what fewer trials would give."""
+    """The winner on fresh seeds, the search's selection bias, and the effect of fewer trials."""
     values = _settings(records, best.values)
     mean, low, high = best.fresh
     spread = "" if math.isnan(low) else f"95 % interval {low:.2%} to {high:.2%}, "
-    found = finalists(records)
-    told = [
+    ranked = finalists(records)
+    sentences = [
         f"Winner: {values}: fresh-seed mean {mean:.2%} ({spread}{best.basis}), search score "
         f"{best.score:.2%}: selection bias {100 * best.bias:+.2f} points."
     ]
-    if len(found) > 1:
-        bias = 100 * mean_bias(found)
-        told.append(
-            f"It is trial {best.trial}, the best of {len(found)} finalists by that mean; on "
+    if len(ranked) > 1:
+        bias = 100 * mean_bias(ranked)
+        sentences.append(
+            f"It is trial {best.trial}, the best of {len(ranked)} finalists by that mean; on "
             f"average their scores lie {abs(bias):.2f} points {'below' if bias < 0 else 'above'} "
             "those means."
         )
     if (audited := audit(records)) is not None:
-        told.append(
+        sentences.append(
             f"Audit of the pruner: {audited.missed} of {audited.ended} pruned trials, drawn from "
             f"{audited.pruned} and trained to their end, would have been finalists."
         )
     if (enough := budget_bootstrap.sentence(records)) is not None:
-        told.append(enough)
-    return [*told, *_startup(records)]
+        sentences.append(enough)
+    return [*sentences, *_startup(records)]

@@ -1,4 +1,4 @@
-"""All claims, in order, with what the stores have on each."""
+"""All claims in order, each with its verdict from the store."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ NOT_RUN, NO_STUDY = "not run here", "no study yet"
 
 @dataclass(frozen=True)
 class Finding:
-    """One claim, the study that asks about it ("": none), its verdict, and what that rests on."""
+    """The verdict on one claim, the study that tests the claim ("": none), and what was trained."""
 
     verdict: Verdict
     study: str = ""
@@ -35,11 +35,11 @@ class Finding:
 
 
 def gather(store: Store, budget: str | None = None) -> tuple[list[Finding], list[str]]:
-    """Every claim of the reports, then those of other studies; and what studies cannot be read.
+    """The findings on the reports' claims, then on other claims; and an error for each bad study.
 
-    Of each study the largest complete budget counts, or the one named.
+    A study counts with its largest complete budget, or with the budget that is named.
     """
-    found: dict[str, list[Finding]] = {claim_id: [] for claim_id in reports().claims}
+    by_claim: dict[str, list[Finding]] = {claim_id: [] for claim_id in reports().claims}
     unreadable = []
     for name in list_studies():
         try:
@@ -48,18 +48,18 @@ def gather(store: Store, budget: str | None = None) -> tuple[list[Finding], list
             unreadable.append(str(error))
             continue
         for finding in findings:
-            found.setdefault(finding.verdict.claim_id, []).append(finding)
+            by_claim.setdefault(finding.verdict.claim_id, []).append(finding)
     for claim_id, known in reports().claims.items():
-        if not found[claim_id]:
+        if not by_claim[claim_id]:
             sentence = "no study here asks about it."
             verdict = Verdict(claim_id, known.text, NO_STUDY, sentence, known.figure)
-            found[claim_id] = [Finding(verdict)]
-    ordered = sorted(found, key=_place)
-    return [finding for claim_id in ordered for finding in found[claim_id]], unreadable
+            by_claim[claim_id] = [Finding(verdict)]
+    ordered = sorted(by_claim, key=_place)
+    return [finding for claim_id in ordered for finding in by_claim[claim_id]], unreadable
 
 
 def _place(claim_id: str) -> int:
-    """The reports' claims in their order, a further answer (R2.c-tuned) after its claim."""
+    """A sort key: the order of the reports; a variant of a claim (R2.c-tuned) follows the claim."""
     first = claim_id.partition("-")[0]
     ids = list(reports().claims)
     return ids.index(first) if first in ids else len(ids)
@@ -69,14 +69,16 @@ def _of_study(
     store: Store, name: str, question: str, spec: StudySpec, budget: str | None
 ) -> Iterator[Finding]:
     testable = any(not claim.untestable for claim in spec.claims)
-    there = budget is None or budget in spec.budgets
-    ledger = look_up_ledger(store, name, question, spec, budget) if testable and there else None
+    has_budget = budget is None or budget in spec.budgets
+    ledger = (
+        look_up_ledger(store, name, question, spec, budget) if testable and has_budget else None
+    )
     records = None if ledger is None else of_ledger(ledger, store)
     for claim in spec.claims:
         if claim.untestable:
             yield Finding(untestable(claim), name)
         elif ledger is None or records is None:
-            command = command_for(name, spec, budget if there else None)
+            command = command_for(name, spec, budget if has_budget else None)
             yield Finding(_not_run(claim, command), name)
         else:
             yield Finding(verdict_of(claim, records), name, _basis(ledger, claim))
@@ -88,7 +90,7 @@ def _not_run(claim: Claim, command: str) -> Verdict:
 
 
 def _basis(ledger: Ledger, claim: Claim) -> str:
-    """The budget, and how much was trained for it."""
+    """The budget, and the images, epochs, settings and trials that were trained."""
     plan, remaining = ledger.plan, ledger.remaining()
     epochs = "1 epoch" if plan.base.epochs == 1 else f"{plan.base.epochs} epochs"
     size = f"{plan.base.train_images:,} images × {epochs}"
@@ -99,7 +101,7 @@ def _basis(ledger: Ledger, claim: Claim) -> str:
 
 
 def tally(findings: list[Finding]) -> dict[str, int]:
-    """How many claims have each word, in the order in which readers care."""
+    """The number of claims by verdict, decided verdicts first."""
     order = (REPRODUCED, REFUTED, UNDECIDED, NO_VERDICT, NOT_ASKED, UNTESTABLE, NOT_RUN, NO_STUDY)
-    counts = {word: sum(each.verdict.word == word for each in findings) for word in order}
+    counts = {word: sum(finding.verdict.word == word for finding in findings) for word in order}
     return {word: count for word, count in counts.items() if count}

@@ -1,4 +1,4 @@
-"""Stores to data frames: one row a trial, one row an epoch."""
+"""A ledger as data frames: one row a trial, one row an epoch."""
 
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -30,14 +30,14 @@ EPOCH_FIELDS = tuple(field.name for field in fields(Epoch))
 
 @dataclass(frozen=True)
 class Records:
-    """All that is known of one ledger.
+    """The results of one ledger.
 
-    trials: a row for each point that has an outcome (one that was pruned and then brought to its
-    end has its last), with columns trial, uid, point, outcome, value, seconds, seed_index, feasible
-    (where there are constraints), every config field, and every summary (generalization_gap, ece,
-    …).
-    epochs: a row for each epoch of them, with columns trial, epoch, the epoch metrics, seed_index
-    and the varied fields.
+    trials: a row for each point that has an outcome, of a pruned point that was trained to
+    completion the last outcome.  Columns: trial, uid, point, outcome, value, seconds, seed_index,
+    feasible (if the search has constraints), every config field, and every summary
+    (generalization_gap, ece, …).
+    epochs: a row for each epoch of these trials.  Columns: trial, epoch, the epoch metrics,
+    seed_index and the varied fields.
     """
 
     plan: Plan
@@ -47,8 +47,8 @@ class Records:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     remaining: int
-    predictions: PredictionFiles | None = None  # of single images, where a store is known
-    confirmation: "Records | None" = None  # of a search: finalists on fresh seeds, audited trials
+    predictions: PredictionFiles | None = None  # None without a store
+    confirmation: "Records | None" = None  # a search's finalists on fresh seeds
 
     @property
     def varied(self) -> list[str]:
@@ -57,12 +57,12 @@ class Records:
 
     @property
     def complete(self) -> pd.DataFrame:
-        """The trials that ran to their end, and were trained as their config says."""
+        """The complete trials that were trained exactly as their config says."""
         return self.trials[(self.trials["outcome"] == "complete") & ~self._another_experiment]
 
     @property
     def feasible(self) -> pd.DataFrame:
-        """Those of the complete trials that keep a search's constraints; all, where it has none."""
+        """The complete trials that satisfy the search's constraints; all if there are none."""
         complete = self.complete
         if "feasible" not in complete:
             return complete
@@ -70,7 +70,7 @@ class Records:
 
     @property
     def ranked(self) -> pd.DataFrame:
-        """The trials that are compared, best first: the order that every reader has."""
+        """The complete, comparable and feasible trials, best first."""
         bounds = self.trials.get("feasible", pd.Series(True, index=self.trials.index))
         standings = [
             Standing(outcome == "complete", not other, bool(feasible), value)
@@ -86,7 +86,7 @@ class Records:
 
     @property
     def infeasible(self) -> int:
-        """How many complete trials do not."""
+        """The number of complete trials that violate the search's constraints."""
         return len(self.complete) - len(self.feasible)
 
     @cached_property
@@ -96,16 +96,16 @@ class Records:
 
     @property
     def untuned(self) -> pd.DataFrame:
-        """The complete trials at the base's own nuisance values."""
+        """The complete trials at the nuisance values of the base config."""
         base, complete = self.plan.base, self.complete
-        own = pd.Series(True, index=complete.index)
+        is_base = pd.Series(True, index=complete.index)
         for name in self.plan.spec.nuisance:
-            own &= complete[name] == getattr(base, name)
-        return complete[own]
+            is_base &= complete[name] == getattr(base, name)
+        return complete[is_base]
 
     @property
     def not_comparable(self) -> int:
-        """How many ran to their end in pieces, for want of memory, and differ by that."""
+        """The number of complete trials that differ from their config: memory was short."""
         ended = self.trials["outcome"] == "complete"
         return int((ended & self._another_experiment).sum())
 
@@ -117,28 +117,27 @@ class Records:
 
 
 def trial_columns(plan: Plan) -> list[str]:
-    """What a trial's row has before any summary; a frame without rows has these columns too."""
+    """The columns of `Records.trials` before the summaries, also if there are no rows."""
     bounded = ["feasible"] if plan.constraints else []
     last = [f"last_{name}" for name in EPOCH_FIELDS]
     return [*TRIAL_COLUMNS, *bounded, *plan.base.to_dict(), *last]
 
 
 def epoch_columns(plan: Plan) -> list[str]:
-    """What an epoch's row has; a frame without rows has these columns too."""
+    """The columns of `Records.epochs`, also if there are no rows."""
     return list(
         dict.fromkeys(["trial", "seed_index", *plan.scientific, *plan.ranges, *EPOCH_FIELDS])
     )
 
 
 def find_ledger(store: Store, name: str, budget: str | None = None) -> Ledger:
-    """The ledger of a study's largest complete budget, or of its largest, or of the one named.
+    """The ledger of the budget named, else of the largest complete budget, else of the largest.
 
-    Raises ValueError if the store has no results of the study, and where a ledger that could be
-    the one meant cannot be read.
+    Raises ValueError if the store has no results of the study, or if such a ledger cannot be read.
     """
     question, spec = load_study(name)
     try:
-        found = look_up_ledger(store, name, question, spec, budget)
+        ledger = look_up_ledger(store, name, question, spec, budget)
     except UnreadableLedgerError as error:
         if budget:
             raise
@@ -146,17 +145,17 @@ def find_ledger(store: Store, name: str, budget: str | None = None) -> Ledger:
             f"ledger {error.name} cannot be read by this version ({error.reason}); name another "
             "budget with --budget, or use the version that wrote it."
         ) from None
-    if found is None:
+    if ledger is None:
         wanted = f"study {name} under budget {budget}" if budget else f"study {name}"
         raise ValueError(
             f"{wanted} has no results in {store.root}; run {command_for(name, spec, budget)} "
             "first, or name another --store."
         )
-    return found
+    return ledger
 
 
 def command_for(name: str, spec: StudySpec, budget: str | None) -> str:
-    """The command that gives a study results, under any budget if none is named."""
+    """The command that runs a study under a budget, or under its default budget."""
     bare = budget is None and "standard" in spec.budgets
     return study_command(name, None if bare else budget or next(iter(spec.budgets)))
 
@@ -164,11 +163,11 @@ def command_for(name: str, spec: StudySpec, budget: str | None) -> str:
 def look_up_ledger(
     store: Store, name: str, question: str, spec: StudySpec, budget: str | None = None
 ) -> Ledger | None:
-    """The same, or None if the store has no results of the study."""
+    """Like `find_ledger`, but returns None if the store has no results of the study."""
     budgets = [budget] if budget else [name for name in reversed(BUDGETS) if name in spec.budgets]
     plans = [make_plan(name, question, spec, budget) for budget in budgets]
     largest = None
-    for ledger in read_ledgers(store, plans):  # smaller ones than a complete one are not opened
+    for ledger in read_ledgers(store, plans):  # opens none after a complete one
         if ledger.remaining() == 0:
             return ledger
         largest = largest or ledger
@@ -178,10 +177,10 @@ def look_up_ledger(
 def of_ledger(
     ledger: Ledger, store: Store | None = None, confirmation: Ledger | None = None
 ) -> Records:
-    """A ledger's points with an outcome, as data frames, with those of a search's confirmation.
+    """A ledger's results as data frames, with those of a search's confirmation.
 
-    With a store also what they predicted.  Raises UnreadableLedgerError for trials or epochs of
-    another form than this version writes.
+    With a store, the trials' predictions can be read as well.  Raises UnreadableLedgerError for
+    trials or epochs of another form than this version writes.
     """
     with readable(ledger.name, ledger.uid):
         return _of_ledger(ledger, store, confirmation)

@@ -1,4 +1,4 @@
-"""Numbers as verdicts and answers write them."""
+"""Numbers and counts as text for verdicts and answers."""
 
 import math
 
@@ -10,20 +10,20 @@ from fashion_hpo.design.search import STARTUP_TRIALS
 
 
 class Units:
-    """How a part's statistic is written: in points of a percentage, in percent or as a number."""
+    """Writes a claim part's statistic in percentage points, in percent or as a plain number."""
 
     def __init__(self, part: Part) -> None:
         self._percent, self._unit, self._sign = part.kind.scale(part)
 
     def number(self, value: float, *, signed: bool = False, decimals: int | None = None) -> str:
-        """One number with its unit; what is no percentage has three digits or so many decimals."""
+        """One number with its unit; a plain number has three digits, or `decimals`."""
         sign = self._sign if signed else ""
         if self._percent:
             return f"{100 * value:{sign}.2f}{self._unit}"
         return number_text(value, sign) if decimals is None else f"{value:{sign}.{decimals}f}"
 
     def brief(self, interval: Interval) -> str:
-        """The same, its unit named once: `+1.95 points (1.20 to 2.70)`."""
+        """A mean and its interval with the unit once: `+1.95 points (1.20 to 2.70)`."""
         mean, low, high = self._numbers(interval)
         if math.isnan(interval.low):
             return mean
@@ -44,8 +44,10 @@ class Units:
 
 
 def decimals_of(interval: Interval) -> int | None:
-    """How many decimals show two digits of an interval's half-width; None for counts, and where it
-    has no width."""
+    """The decimals that show two digits of an interval's half-width.
+
+    None for numbers from 1,000 on and for an interval without width.
+    """
     half = (interval.high - interval.low) / 2
     if not math.isfinite(half) or half <= 0 or max(map(abs, interval)) >= 1000:
         return None
@@ -64,7 +66,7 @@ def what_decides(needed: int | None, have: int, most: int | None = None) -> str:
 
 
 def startup(plan: Plan, trials: int) -> str:
-    """How many of a search's trials are random for want of results; "" if none are.
+    """The number of random start-up trials among a search's trials; "" if there are none.
 
     `9 of 10 trials are random start-up trials: tpe uses results once 10 are complete or pruned`
     """

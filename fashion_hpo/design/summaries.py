@@ -1,4 +1,4 @@
-"""The summaries that a trial logs: the measures of its epochs and of its model's predictions."""
+"""A trial's summaries: measures of its learning curves, of its model and of its energy."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from fashion_hpo.design.measures import MEASURES
 
 
 def curve_summaries(history: Sequence[Epoch]) -> dict[str, float]:
-    """The measures of the whole curve, by name; raises ValueError for an empty history."""
+    """The measures of a trial's learning curves, by name; raises ValueError without epochs."""
     if not history:
         raise ValueError("history is empty; a training has at least one epoch.")
     return {
@@ -30,14 +30,14 @@ def model_summaries(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, 
 
 
 def energy_summary(joules: float | None) -> dict[str, float]:
-    """The energy of a trial's epochs, evaluation included; empty where one epoch's is unknown.
+    """The energy of a trial's training and evaluation, as a summary; empty if it is unknown.
 
-    The counters are the machine's (see `training.energy`): they count what runs beside the trial.
-    They do not count the export, nor what a dead attempt spent after its last checkpoint.
+    The counters are the machine's (see `training.energy`), so other processes count as well.  The
+    export, and the work of a dead attempt after its last checkpoint, are not counted.
     """
     return {} if joules is None else {"energy_joules": joules}
 
 
 def finite(summaries: dict[str, float]) -> dict[str, float]:
-    """Without NaN and infinities, which neither JSON nor a database keeps faithfully."""
+    """The finite summaries: JSON and databases do not store NaN and infinities faithfully."""
     return {name: value for name, value in summaries.items() if math.isfinite(value)}

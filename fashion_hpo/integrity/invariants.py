@@ -170,7 +170,7 @@ def _study_run(seen: Evidence) -> Iterator[Violation]:
 
 
 def _count(seen: Evidence, uid: str, what: str, count: int) -> str:
-    """How many there are, or that a person deleted the only one."""
+    """The end of a violation: the number of `what`, or that a person deleted the only one."""
     if count == 0 and uid in seen.deleted:
         return f"had its {what} deleted in MLflow"
     return f"has {count} {what}s"

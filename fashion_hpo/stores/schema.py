@@ -130,7 +130,10 @@ def _make_tables(uri: str) -> None:
 
 
 def _check(package: _Package, url: str) -> bool:
-    """Whether there are tables; raises StoreError if the installed package has another schema."""
+    """Whether the database has tables.
+
+    Raises StoreError if their schema is not that of the installed package.
+    """
     revision = _revision(package, url)
     head, known = _revisions(package)
     if revision is None or revision == head:

@@ -44,26 +44,26 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(command: str, purpose: str) -> argparse.ArgumentParser:
     """A parser with the arguments that all commands have."""
-    made = _Parser(
+    parser = _Parser(
         prog=f"python -m fashion_hpo.{command}", description=purpose, formatter_class=HelpFormatter
     )
-    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return made
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
 
 
-def add_store(made: argparse.ArgumentParser) -> None:
+def add_store(parser: argparse.ArgumentParser) -> None:
     """--store and --storage."""
-    add_store_folder(made)
-    made.add_argument(
+    add_store_folder(parser)
+    parser.add_argument(
         "--storage",
         metavar="URL",
         help="Optuna's database, if not in the store (FASHION_HPO_STORAGE)",
     )
 
 
-def add_store_folder(made: argparse.ArgumentParser) -> None:
+def add_store_folder(parser: argparse.ArgumentParser) -> None:
     """--store."""
-    made.add_argument(
+    parser.add_argument(
         "--store", type=folder, default=DEFAULT_STORE, metavar="DIR", help="default: mlruns/"
     )
 
@@ -93,32 +93,36 @@ def _given(args: argparse.Namespace, name: str) -> Any:
     return getattr(args, name, None)
 
 
-def add_changes(made: argparse.ArgumentParser, what: str) -> None:
+def add_changes(parser: argparse.ArgumentParser, what: str) -> None:
     """--set FIELD=VALUE, any number of times; `settings` reads them."""
-    made.add_argument(
+    parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes", help=what
     )
 
 
-def add_data(made: argparse.ArgumentParser) -> None:
+def add_data(parser: argparse.ArgumentParser) -> None:
     """--data and --device."""
-    add_data_folder(made)
-    made.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
+    add_data_folder(parser)
+    parser.add_argument(
+        "--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps"
+    )
 
 
-def add_data_folder(made: argparse.ArgumentParser) -> None:
+def add_data_folder(parser: argparse.ArgumentParser) -> None:
     """--data."""
-    made.add_argument("--data", type=folder, metavar="DIR", help="folder of the data files")
+    parser.add_argument("--data", type=folder, metavar="DIR", help="folder of the data files")
 
 
-def add_budget(made: argparse.ArgumentParser, default: str | None, note: str) -> None:
+def add_budget(parser: argparse.ArgumentParser, default: str | None, note: str) -> None:
     """--budget."""
-    made.add_argument("--budget", choices=BUDGETS, default=default, help=note)
+    parser.add_argument("--budget", choices=BUDGETS, default=default, help=note)
 
 
-def add_port(made: argparse.ArgumentParser, default: int) -> None:
+def add_port(parser: argparse.ArgumentParser, default: int) -> None:
     """--port."""
-    made.add_argument("--port", type=int, default=default, metavar="N", help=f"default: {default}")
+    parser.add_argument(
+        "--port", type=int, default=default, metavar="N", help=f"default: {default}"
+    )
 
 
 def check_port(port: int) -> None:
@@ -171,7 +175,7 @@ def _whole(text: str, least: int) -> int:
 
 
 def seconds(text: str) -> float:
-    """An argument's type: how long something may take, finite and more than 0."""
+    """An argument's type: a number of seconds, finite and above 0."""
     try:
         number = float(text)
     except ValueError:
@@ -199,11 +203,11 @@ def settings(pairs: Sequence[str]) -> dict[str, str]:
 
 def run(
     main: Callable[[argparse.Namespace], int],
-    made: argparse.ArgumentParser,
+    parser: argparse.ArgumentParser,
     argv: Sequence[str] | None,
 ) -> int:
-    """Parse, run, and turn what goes wrong into one sentence and an exit code."""
-    return output.guarded(lambda: _run(main, made.parse_args(argv)))
+    """Parse the arguments and run the command; an error becomes one sentence and an exit code."""
+    return output.guarded(lambda: _run(main, parser.parse_args(argv)))
 
 
 def _run(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
@@ -225,35 +229,36 @@ def _run(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) ->
         from fashion_hpo.stores.failures import disk_full, is_disk_full, reason_of
 
         if is_disk_full(error):
-            return _told(disk_full(error, getattr(args, "store", Path.cwd())), args, HALTED)
+            return _refuse(disk_full(error, getattr(args, "store", Path.cwd())), args, HALTED)
         if isinstance(error, (ValueError, OSError, RuntimeError)):
-            return _told(str(error), args, HALTED if isinstance(error, RuntimeError) else BAD_INPUT)
+            return _refuse(
+                str(error), args, HALTED if isinstance(error, RuntimeError) else BAD_INPUT
+            )
         if isinstance(error, ModuleNotFoundError) and not _is_ours(error):
-            return _told(environment.advice(str(error.name)), args, BAD_INPUT)
+            return _refuse(environment.advice(str(error.name)), args, BAD_INPUT)
         if STORE_ERRORS.intersection(kind.__name__ for kind in type(error).__mro__):
-            return _told(reason_of(error), args, HALTED)
+            return _refuse(reason_of(error), args, HALTED)
         _print_traceback(args)
         print("error: this is a bug of fashion_hpo; please report it.", file=sys.stderr)
         return HALTED
 
 
 def _check_addresses(args: argparse.Namespace) -> None:
-    """Refuse one that was typed elsewhere: messages would repeat a part of it."""
+    """Refuse an address in any other argument: a message could repeat its password."""
     for name, value in vars(args).items():
         if name not in TAKE_ADDRESSES and isinstance(value, str) and "://" in value:
             raise ValueError(f"{name} is an address; give addresses by --storage.")
 
 
 def redacted(text: str, typed: Iterable[str] = ()) -> str:
-    """A text without passwords of what was typed and of the environment, be they part of an
-    address or on their own."""
+    """The text with *** for passwords: those in typed addresses and those in the environment."""
     from fashion_hpo.stores.layout import passwords_in, without_password
 
     secrets = {os.environ.get(name, "") for name in SECRETS} - {""}
     for address in (*typed, *(os.environ.get(name, "") for name in ADDRESSES)):
         secrets |= passwords_in(address)
     for secret in sorted(secrets, key=len, reverse=True):
-        # As part of a word only if it is long enough to be no part of one by chance.
+        # A short secret is replaced as a whole word only: it is a part of other words by chance.
         edge = r"\b" if len(secret) < 4 and secret.isalnum() else ""
         text = re.sub(f"{edge}{re.escape(secret)}{edge}", "***", text)
     return without_password(text)
@@ -263,7 +268,7 @@ def _is_ours(error: ModuleNotFoundError) -> bool:
     return str(error.name).partition(".")[0] == __package__.partition(".")[0]
 
 
-def _told(text: str, args: argparse.Namespace, code: int) -> int:
+def _refuse(text: str, args: argparse.Namespace, code: int) -> int:
     if args.debug:
         _print_traceback(args)
     sentence = redacted(text, _typed(args))

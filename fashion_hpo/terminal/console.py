@@ -12,7 +12,7 @@ from fashion_hpo.terminal.folding import folded
 
 
 class Console(rich.console.Console):
-    """Prints text as it is, to a terminal that `stream` is, or whole lines to a file or a pipe."""
+    """Prints text without markup: folded for a terminal, in whole lines for a file or pipe."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(
@@ -33,7 +33,7 @@ class Console(rich.console.Console):
         self.print(text, soft_wrap=True)
 
     def say_table(self, rows: Mapping[str, str], margin: int) -> None:
-        """Print names with a text each in a column beside, or under long names."""
+        """Print each name with its text in a second column, or below names that are long."""
         table = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
         column = max(map(len, rows), default=0)
         if margin + column + 2 <= self.width // 2:

@@ -1,4 +1,4 @@
-"""Whether this Python has the packages the commands need, and what to type where it has not."""
+"""Check that this Python has the packages that the commands need; say how to install them."""
 
 import os
 import shlex
@@ -9,8 +9,8 @@ from pathlib import Path
 NEEDED = (
     "filelock", "jinja2", "mlflow", "numpy", "optuna", "pandas", "plotly", "rich", "scipy", "torch",
 )  # fmt: skip
-"""By every command, sooner or later: a study without plotly would end after its training."""
-PROJECTS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # of modules with another name
+"""Checked before every command: without plotly, a study would fail after its training."""
+PROJECTS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # package by its module
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -21,7 +21,7 @@ def missing() -> str | None:
 
 
 def advice(module: str) -> str:
-    """What to type where a module is not installed: it differs in a checkout."""
+    """The sentence about a missing module: in a checkout, the project's environment has it."""
     name = module.partition(".")[0]
     name = PROJECTS.get(name, name)
     start = f"package {name} is not installed for {sys.executable}"
@@ -40,6 +40,6 @@ def advice(module: str) -> str:
 
 
 def _typed(path: Path) -> str:
-    """A path for the shell, relative within the present folder."""
+    """A path quoted for the shell; relative if it is below the current folder."""
     here = Path.cwd()
     return shlex.quote(os.path.relpath(path) if path.is_relative_to(here) else str(path))

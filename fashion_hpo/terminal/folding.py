@@ -1,7 +1,7 @@
 """Sentences and tables for a terminal, folded between words; files and pipes get whole lines.
 
-Imports rich for a terminal alone, so that --help answers at once, and a Python without packages can
-say what to install.
+Imports rich only if the output is a terminal, so that --help answers at once and a Python without
+packages can say what to install.
 """
 
 import argparse
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fashion_hpo.terminal.console import Console
 
 PART = re.compile(r"\[.*?\]+(?=\s|$)|\S+")  # of a usage line: an option with its value
-GAP = "\0"  # a space inside such a part
+GAP = "\0"  # stands for a space inside a PART
 
 
 def folded(text: str, width: int, indent: str = "") -> list[str]:
@@ -38,7 +38,7 @@ def say(*lines: str, stream: TextIO | None = None) -> None:
 
 
 def say_table(rows: Mapping[str, str], margin: int = 0) -> None:
-    """Print names with a text each beside; a name without a text is left out."""
+    """Print each name with its text in a second column; leave out names without a text."""
     column = max(map(len, rows), default=0)
     under = "\n" + " " * (margin + column + 2)
     rows = {f"{name:{column}}": text for name, text in rows.items() if text}
@@ -59,7 +59,7 @@ def _console(stream: TextIO) -> "Console | None":
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """argparse's, which breaks no word, also not at its hyphen, and keeps to the width."""
+    """argparse's formatter, but breaks no word, not even at a hyphen, and fits the width."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return folded(" ".join(text.split()), width)
@@ -74,8 +74,8 @@ class HelpFormatter(argparse.HelpFormatter):
         groups: Iterable[argparse._MutuallyExclusiveGroup],
         prefix: str | None,
     ) -> str:
-        width, self._width = self._width, sys.maxsize  # in one line first: argparse's own may be
-        whole = super()._format_usage(usage, actions, groups, prefix)  # wider than the terminal
+        width, self._width = self._width, sys.maxsize  # one line first: lines that
+        whole = super()._format_usage(usage, actions, groups, prefix)  # argparse folds may be wider
         self._width = width
         parts = [part.replace(" ", GAP) for part in PART.findall(whole)]
         lines = folded(" ".join(parts), width, indent="    ")

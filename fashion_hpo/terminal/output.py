@@ -1,8 +1,8 @@
-"""What a command prints, written so that printing cannot end its work.
+"""Standard output and error that cannot fail a command.
 
-A study trains for hours and prints a line now and then: a disk without space for the log, a
-terminal without block characters or a closed standard output must not cost a trial.  Only a reader
-that has gone (`study … | head -1`) is an error, because nobody can want the rest.
+A study trains for hours and prints a line now and then: a full disk under its log, a terminal
+without block characters or a closed standard output must not fail a trial.  Only a closed pipe
+(`study … | head -1`) ends the command, because nobody reads the rest.
 """
 
 import codecs
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-CLOSED_PIPE = 128 + signal.SIGPIPE  # the exit code of other programs whose reader has gone
+CLOSED_PIPE = 128 + signal.SIGPIPE  # the exit code of a program after SIGPIPE
 PLAIN = "plain"
 LOOKALIKES = str.maketrans(
     {**dict(zip("▁▂▃▄▅▆▇█", "_.,-=+*#", strict=True)), "…": "...", "–": "-", "−": "-", "→": "->",
@@ -30,9 +30,9 @@ class ClosedOutputError(BrokenPipeError):
 
 
 class _Output(io.FileIO):
-    """A file of which failed writes are lost, without an error.
+    """A file whose failed writes are ignored.
 
-    Where somebody was reading and has gone, the first one raises ClosedOutputError.
+    The first write to a pipe without a reader raises ClosedOutputError.
     """
 
     def __init__(self, number: int, *, needs_reader: bool) -> None:
@@ -60,15 +60,15 @@ def guarded(call: Callable[[], int]) -> int:
         try:
             return call()
         finally:
-            sys.stdout.flush()  # here, where a reader that has gone still has an exit code
+            sys.stdout.flush()  # while a closed pipe can still set the exit code
     except ClosedOutputError:
         return CLOSED_PIPE
 
 
 def protect() -> None:
-    """Let this process's own standard output and error never fail, for as long as it lives.
+    """Protect this process's standard output and error until it ends.
 
-    Streams that others have put in their place (notebooks, tests) stay as they are.
+    Streams that replace them in notebooks and tests stay as they are.
     """
     codecs.register_error(PLAIN, _plain)
     sys.stdout = _protected(sys.stdout, sys.__stdout__, needs_reader=True)
@@ -76,7 +76,7 @@ def protect() -> None:
 
 
 def _protected(stream: TextIO | None, first: TextIO | None, *, needs_reader: bool) -> TextIO:
-    if stream is None:  # was closed; the next file opened, a database maybe, would take its number
+    if stream is None:  # closed: the next open file, maybe a database, would take its number
         nothing = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         os.set_inheritable(nothing.fileno(), True)
         return nothing
@@ -94,7 +94,7 @@ def _protected(stream: TextIO | None, first: TextIO | None, *, needs_reader: boo
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """An error handler of codecs: what looks alike, in ASCII, or a question mark."""
+    """An error handler of codecs: a lookalike in ASCII, or a question mark."""
     assert isinstance(error, UnicodeEncodeError)
     text = error.object[error.start : error.end].translate(LOOKALIKES)
     return text.encode("ascii", "replace").decode(), error.end

@@ -49,8 +49,8 @@ class _Trial:
 class Progress:
     """Shows the trials done and under way, the best value and the time left, of all workers.
 
-    Between `with` and its end, a terminal has a row for each trial under way, which are drawn again
-    at each event.  A file, a pipe or a dumb terminal gets plain lines.
+    Within `with`, a terminal shows a row for each trial under way and redraws the rows at each
+    event.  A file, a pipe or a dumb terminal gets plain lines.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class Progress:
         self.best: float | None = None
         self._workers = workers
         self._under_way: dict[int, _Trial] = {}  # by the trial's number
-        self._reached: dict[str, int] = {}  # epoch of a point; another attempt at it goes on there
+        self._reached: dict[str, int] = {}  # epoch by point: the next attempt goes on from it
         self._epochs_each = plan.epochs / max(1, self.trials)
-        self._epochs_left = remaining * self._epochs_each  # those under way are all counted
+        self._epochs_left = remaining * self._epochs_each  # includes the trials under way
         self._epoch_seconds = seconds / max(1, plan.epochs)
         self._shown_at = time.monotonic()
         self._console = Console(stream)
@@ -85,7 +85,7 @@ class Progress:
         self._live.stop()
 
     def show(self, event: Event | WorkerDied) -> None:
-        """Take an event in and show where the study is."""
+        """Show an event."""
         if isinstance(event, TrialStarted):
             self._start(event)
         elif isinstance(event, EpochDone):
@@ -99,7 +99,7 @@ class Progress:
 
     @property
     def _done(self) -> str:
-        """How many have ended; which one a line is about says its number, as in the report."""
+        """The number of ended trials; the trial's own number stands in its line."""
         return f"[{self.ended}/{self.trials} done]"
 
     @property
@@ -115,7 +115,7 @@ class Progress:
         self._under_way[number] = _Trial(event.worker, number, event.name, epochs)
 
     def _leave(self, worker: int) -> None:
-        """Forget the trials that a worker had."""
+        """Remove the trials of a worker."""
         for trial in list(self._under_way.values()):
             if trial.worker == worker:
                 del self._under_way[trial.number]
@@ -125,7 +125,9 @@ class Progress:
         trial.epoch = epoch.epoch
         trial.curve.append(epoch.val_accuracy)
         self._reached[event.attempt.point] = epoch.epoch
-        self._epoch_seconds += 0.2 * (epoch.seconds - self._epoch_seconds)  # recent ones count more
+        self._epoch_seconds += 0.2 * (
+            epoch.seconds - self._epoch_seconds
+        )  # recent epochs weigh more
         now = time.monotonic()
         if not self._live.is_started and now - self._shown_at >= PLAIN_EVERY_SECONDS:
             self._shown_at = now
@@ -154,14 +156,14 @@ class Progress:
         self._console.say(f"{self._done} {start} {what}  in {clock(seconds)}, {self._left}")
 
     def _rows(self) -> Group:
-        """The study in one row, and below it a row for each trial under way."""
+        """A row for the study, then a row for each trial under way."""
         epochs = self.trials * self._epochs_each
         bar = ProgressBar(epochs, epochs - self._epochs_to_do, width=BAR)
         best = "" if self.best is None else f"  best trial {self.best:.2%}"
         study = Table.grid(Column(no_wrap=True), "", padding=(0, 2))
         study.add_row(f"{self._done}{best}  {self._left}", bar)
         trials = Table.grid(padding=(0, 2))
-        for is_cut in (False, True, False, False, False):  # the name, where it is too long
+        for is_cut in (False, True, False, False, False):  # the name may be cut
             trials.add_column(no_wrap=not is_cut)
         for trial in sorted(self._under_way.values(), key=lambda trial: trial.worker):
             trials.add_row(*self._row(trial))

@@ -18,10 +18,10 @@ HEADINGS = ["claim", "verdict", "what it says", "measured here", "why"]
 
 def on_store(findings: Sequence[Finding], where: str) -> list[Finding]:
     """The findings, with the commands they tell for a store named by these arguments."""
-    told = [with_store(finding.verdict.sentence, where) for finding in findings]
+    sentences = [with_store(finding.verdict.sentence, where) for finding in findings]
     return [
         replace(finding, verdict=replace(finding.verdict, sentence=sentence))
-        for finding, sentence in zip(findings, told, strict=True)
+        for finding, sentence in zip(findings, sentences, strict=True)
     ]
 
 
