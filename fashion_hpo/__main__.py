@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from fashion_hpo import __version__
 from fashion_hpo.design.sentences import did_you_mean, quoted
 from fashion_hpo.terminal.folding import say, say_table
 from fashion_hpo.terminal.output import guarded
@@ -38,6 +39,9 @@ def _run(given: Sequence[str]) -> int:
     if name in ("-h", "--help"):
         print("usage: fashion-hpo COMMAND ...")
         say_table(COMMANDS, margin=2)
+        return 0
+    if name == "--version":
+        print(f"fashion_hpo {__version__}")
         return 0
     if name not in COMMANDS:
         hint = did_you_mean(name, COMMANDS) or f"choose one of {', '.join(COMMANDS)}."

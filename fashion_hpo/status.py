@@ -1,9 +1,11 @@
-"""Show a study's progress under each budget: `python -m fashion_hpo.status dropout_ablation`."""
+"""Show the progress of studies: `python -m fashion_hpo.status`."""
 
 import argparse
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from fashion_hpo.terminal import command_line
@@ -14,37 +16,128 @@ if TYPE_CHECKING:
     from fashion_hpo.stores.ledger import Ledger
 
 
+@dataclass(frozen=True)
+class Progress:
+    """The progress of one ledger; accuracies are shares from 0 to 1."""
+
+    study: str
+    budget: str
+    ledger: str = ""  # its name, with the revision
+    points: int = 0
+    outcomes: dict[str, int] | None = None  # trials by outcome; None: not begun
+    running: int = 0
+    to_go: int = 0
+    best: float | None = None  # the highest mean over the seeds of one config
+    seeds: int = 0  # of that config
+    note: str = ""  # why there is no best config, or why the ledger cannot be read
+    confirmation: str = ""
+    answer: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """The progress in words."""
+        if self.outcomes is None:
+            return [self.note or "not begun"]
+        done = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
+        top = f"; {self.note}" if self.note else ""
+        if self.best is not None:
+            label = f"best mean of {self.seeds} seeds" if self.seeds > 1 else "best single trial"
+            top = f"; {label} {self.best:.2%}"
+        first = (
+            f"{self.points} points: {done or 'none done'}, {self.running} running, "
+            f"{self.to_go} to go{top}"
+        )
+        return [first, *filter(None, (self.confirmation, self.answer))]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0, or 2 for an unknown study or a store that cannot be read."""
-    parser = command_line.parser("status", "Show a study's progress under each of its budgets.")
-    parser.add_argument("name", help="a file of studies/, without .py")
+    parser = command_line.parser(
+        "status", "Show the progress of a study under each of its budgets, or of all studies begun."
+    )
+    parser.add_argument(
+        "name", nargs="?", help="a file of studies/, without .py; default: all of the store"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
     command_line.add_store(parser)
     return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
+    from fashion_hpo.stores.reading import store_to_read
+
+    store = store_to_read(args.store, args.storage)
+    rows = list(_of_study(store, args.name) if args.name else _of_store(store))
+    if args.json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+        return 0
+    if args.name:
+        from fashion_hpo.design.study_file import load_study
+
+        say(f"{args.name}: {load_study(args.name)[0]}")
+    elif not rows:
+        command = "`python -m fashion_hpo.study --list`"
+        say(f"store {store.root} has no study yet; {command} shows those that can be run.")
+    labels = [row.budget if args.name else row.ledger for row in rows]
+    texts = ["\n".join(row.lines) for row in rows]
+    say_table(dict(zip(labels, texts, strict=True)), margin=2 if args.name else 0)
+    return 0
+
+
+def _of_study(store: "Store", name: str) -> Iterator[Progress]:
+    """A study's progress under each of its budgets."""
     from fashion_hpo.design.plan import make_plan
     from fashion_hpo.design.study_file import load_study
     from fashion_hpo.stores.kept import UnreadableLedgerError
     from fashion_hpo.stores.opening import read_ledger
-    from fashion_hpo.stores.reading import store_to_read
 
-    store = store_to_read(args.store, args.storage)
-    question, spec = load_study(args.name)
-    say(f"{args.name}: {question}")
-    rows = {}
+    question, spec = load_study(name)
     for budget in spec.budgets:
         try:
-            ledger = read_ledger(store, make_plan(args.name, question, spec, budget))
-            lines = ["not begun"] if ledger is None else list(_lines(store, ledger))
+            ledger = read_ledger(store, make_plan(name, question, spec, budget))
         except UnreadableLedgerError as error:  # ledgers of other budgets may be readable
-            lines = [f"cannot be read by this version ({error.reason})"]
-        rows[budget] = "\n".join(lines)
-    say_table(rows, margin=2)
-    return 0
+            reason = f"cannot be read by this version ({error.reason})"
+            yield Progress(name, budget, note=reason)
+        else:
+            yield Progress(name, budget) if ledger is None else _progress(store, ledger)
 
 
-def _lines(store: "Store", ledger: "Ledger") -> Iterator[str]:
+def _of_store(store: "Store") -> Iterator[Progress]:
+    """The progress of every ledger of the store, with its answer."""
+    from dataclasses import replace
+
+    from fashion_hpo.analysis import answers, records
+    from fashion_hpo.stores.opening import confirmation_of, readable_and_not
+
+    ledgers, errors = readable_and_not(store)
+    for ledger in ledgers:
+        if ledger.plan.confirmation is None:
+            study = records.of_ledger(
+                _with_claims(store, ledger), store, confirmation_of(store, ledger)
+            )
+            yield replace(_progress(store, ledger), answer=answers.answer(study)[0])
+    for error in errors:
+        name, _, budget = error.name.partition("/")
+        reason = f"cannot be read by this version ({error.reason})"
+        yield Progress(name, budget.partition("/")[0], error.name, note=reason)
+
+
+def _with_claims(store: "Store", ledger: "Ledger") -> "Ledger":
+    """The ledger with its study's claims, which only the study file has, if there is that file."""
+    from fashion_hpo.design.plan import make_plan
+    from fashion_hpo.design.study_file import load_study
+    from fashion_hpo.stores.opening import read_ledger
+
+    name, budget = ledger.plan.name, ledger.plan.budget
+    try:
+        question, spec = load_study(name)
+        newest = read_ledger(store, make_plan(name, question, spec, budget))
+    except ValueError:  # no such file, or of another form now
+        return ledger
+    return newest if newest is not None and newest.name == ledger.name else ledger
+
+
+def _progress(store: "Store", ledger: "Ledger") -> Progress:
     """The progress of a ledger, and of its confirmation, if any."""
     from fashion_hpo.registering.winner import mean_of, rivals
     from fashion_hpo.stores.opening import confirmation_of
@@ -55,22 +148,27 @@ def _lines(store: "Store", ledger: "Ledger") -> Iterator[str]:
     left_out = superseded(entries)
     current = [entry for entry in entries if entry.attempt.number not in left_out]
     counts = Counter(entry.result.outcome for entry in current if entry.result)
-    running = sum(entry.state == "RUNNING" for entry in entries)
-    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-    top = ""
-    if compared := rivals(current, ledger.plan.constraints):
-        seeds, best = len(compared[0]), max(map(mean_of, compared))
-        label = f"best mean of {seeds} seeds" if seeds > 1 else "best single trial"
-        top = f"; {label} {best:.2%}"
-    elif counts["complete"]:
-        top = f"; {nothing_ranked(entries, ledger.plan, ledger.remaining())[0]}"
-    yield (
-        f"{ledger.plan.trials} points: {outcomes or 'none done'}, "
-        f"{running} running, {ledger.remaining()} to go{top}"
-    )
+    compared = rivals(current, ledger.plan.constraints)
+    note = ""
+    if not compared and counts["complete"]:
+        note = nothing_ranked(entries, ledger.plan, ledger.remaining())[0]
+    confirmation = ""
     if (confirming := confirmation_of(store, ledger)) is not None:
         left, planned = confirming.remaining(), confirming.plan.trials
-        yield f"confirmation: {planned - left} of {planned} trainings done"
+        confirmation = f"confirmation: {planned - left} of {planned} trainings done"
+    return Progress(
+        study=ledger.plan.name,
+        budget=ledger.plan.budget,
+        ledger=ledger.name,
+        points=ledger.plan.trials,
+        outcomes=dict(counts),
+        running=sum(entry.state == "RUNNING" for entry in entries),
+        to_go=ledger.remaining(),
+        best=max(map(mean_of, compared)) if compared else None,
+        seeds=len(compared[0]) if compared else 0,
+        note=note,
+        confirmation=confirmation,
+    )
 
 
 if __name__ == "__main__":

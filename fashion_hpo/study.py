@@ -45,6 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command_line.parser("study", "Run a study, or resume it.")
     parser.add_argument("name", nargs="?", help="a file of studies/, without .py")
     parser.add_argument("--list", action="store_true", help="list the studies")
+    parser.add_argument(
+        "--new",
+        action="store_true",
+        help="write a commented example of a design as studies/NAME.py, to be changed",
+    )
+    parser.add_argument("--search", action="store_true", help="with --new: of a search")
     command_line.add_budget(parser, "standard", "quick proves the wiring; standard is the default")
     command_line.add_store(parser)
     command_line.add_data(parser)
@@ -97,6 +103,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command_line.run(_run, parser, argv)
 
 
+def _new(args: argparse.Namespace) -> int:
+    from fashion_hpo.design.study_file import new_study
+
+    path = new_study(args.name, "search" if args.search else "design")
+    command = f"`python -m fashion_hpo.study {args.name} --dry-run`"
+    say(f"{path} is written; change its question, then type {command_line.on_store(command, args)}")
+    return 0
+
+
 def _workers(text: str) -> int | str:
     return text if text == "auto" else command_line.positive(text)
 
@@ -115,6 +130,8 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     if not args.name:
         raise ValueError("no study was named; `--list` shows the studies.")
+    if args.new:
+        return _new(args)
     question, spec = load_study(args.name)
     given = command_line.settings(args.changes)
     changes = {name: parse_field(name, text) for name, text in given.items()}

@@ -1,6 +1,7 @@
 """What README.md and docs/ count and compute, compared with the code."""
 
 import re
+import runpy
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,9 @@ from fashion_hpo.training.architectures import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-REPORTS, STUDIES, MEASUREMENTS = (
+REPORTS, STUDIES, MEASUREMENTS, WRITING = (
     (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("reports", "studies", "measurements")
+    for name in ("reports", "studies", "measurements", "writing-studies")
 )
 NUMBER = r"([+−-]?\d+(?:\.\d+)?)"
 
@@ -77,7 +78,7 @@ def test_the_measured_verdicts_are_those_of_the_reports_table() -> None:
 
 
 def test_every_page_is_named_and_there() -> None:
-    linked = re.findall(r"\]\((docs/[\w.]+\.md)\)", README)
+    linked = re.findall(r"\]\((docs/[\w.-]+\.md)\)", README)
     assert set(linked) == {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
     assert f"the project's {len(list_studies())} studies" in README
 
@@ -121,3 +122,14 @@ def test_the_baselines_seeds_are_in_the_order_that_gives_their_difference() -> N
         (first,), (second,) = triples(values["`cnn`"]), triples(values["`optimized_cnn`"])
         paired = [high - low for low, high in zip(first, second, strict=True)]
         assert interval(values["difference"]) == rounded(t_interval(paired))
+
+
+def test_the_studies_in_the_docs_are_those_that_study_new_writes(
+    tmp_path: Path,
+) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", WRITING, re.DOTALL)
+    for kind, block in zip(("design", "search"), blocks, strict=True):
+        written = runpy.run_path(str(PACKAGED / f"_new_{kind}.py"))["STUDY"]
+        path = tmp_path / f"{kind}.py"
+        path.write_text(block)
+        assert runpy.run_path(str(path))["STUDY"] == written

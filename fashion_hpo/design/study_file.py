@@ -3,10 +3,12 @@
 import ast
 import runpy
 from pathlib import Path
+from typing import Literal
 
 from fashion_hpo.design.reports import PACKAGED
 from fashion_hpo.design.sentences import did_you_mean, listed, shortened
 from fashion_hpo.design.spec import StudySpec, check_name
+from fashion_hpo.files.atomic import write_atomically
 
 LARGEST = 2**18  # bytes of a study file
 LONGEST_REASON = 300  # characters of an exception from a study file
@@ -25,6 +27,19 @@ def list_studies() -> dict[str, Path]:
         for path in sorted(folder.glob("[a-z]*.py")):
             files.setdefault(path.stem, path)
     return files
+
+
+def new_study(name: str, kind: Literal["design", "search"]) -> Path:
+    """Write a commented example as ./studies/NAME.py; returns its path.
+
+    Raises ValueError if a study has this name already.
+    """
+    if check_name(name) in (known := list_studies()):
+        raise ValueError(f"study {name} exists already, as {known[name]}; choose another name.")
+    text = (PACKAGED / f"_new_{kind}.py").read_text(encoding="utf-8").replace("NAME", name)
+    path = Path("studies").resolve() / f"{name}.py"
+    write_atomically(path, text.encode())
+    return path
 
 
 def replaces(path: Path) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from fashion_hpo import __version__
 from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.design.sentences import with_store
 from fashion_hpo.running.signals import Stopped
@@ -48,6 +49,7 @@ def parser(command: str, purpose: str) -> argparse.ArgumentParser:
         prog=f"python -m fashion_hpo.{command}", description=purpose, formatter_class=HelpFormatter
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--version", action="version", version=f"fashion_hpo {__version__}")
     return parser
 
 

@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import fashion_hpo.__main__ as dispatcher
+from fashion_hpo import __version__
 
 PACKAGE = Path(dispatcher.__file__).parent
 COMMANDS = sorted(path.stem for path in PACKAGE.glob("[a-z]*.py"))
@@ -78,3 +80,12 @@ def test_the_dispatcher_hands_over(capsys: pytest.CaptureFixture[str]) -> None:
     assert dispatcher.main(["study", "--list"]) == 0
     assert "dropout_ablation" in capsys.readouterr().out
     assert dispatcher.main(["study", "no_such_study"]) == 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_tells_the_version(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        importlib.import_module(f"fashion_hpo.{command}").main(["--version"])
+    assert capsys.readouterr().out == f"fashion_hpo {__version__}\n"
+    assert dispatcher.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"fashion_hpo {__version__}\n"
