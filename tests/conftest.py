@@ -22,6 +22,11 @@ from tests.images import search_splits
 OpenSession = Callable[[Plan], Session]
 
 
+SLOWEST = (
+    "test_installation", "test_end_to_end", "test_advice", "test_trial", "test_train",
+    "test_catalogue", "test_invariants", "test_workers", "test_parallel", "test_one_bad_item",
+    "test_register", "test_mirror", "test_ledger", "test_models", "test_earlier_store",
+)  # fmt: skip
 MEMORY = Path("/dev/shm")
 MEMORY_NEEDED = 4 * 2**30  # bytes
 
@@ -42,9 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that no process of pytest is left alone with it."""
-    longest = ("test_end_to_end", "test_installation")
-    items.sort(key=lambda item: item.path.stem not in longest)
+    """Put the slowest files first, so that no process of pytest works on one alone in the end."""
+    place = {name: number for number, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(SLOWEST)))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import inspect
 from dataclasses import asdict
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from fashion_hpo.design.config import Epoch, Option, TrainConfig
@@ -44,7 +45,9 @@ def curve(history: list[Epoch]) -> list[dict[str, float]]:
     ]
 
 
-def weights(model: nn.Module) -> dict[str, list[float]]:
-    """Parameters and buffers, to be compared to the bit."""
+def weights(model: nn.Module) -> dict[str, bytes]:
+    """The bytes of the parameters and buffers."""
     values: dict[str, Tensor] = model.state_dict()
-    return {name: value.flatten().tolist() for name, value in values.items()}
+    return {
+        name: value.flatten().view(torch.uint8).numpy().tobytes() for name, value in values.items()
+    }
