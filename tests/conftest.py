@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from fashion_hpo.stores.opening import connect
 from fashion_hpo.training import sources
 from fashion_hpo.training.data import SearchSplits, load_search_splits
 from fashion_hpo.training.devices import Hardware
+from tests.faults.servers import TrackingServer
 from tests.images import search_splits
 
 OpenSession = Callable[[Plan], Session]
@@ -117,3 +118,16 @@ def open_here(store: Store, splits: SearchSplits) -> OpenSession:
         return open_session(store, plan, device="cpu", splits=splits)
 
     return opened
+
+
+@pytest.fixture(scope="module")
+def server(
+    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TrackingServer]:
+    """A tracking server that the tests of a module share."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(fresh_databases / "mlflow.db", folder)
+    tracking = TrackingServer(folder)
+    tracking.start()
+    yield tracking
+    tracking.stop()

@@ -27,11 +27,11 @@ from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.predictions import FILE
 from fashion_hpo.stores.tracking import Tracker
-from fashion_hpo.terminal import command_line
 from fashion_hpo.terminal.command_line import on_store
 from fashion_hpo.training.data import SearchSplits
 from tests import plans
 from tests.commands.test_addresses import arguments
+from tests.folders import enter
 from tests.images import search_splits
 from tests.states import STATES
 
@@ -127,10 +127,6 @@ PLANS: Mapping[str, Plan] = {
     "tiny": plans.design(seeds=1),
     "tiny_search": plans.search(trials=3, pruner="none", finalists=1, fresh_seeds=2),
 }
-STUDY = '''"""Does it run?"""
-from tests.commands.test_advice import PLANS
-STUDY = PLANS[{!r}].spec
-'''
 
 
 def messages(path: Path) -> Iterator[str]:
@@ -212,14 +208,7 @@ def person(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Person:
-    for name in command_line.ADDRESSES:
-        monkeypatch.delenv(name, raising=False)
-    for module in ("training.data", "running.session"):
-        monkeypatch.setattr(f"fashion_hpo.{module}.load_or_download", lambda *_: splits)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "studies").mkdir()
-    for name in PLANS:
-        (tmp_path / "studies" / f"{name}.py").write_text(STUDY.format(name))
+    enter(tmp_path, splits, monkeypatch, __name__, PLANS)
     store = shutil.copytree(fresh_databases, tmp_path / "my runs")
     return Person(tmp_path, Store.at(store), capsys)
 

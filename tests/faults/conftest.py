@@ -1,7 +1,6 @@
 """One laboratory for all faults, and the line that counts them."""
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.faults.lab import Lab
-from tests.faults.servers import TrackingServer
 
 HERE = Path(__file__).parent
 PART = {
@@ -42,19 +40,6 @@ def lab(fresh_databases: Path, pytestconfig: pytest.Config) -> Iterator[Lab]:
         made = Lab(fresh_databases, Path(folder))
         pytestconfig.stash[LAB] = made
         yield made
-
-
-@pytest.fixture(scope="module")
-def server(
-    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TrackingServer]:
-    """A tracking server that all tests of a module share."""
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(fresh_databases / "mlflow.db", folder)
-    made = TrackingServer(folder)
-    made.start()
-    yield made
-    made.stop()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

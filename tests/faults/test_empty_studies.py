@@ -11,18 +11,14 @@ from fashion_hpo.design.plan import Plan
 from fashion_hpo.running.confirmation import open_confirmation
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.terminal import command_line
 from fashion_hpo.training.data import SearchSplits
 from tests import plans
 from tests.faults.lab import Lab
+from tests.folders import enter
 from tests.states import STATES
 
 SEARCH = plans.search(trials=3, pruner="none", finalists=2, fresh_seeds=2)
 PLANS: Mapping[str, Plan] = {"tiny": plans.design(), "tiny_search": SEARCH}
-STUDY = '''"""Does it run?"""
-from tests.faults.test_empty_studies import PLANS
-STUDY = PLANS[{!r}].spec
-'''
 COMMANDS = (
     "status {study}", "report {study} --csv", "claims", "register {study}", "predict boot.png",
     "serve", "replay {run}", "doctor", "doctor --fix", "study {study} --timeout 0.001 --device cpu",
@@ -36,14 +32,7 @@ STATES_OF = [
 @pytest.fixture
 def folder(splits: SearchSplits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A person's folder with both studies and a picture; the images are synthetic."""
-    for name in command_line.ADDRESSES:
-        monkeypatch.delenv(name, raising=False)
-    for module in ("training.data", "running.session"):
-        monkeypatch.setattr(f"fashion_hpo.{module}.load_or_download", lambda *_: splits)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "studies").mkdir()
-    for name in PLANS:
-        (tmp_path / "studies" / f"{name}.py").write_text(STUDY.format(name))
+    enter(tmp_path, splits, monkeypatch, __name__, PLANS)
     Image.new("L", (28, 28)).save(tmp_path / "boot.png")
     return tmp_path
 

@@ -1,11 +1,9 @@
 """Validation logits that are lost, altered or out of reach: the same verdict, or none."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from fashion_hpo.analysis.records import of_ledger
 from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, Verdict, verdict_of
@@ -24,18 +22,6 @@ CLAIMS = [
     Claim(id=measure, text="?", measure=measure, contrast=("dropout", 0.0, 0.5), direction="lower")
     for measure in ("val_accuracy", "generalization_gap", "roughness")
 ]
-
-
-@pytest.fixture(scope="module")
-def server(
-    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TrackingServer]:
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(fresh_databases / "mlflow.db", folder)
-    made = TrackingServer(folder)
-    made.start()
-    yield made
-    made.stop()
 
 
 def verdicts(store: Store, name: str = PLAN.name) -> list[Verdict]:

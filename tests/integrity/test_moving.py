@@ -2,7 +2,6 @@
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,18 +23,6 @@ from tests.images import search_splits
 from tests.plans import design
 
 pytest_plugins = ["tests.postgres"]
-
-
-@pytest.fixture(scope="module")
-def server(
-    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TrackingServer]:
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(fresh_databases / "mlflow.db", folder)
-    server = TrackingServer(folder)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
