@@ -8,12 +8,12 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import budget_bootstrap
 from fashion_hpo.analysis.statistics.cells import cells_of
 from fashion_hpo.analysis.statistics.comparisons import compare, in_one_line, references_of
-from fashion_hpo.analysis.statistics.estimates import at_level
+from fashion_hpo.analysis.statistics.estimates import Found, at_level
 from fashion_hpo.analysis.statistics.pareto import answer_of_front
 from fashion_hpo.analysis.statistics.selection import Finalist, audit, finalists, mean_bias, winner
 from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, Verdict, judge
 from fashion_hpo.analysis.wording import startup
-from fashion_hpo.design.claim_kinds.kind import Part
+from fashion_hpo.design.claim_kinds.kind import Level, Part
 from fashion_hpo.design.constraints import in_words
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.plan import startup_trials
@@ -103,12 +103,39 @@ def _comparison(records: Records) -> str:
     return f"No level shares two seeds with {reference} yet: nothing to compare."
 
 
-def _best_level(records: Records) -> str:
+def headline(records: Records) -> dict[str, float]:
+    """The study's figures in MLflow's table of runs: complete trials, the best mean, its interval.
+
+    Of a search, the mean is the winner's on fresh seeds; without one, and without a complete trial,
+    the mean is left out.
+    """
+    values = {"complete_trials": float(len(records.complete))}
+    if len(records.plan.objectives) > 1 or records.feasible.empty:
+        return values
+    if records.plan.search is None:
+        interval = _best(records)[1].estimate.interval()
+    elif (best := winner(records)) is not None:
+        interval = best.fresh
+    else:
+        return values
+    values["best_mean"] = interval.mean
+    if not math.isnan(interval.low):
+        values |= {"best_low": interval.low, "best_high": interval.high}
+    return values
+
+
+def _best(records: Records) -> tuple[Mapping[str, Level], Found]:
+    """The level or combination of levels with the highest mean validation accuracy."""
     cells = cells_of(records, Part("value", "higher", figure=0.0))
     assert cells is not None  # a complete trial has a value
     where = cells.ranked()[0]
     best = at_level(records, "value", where)
     assert best is not None
+    return where, best
+
+
+def _best_level(records: Records) -> str:
+    where, best = _best(records)
     mean, low, high = best.estimate.interval()
     spread = "" if math.isnan(low) else f" (95 % interval {low:.2%} to {high:.2%})"
     named = ", ".join(f"{name} {level_text(value)}" for name, value in where.items())

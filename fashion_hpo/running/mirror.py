@@ -98,6 +98,24 @@ class Mirror:
             return False
         return True
 
+    def headline(self, note: str, metrics: Mapping[str, float]) -> bool:
+        """Put the answer into the study run's note and metrics; False if tracking is away.
+
+        A note that a person wrote stays.
+        """
+        ended = [
+            e.result.history[-1] for e in self.ledger.entries() if e.result and e.result.history
+        ]
+        latest = max((int(epoch["timestamp"]) for epoch in ended), default=0)
+        try:
+            run = self.study_run()
+            self.tracker.log_summaries(run, metrics, len(ended), latest)
+            self.tracker.set_note(run, note, self.ledger.plan.question)
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            self.note(error)
+            return False
+        return True
+
     def tag_trials(self, tags: Mapping[str, Mapping[str, str]]) -> bool:
         """Tag the runs of trials; `tags` by uid; False if tracking is away."""
         try:

@@ -16,6 +16,7 @@ from fashion_hpo.analysis.statistics.pareto import places
 from fashion_hpo.design.sentences import with_store
 from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.reporting.page import claims_page, page
+from fashion_hpo.reporting.page.note import note
 from fashion_hpo.running.mirror import Mirror, log_page
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import confirmation_of
@@ -69,6 +70,9 @@ def publish(
         tags["answer"] = " ".join(answer)
         tags |= selection.summary(study)
         mirrored = mirror.publish(folder, tags, finished=not study.remaining)
+        if mirrored:
+            text = note(study, judged, answer, where)
+            mirrored = mirror.headline(text, answers.headline(study))
         if mirrored and confirming is not None:
             confirmation = Mirror(mirror.store, confirming, mirror.tracker)
             mirrored = confirmation.publish(None, tags, finished=not confirming.remaining())

@@ -246,6 +246,17 @@ class Tracker:
         for key, value in tags.items():
             self.client.set_tag(run_id, f"{TAG}.{key}", value[:8000])
 
+    def set_note(self, run_id: str, note: str, first: str) -> None:
+        """Replace a run's note, unless a person changed it.
+
+        `first` is the note that the run was created with.
+        """
+        tags = self.client.get_run(run_id).data.tags
+        if tags.get(NOTE) in (note, first, tags.get(f"{TAG}.note")):
+            self.client.set_tag(run_id, NOTE, note)
+            self.set_tags(run_id, {"note": note})
+            wrote("note set")
+
     def model_of(self, uid: str) -> str | None:
         """The id of a trial's model."""
         model = self._find_model(uid)

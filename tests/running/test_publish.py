@@ -43,3 +43,27 @@ def test_without_images_or_logits_the_page_says_so_and_has_the_rest(done: Finish
     assert "are missing; its figures are left out." in page
     assert 'id="confusion"' not in page
     assert 'id="isolation"' in page
+
+
+def test_the_study_run_has_the_answer_as_note_and_metrics(done: Finished) -> None:
+    mirror, client = Mirror(done.store, done.ledger, done.tracker), done.tracker.client
+    for _ in range(2):  # a rebuilt report adds no point
+        published = publish(mirror)
+    run = client.get_run(mirror.study_run())
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith("**Does it run?**\n\n* ")
+    assert f"* {published.answer[0]}" in note
+    assert "4 of 4 trials have ended" in note
+    assert run.data.metrics["complete_trials"] == 4
+    low, mean, high = (run.data.metrics[f"best_{name}"] for name in ("low", "mean", "high"))
+    assert low <= mean <= high
+    assert f"{mean:.2%}" in published.answer[-1]
+    assert len(client.get_metric_history(run.info.run_id, "best_mean")) == 1
+
+
+def test_a_note_that_a_person_wrote_stays(done: Finished) -> None:
+    mirror, client = Mirror(done.store, done.ledger, done.tracker), done.tracker.client
+    publish(mirror)
+    client.set_tag(mirror.study_run(), "mlflow.note.content", "mine")
+    publish(mirror)
+    assert client.get_run(mirror.study_run()).data.tags["mlflow.note.content"] == "mine"
