@@ -7,7 +7,7 @@ to tune.  Ranks 0-499 of each class are the gate, 500-999 validation, the rest t
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +48,16 @@ class SearchSplits:
     train: Split
     val: Split
     data_hash: str  # sha256 of all bytes of the 60,000 images and labels, independent of order
+    _resident: dict[str, "SearchSplits"] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    def on(self, device: str) -> "SearchSplits":
+        """The splits on a device, uploaded once for all trainings of this process."""
+        if device not in self._resident:
+            uploaded = replace(self, train=self.train.to(device), val=self.val.to(device))
+            self._resident[device] = uploaded
+        return self._resident[device]
 
 
 class Thirds(NamedTuple):

@@ -2,8 +2,8 @@
 
 import ctypes
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import get_args
 
@@ -52,12 +52,11 @@ class Hardware:
         """The fastest memory layout for convolutions on this device."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
-    @contextmanager
-    def autocast(self) -> Iterator[None]:
+    def autocast(self) -> AbstractContextManager[object]:
         """Run a forward pass at this precision."""
-        enabled = self.precision == "bf16"
-        with torch.autocast(self.device_type, dtype=torch.bfloat16, enabled=enabled):
-            yield
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device_type, dtype=torch.bfloat16)
 
     @property
     def device_type(self) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fashion_hpo.design.config import Epoch, TrainConfig
-from fashion_hpo.training import augment, energy, penalties
+from fashion_hpo.training import augment, energy
 from fashion_hpo.training.augment import Batch
 from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
@@ -22,6 +22,7 @@ from fashion_hpo.training.randomness import (
 )
 from fashion_hpo.training.schedules import learning_rate
 from fashion_hpo.training.state import TrainingState
+from fashion_hpo.training.step import Step
 
 TRAIN_EVAL_IMAGES = 5_000
 """Size of the fixed sample of training images for the training loss in evaluation mode."""
@@ -46,11 +47,12 @@ def train(
     config, model, hardware = state.config, state.model, state.hardware
     turn = Turn(hardware)
     torch.set_num_threads(hardware.threads)
+    resident = splits.on(hardware.device)
     if images is None:
-        images = splits.train.first(config.train_images)
+        images = resident.train.first(config.train_images)
     images = images.to(hardware.device)
     sample = images.first(TRAIN_EVAL_IMAGES)
-    val = splits.val.to(hardware.device)
+    val = resident.val
     while not state.finished:
         number = len(state.history) + 1
         began, before = turn.seconds(), energy.read(hardware.device)
@@ -114,21 +116,16 @@ def _one_pass(
     orders = _orders(config, len(images), number)
     batches = _batches(config, images, orders, hardware, number)
     steps = -(-len(orders) // config.accumulation)
-    total = torch.zeros((), device=hardware.device)
+    step = Step(state)
     rate = config.learning_rate
-    for step in range(steps):
-        rate = learning_rate(config, (number - 1) * steps + step, steps)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        state.optimizer.zero_grad(set_to_none=True)
-        first = step * config.accumulation
+    for done in range(steps):
+        rate = learning_rate(config, (number - 1) * steps + done, steps)
+        first = done * config.accumulation
         in_step = sum(map(len, orders[first : first + config.accumulation]))
-        for batch in islice(batches, config.accumulation):
-            total += _backward(state, batch, in_step)
-        state.optimizer.step()
+        step(islice(batches, config.accumulation), rate, in_step)
         with turn.passed():
             yield
-    return float(total) / sum(map(len, orders)), rate  # the only synchronisation of a pass
+    return step.summed_loss() / sum(map(len, orders)), rate
 
 
 def _orders(config: TrainConfig, images: int, number: int) -> tuple[Tensor, ...]:
@@ -148,39 +145,25 @@ def _batches(
     hardware: Hardware,
     number: int,
 ) -> Iterator[Batch]:
-    """The epoch's batches: augmented, normalised, mixed."""
-    steps = augment.steps(config, len(images), number)
-    mixing = augment.Mixing(config, len(images), len(orders), number)
+    """The epoch's batches: augmented, normalised, mixed.
+
+    Order and draws are uploaded before the first batch; nothing is read from the device.
+    """
+    device = hardware.device
+    steps = augment.steps(config, len(images), number, device)
+    mixing = augment.Mixing(config, len(images), len(orders), number, device)
+    rows = augment.rows_of(torch.cat(orders), device)
     together = max(1, PREPARED_TOGETHER // config.batch_size)
     for first in range(0, len(orders), together):
-        group = orders[first : first + together]
-        rows = torch.cat(group)
-        chosen = rows.to(hardware.device)
-        raw = images.images.index_select(0, chosen)
+        sizes = [len(order) for order in orders[first : first + together]]
+        begin = first * config.batch_size
+        chosen = rows.part(begin, begin + sum(sizes))
+        raw = images.images.index_select(0, chosen.device)
         for step in steps:
-            raw = step(raw, rows.numpy())
-        normalised = normalise(raw, config.pixel_range, hardware)
-        sizes = [len(order) for order in group]
-        parts = (normalised.split(sizes), images.labels[chosen].split(sizes), group)
-        for batch, (pixels, labels, order) in enumerate(zip(*parts, strict=True), start=first):
-            yield mixing(pixels, labels, order.numpy(), batch)
-
-
-def _backward(state: TrainingState, batch: Batch, in_step: int) -> Tensor:
-    """Add the batch's gradients and return its summed loss, without penalties.
-
-    With a micro-batch, the batch is split evenly into pieces of at most that size.  Loss and
-    penalty of a piece are weighted by its share of the step's images.
-    """
-    config, hardware = state.config, state.hardware
-    total = torch.zeros((), device=hardware.device)
-    count = -(-len(batch) // (hardware.micro_batch or len(batch)))
-    for piece in batch.pieces(count):
-        with hardware.autocast():
-            logits = state.model(piece.pixels).float()
-        loss = piece.loss(logits, config.label_smoothing)
-        penalty = penalties.take(state.model, config.head_l2)
-        whole = loss if penalty is None else loss + penalty
-        (whole * (len(piece) / in_step)).backward()
-        total += loss.detach() * len(piece)
-    return total
+            raw = step(raw, chosen)
+        pixels = normalise(raw, config.pixel_range, hardware).split(sizes)
+        labels = images.labels[chosen.device].split(sizes)
+        for place, (some_pixels, some_labels) in enumerate(zip(pixels, labels, strict=True)):
+            begin = (first + place) * config.batch_size
+            own = rows.part(begin, begin + len(some_labels))
+            yield mixing(some_pixels, some_labels, own, first + place)

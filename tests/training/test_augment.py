@@ -13,6 +13,7 @@ from fashion_hpo.training.augment.erasing import Erasing
 from fashion_hpo.training.augment.examples import AMOUNTS, EPOCHS, examples
 from fashion_hpo.training.augment.geometry import Affine, Flip
 from fashion_hpo.training.augment.randaugment import OPERATIONS, RandAugment
+from fashion_hpo.training.augment.rows import rows_of
 from fashion_hpo.training.data import SearchSplits
 
 OPTIONS: list[dict[str, Any]] = [
@@ -30,7 +31,7 @@ def augmented(
 ) -> Tensor:
     found = images[torch.from_numpy(rows)]
     for step in steps(TrainConfig(**option), of, epoch):
-        found = step(found, rows)
+        found = step(found, rows_of(rows))
     return found
 
 

@@ -4,13 +4,16 @@ import torch
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.training.augment.erasing import Erasing, boxes
+from fashion_hpo.training.augment.rows import rows_of
 
 GREY = 77
 
 
 def erased(probability: float, count: int, epoch: int = 1) -> torch.Tensor:
     images = torch.full((count, 28, 28), GREY, dtype=torch.uint8)
-    return Erasing(TrainConfig(erasing=probability), count, epoch)(images, np.arange(count))
+    return Erasing(TrainConfig(erasing=probability), count, epoch)(
+        images, rows_of(np.arange(count))
+    )
 
 
 def test_a_rectangle_becomes_noise_and_nothing_else() -> None:

@@ -15,6 +15,7 @@ from fashion_hpo.training.augment.geometry import (
     inside,
     warp,
 )
+from fashion_hpo.training.augment.rows import rows_of
 
 PICTURE = np.array(
     [
@@ -106,7 +107,7 @@ def test_rotation_comes_after_shear_and_before_shift() -> None:
 def test_each_image_has_its_own_map(option: dict[str, Any]) -> None:
     images = noise(60, same=True)
     affine = Affine(TrainConfig(**option), 60, epoch=1)
-    found = affine(images, np.arange(60))
+    found = affine(images, rows_of(np.arange(60)))
     assert len(np.unique(found.numpy(), axis=0)) == 60
     assert found.dtype == torch.uint8
 
@@ -126,11 +127,11 @@ def test_amounts_are_uniform_over_their_range() -> None:
 
 def test_flip_mirrors_with_its_probability() -> None:
     images = noise(2_000)
-    found = Flip(TrainConfig(flip=0.3), 2_000, epoch=1)(images, np.arange(2_000))
+    found = Flip(TrainConfig(flip=0.3), 2_000, epoch=1)(images, rows_of(np.arange(2_000)))
     mirrored = (found == images.flip(-1)).all(2).all(1)
     assert ((found == images).all(2).all(1) | mirrored).all()
     assert mirrored.float().mean() == pytest.approx(0.3, abs=0.03)
-    always = Flip(TrainConfig(flip=1.0), 5, epoch=1)(images[:5], np.arange(5))
+    always = Flip(TrainConfig(flip=1.0), 5, epoch=1)(images[:5], rows_of(np.arange(5)))
     assert torch.equal(always, images[:5].flip(-1))
 
 

@@ -17,6 +17,7 @@ from fashion_hpo.training.augment.mixing import (
     own_share,
     partners,
 )
+from fashion_hpo.training.augment.rows import rows_of
 
 LABELS = torch.tensor([3, 1, 4, 1, 5, 9])
 
@@ -30,7 +31,7 @@ def mixed(number: int = 0, *, images: int = 400, **options: Any) -> Batch:
     rows = np.arange(20 * number, 20 * number + 20)
     pixels = torch.from_numpy(rows).float()[:, None, None, None].expand(-1, 1, 28, 28)
     mixing = Mixing(TrainConfig(**options), images, 20, epoch=2)
-    return mixing(pixels, torch.arange(20) % 10, rows, number)
+    return mixing(pixels, torch.arange(20) % 10, rows_of(rows), number)
 
 
 def test_lambdas_are_a_function_of_seed_and_epoch() -> None:

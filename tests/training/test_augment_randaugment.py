@@ -10,6 +10,7 @@ from torchvision.transforms.autoaugment import _apply_op
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.training.augment.randaugment import OPERATIONS, RandAugment, apply
+from fashion_hpo.training.augment.rows import rows_of
 from fashion_hpo.training.data import SearchSplits
 
 NAMES = [*OPERATIONS]
@@ -139,7 +140,9 @@ def test_images_of_a_batch_have_their_own_operations() -> None:
 
 def test_a_batch_is_varied(splits: SearchSplits) -> None:
     same = splits.train.images[:1].expand(200, -1, -1)
-    found = RandAugment(TrainConfig(randaugment_operations=2), 200, epoch=1)(same, np.arange(200))
+    found = RandAugment(TrainConfig(randaugment_operations=2), 200, epoch=1)(
+        same, rows_of(np.arange(200))
+    )
     assert len(np.unique(found.numpy(), axis=0)) > 60
 
 

@@ -12,6 +12,7 @@ from fashion_hpo.design.config import FIRST_FIELDS, TrainConfig
 from fashion_hpo.training import train as training
 from fashion_hpo.training.architectures import CATALOGUE, build_for
 from fashion_hpo.training.augment.geometry import Flip
+from fashion_hpo.training.augment.rows import rows_of
 from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.evaluate import logits_of, score
@@ -371,7 +372,7 @@ def test_an_image_meets_its_own_draw_of_each_epoch(
     for epoch, passed in enumerate(pixels.split(200), start=1):
         rows = passed[:, 0, 0].long()
         assert sorted(rows.tolist()) == list(range(200))
-        expected = Flip(config, 200, epoch)(images[rows], rows.numpy())
+        expected = Flip(config, 200, epoch)(images[rows], rows_of(rows))
         assert torch.equal(passed, expected)
 
 

@@ -11,7 +11,6 @@ Kornia is not used because it was four times slower (RandAugment with two operat
 from collections.abc import Callable
 from typing import Protocol
 
-import numpy as np
 from torch import Tensor
 
 from fashion_hpo.design.config import TrainConfig
@@ -19,27 +18,28 @@ from fashion_hpo.training.augment.erasing import Erasing
 from fashion_hpo.training.augment.geometry import Affine, Flip
 from fashion_hpo.training.augment.mixing import Batch, Mixing
 from fashion_hpo.training.augment.randaugment import RandAugment
+from fashion_hpo.training.augment.rows import Rows, rows_of
 
-__all__ = ["Batch", "Mixing", "Step", "steps"]
+__all__ = ["Batch", "Mixing", "Rows", "Step", "rows_of", "steps"]
 
 
 class Step(Protocol):
     """Changes images, not labels.  uint8 in and out, so that values stay in range."""
 
-    def __call__(self, images: Tensor, rows: np.ndarray) -> Tensor:
+    def __call__(self, images: Tensor, rows: Rows) -> Tensor:
         """uint8 (n, S, S) to the same; `rows` (n,) are the images' row numbers in the split."""
         ...
 
 
-def steps(config: TrainConfig, images: int, epoch: int) -> list[Step]:
+def steps(config: TrainConfig, images: int, epoch: int, device: str = "cpu") -> list[Step]:
     """The config's steps, in order: affine, flip, RandAugment, erasing.
 
-    `images` is the number of images in the training split.
+    `images` is the number of images in the training split.  The draws are uploaded to the device.
     """
-    is_on: dict[Callable[[TrainConfig, int, int], Step], object] = {
+    is_on: dict[Callable[[TrainConfig, int, int, str], Step], object] = {
         Affine: config.rotation or config.shift or config.zoom or config.shear,
         Flip: config.flip,
         RandAugment: config.randaugment_operations,
         Erasing: config.erasing,
     }
-    return [step(config, images, epoch) for step, value in is_on.items() if value]
+    return [step(config, images, epoch, device) for step, value in is_on.items() if value]

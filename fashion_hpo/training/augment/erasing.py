@@ -6,6 +6,7 @@ from torch import Tensor
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.training.augment.geometry import inside
+from fashion_hpo.training.augment.rows import Rows, uploaded
 from fashion_hpo.training.randomness import numpy_generator
 
 AREA = (0.02, 0.4)  # smallest and largest share of the image
@@ -20,19 +21,19 @@ class Erasing:
     Departure: a side longer than the image is cut to the image; the paper draws again.
     """
 
-    def __init__(self, config: TrainConfig, images: int, epoch: int) -> None:
+    def __init__(self, config: TrainConfig, images: int, epoch: int, device: str = "cpu") -> None:
         drawn = numpy_generator(config.seed, "erasing", epoch).random((images, 6))
-        self.boxes = torch.from_numpy(boxes(drawn, config.erasing))
-        self.chosen = torch.from_numpy((drawn[:, 5] * NOISES).astype(np.int64))
+        chosen = (drawn[:, 5] * NOISES).astype(np.int64)
         noise = numpy_generator(config.seed, "erasing noise", epoch)
-        self.noise = torch.from_numpy(
-            noise.integers(256, size=(NOISES, SIDE, SIDE), dtype=np.uint8)
-        )
+        noise_images = noise.integers(256, size=(NOISES, SIDE, SIDE), dtype=np.uint8)
+        self.boxes = uploaded(torch.from_numpy(boxes(drawn, config.erasing)), device)
+        self.chosen = uploaded(torch.from_numpy(chosen), device)
+        self.noise = uploaded(torch.from_numpy(noise_images), device)
 
-    def __call__(self, images: Tensor, rows: np.ndarray) -> Tensor:
+    def __call__(self, images: Tensor, rows: Rows) -> Tensor:
         """Fill each image's rectangle with noise; uint8 (n, 28, 28)."""
-        erased = inside(self.boxes[rows].to(images.device), SIDE)
-        return torch.where(erased, self.noise[self.chosen[rows]].to(images.device), images)
+        erased = inside(self.boxes[rows.device], SIDE)
+        return torch.where(erased, self.noise[self.chosen[rows.device]], images)
 
 
 def boxes(drawn: np.ndarray, probability: float) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.training.augment import Mixing, steps
+from fashion_hpo.training.augment import Mixing, rows_of, steps
 from fashion_hpo.training.augment.geometry import as_bytes
 from fashion_hpo.training.augment.randaugment import OPERATIONS, RandAugment, apply
 from fashion_hpo.training.data import Split
@@ -45,7 +45,7 @@ def examples(config: TrainConfig, split: Split) -> Iterator[tuple[str, np.ndarra
 
 def augmented(config: TrainConfig, split: Split, epoch: int) -> Tensor:
     """The images as a network would see them in an epoch, as uint8 (n, 28, 28)."""
-    images, rows = split.images, np.arange(len(split))
+    images, rows = split.images, rows_of(np.arange(len(split)))
     for step in steps(config, len(split), epoch):
         images = step(images, rows)
     mixing = Mixing(config, len(split), batches=1, epoch=epoch)

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.training.augment.rows import Rows, uploaded
 from fashion_hpo.training.randomness import numpy_generator
 
 
@@ -15,32 +16,33 @@ class Affine:
     Each amount is uniform over its range, in both directions; zoom keeps the aspect ratio.
     """
 
-    def __init__(self, config: TrainConfig, images: int, epoch: int) -> None:
+    def __init__(self, config: TrainConfig, images: int, epoch: int, device: str = "cpu") -> None:
         drawn = numpy_generator(config.seed, "affine", epoch).uniform(-1, 1, (images, 5))
         angle, shear, zoom, right, down = torch.from_numpy(drawn.astype(np.float32)).unbind(1)
-        self.maps = centred_maps(
+        maps = centred_maps(
             torch.deg2rad(config.rotation * angle),
             torch.deg2rad(config.shear * shear),
             1 + config.zoom * zoom,
             config.shift * right,
             config.shift * down,
         )
+        self.maps = uploaded(maps, device)
 
-    def __call__(self, images: Tensor, rows: np.ndarray) -> Tensor:
+    def __call__(self, images: Tensor, rows: Rows) -> Tensor:
         """Warp each image."""
-        return warp(images, self.maps[rows].to(images.device))
+        return warp(images, self.maps[rows.device])
 
 
 class Flip:
     """Mirrors each image left to right with probability `flip`."""
 
-    def __init__(self, config: TrainConfig, images: int, epoch: int) -> None:
+    def __init__(self, config: TrainConfig, images: int, epoch: int, device: str = "cpu") -> None:
         drawn = numpy_generator(config.seed, "flip", epoch).random(images)
-        self.chosen = torch.from_numpy(drawn < config.flip)
+        self.chosen = uploaded(torch.from_numpy(drawn < config.flip), device)
 
-    def __call__(self, images: Tensor, rows: np.ndarray) -> Tensor:
+    def __call__(self, images: Tensor, rows: Rows) -> Tensor:
         """Mirror the drawn images."""
-        chosen = self.chosen[rows].to(images.device)
+        chosen = self.chosen[rows.device]
         return torch.where(chosen[:, None, None], images.flip(-1), images)
 
 

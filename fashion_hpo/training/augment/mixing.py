@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.training.augment.geometry import inside
+from fashion_hpo.training.augment.rows import Rows, uploaded
 from fashion_hpo.training.randomness import numpy_generator
 
 SIDE = 28
@@ -56,7 +57,9 @@ class Mixing:
     are on, each batch gets one of them, with equal probability.
     """
 
-    def __init__(self, config: TrainConfig, images: int, batches: int, epoch: int) -> None:
+    def __init__(
+        self, config: TrainConfig, images: int, batches: int, epoch: int, device: str = "cpu"
+    ) -> None:
         seed, self.per_image = config.seed, config.mixup_per_image
         self.mixes = config.mixup_alpha > 0
         count = images if self.per_image else batches
@@ -64,18 +67,20 @@ class Mixing:
         self.cuts = np.full(batches, config.cutmix_alpha > 0)
         if self.mixes and self.cuts.any():
             self.cuts = numpy_generator(seed, "mixup or cutmix", epoch).random(batches) < 0.5
-        self.boxes = cutmix_boxes(config.cutmix_alpha, images, seed, epoch)
+        if config.cutmix_alpha:
+            boxes = cutmix_boxes(config.cutmix_alpha, images, seed, epoch)
+            self.boxes = uploaded(torch.from_numpy(boxes), device)
+        if self.per_image:
+            self.shares = uploaded(torch.from_numpy(self.lambdas).float(), device)
 
-    def __call__(self, pixels: Tensor, labels: Tensor, rows: np.ndarray, number: int) -> Batch:
+    def __call__(self, pixels: Tensor, labels: Tensor, rows: Rows, number: int) -> Batch:
         """Batch `number` of the epoch; `rows` (n,) are its images' row numbers in the split."""
         if self.cuts[number]:
-            boxes = torch.from_numpy(self.boxes[rows]).to(pixels.device)
+            boxes = self.boxes[rows.device]
             return Batch(cut(pixels, boxes), labels, partners(labels), own_share(boxes))
         if not self.mixes:
             return Batch(pixels, labels, labels)
-        share: float | Tensor = float(self.lambdas[number])
-        if self.per_image:
-            share = torch.from_numpy(self.lambdas[rows]).float().to(pixels.device)
+        share = self.shares[rows.device] if self.per_image else float(self.lambdas[number])
         return Batch(mix(pixels, share), labels, partners(labels), share)
 
 

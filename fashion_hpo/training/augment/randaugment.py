@@ -15,25 +15,29 @@ from torch.nn.functional import conv2d, pad
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.training.augment.geometry import as_bytes, maps, warp
+from fashion_hpo.training.augment.rows import Rows, uploaded
 from fashion_hpo.training.randomness import numpy_generator
 
 STRONGEST = 30  # the magnitude of strength 1
 
 
 class RandAugment:
-    """Draws the operations and signs of each image."""
+    """Draws the operations and signs of each image.
 
-    def __init__(self, config: TrainConfig, images: int, epoch: int) -> None:
+    The draws stay on the host, which must know how many images an operation gets.
+    """
+
+    def __init__(self, config: TrainConfig, images: int, epoch: int, device: str = "cpu") -> None:
         shape = (images, config.randaugment_operations, 2)
         drawn = numpy_generator(config.seed, "randaugment", epoch).random(shape)
         self.operations = (drawn[..., 0] * len(OPERATIONS)).astype(np.int64)
         strength = config.randaugment_magnitude / STRONGEST
         self.strengths = np.where(drawn[..., 1] < 0.5, -strength, strength).astype(np.float32)
 
-    def __call__(self, images: Tensor, rows: np.ndarray) -> Tensor:
+    def __call__(self, images: Tensor, rows: Rows) -> Tensor:
         """Apply the operations in order."""
         for operations, strengths in zip(
-            self.operations[rows].T, self.strengths[rows].T, strict=True
+            self.operations[rows.host].T, self.strengths[rows.host].T, strict=True
         ):
             images = apply(images, operations, strengths)
         return images
@@ -47,9 +51,9 @@ def apply(images: Tensor, operations: np.ndarray, strengths: np.ndarray) -> Tens
     """
     sizes = np.bincount(operations, minlength=len(OPERATIONS)).tolist()
     grouped = np.argsort(operations, kind="stable")
-    order = torch.from_numpy(grouped).to(images.device)
+    order = uploaded(torch.from_numpy(grouped), str(images.device))
     groups = images[order].split(sizes)
-    magnitudes = torch.from_numpy(strengths[grouped]).to(images.device).split(sizes)
+    magnitudes = uploaded(torch.from_numpy(strengths[grouped]), str(images.device)).split(sizes)
     parts = zip(OPERATIONS.values(), groups, magnitudes, strict=True)
     result = torch.empty_like(images)
     result[order] = torch.cat([f(group, m) for f, group, m in parts if len(group)])
