@@ -52,15 +52,16 @@ def trial_bytes(config: TrainConfig) -> tuple[int, int]:
     options = {k: v for k, v in config.architecture_options.items() if k != "backbone"}
     network = skeleton(config.architecture, options).train()
     weights = sum(p.numel() for p in network.parameters())
-    saved: dict[int, Tensor] = {}  # one tensor of each storage
+    saved: dict[int, torch.UntypedStorage] = {}  # by id: several tensors may share a storage
 
     def save(tensor: Tensor) -> Tensor:
-        saved[tensor.untyped_storage()._cdata] = tensor
+        storage = tensor.untyped_storage()
+        saved[id(storage)] = storage
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         logits = network(torch.empty(config.batch_size, 1, 28, 28, device="meta"))
-    activations = sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
+    activations = sum(storage.nbytes() for storage in saved.values())
     prepared = max(PREPARED_TOGETHER, config.batch_size) * PIXELS * FLOAT
     del logits
     return OF_A_WEIGHT * FLOAT * weights + prepared, activations
