@@ -60,6 +60,7 @@ class TrainConfig:
     step_factor: float = 0.1  # the rate is multiplied by it at each step
     warmup_epochs: float = 0.0  # of linear rise, before any schedule
     label_smoothing: float = 0.0
+    decay_weights_only: bool = False  # norms, biases and embeddings (positions, tokens): no decay
     head_l2: float = 0.0  # λ of λ·‖W‖², W the last linear layer's weights, added to the loss
     mixup_alpha: float = 0.0  # 0: no MixUp
     mixup_per_image: bool = False  # λ per image instead of per batch

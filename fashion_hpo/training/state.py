@@ -122,13 +122,29 @@ class TrainingState:
 
 def make_optimizer(config: TrainConfig, model: nn.Module, hardware: Hardware) -> Optimizer:
     """The config's optimizer of the trainable parameters; fused on devices where torch can."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    parameters = _parameter_groups(config, model)
     fused = hardware.device_type in ("cpu", "cuda")
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "sgd":
         return SGD(parameters, rate, config.momentum, weight_decay=decay, fused=fused)
     kind = AdamW if config.optimizer == "adamw" else Adam
     return kind(parameters, rate, weight_decay=decay, fused=fused)
+
+
+def _parameter_groups(config: TrainConfig, model: nn.Module) -> list[dict[str, Any]]:
+    """The trainable parameters; under `decay_weights_only`, those without decay are a second group.
+
+    Weights are those of linear layers and convolutions.
+    """
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    if not config.decay_weights_only:
+        return [{"params": trainable}]
+    layers = (m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d))
+    weights = {id(layer.weight) for layer in layers}
+    return [
+        {"params": [p for p in trainable if id(p) in weights]},
+        {"params": [p for p in trainable if id(p) not in weights], "weight_decay": 0.0},
+    ]
 
 
 def _learned(model: nn.Module) -> dict[str, torch.Tensor]:

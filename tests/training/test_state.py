@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.files.atomic import write_atomically
-from fashion_hpo.training.architectures import build_for
+from fashion_hpo.training.architectures import CATALOGUE, build_for
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState, make_optimizer
@@ -197,3 +198,28 @@ def test_the_optimizer_is_the_configs(name: str, kind: type, hardware: Hardware)
     assert (group["lr"], group["weight_decay"]) == (0.02, 0.03)
     assert group.get("momentum", 0.4) == 0.4
     assert len(group["params"]) == len(list(model.parameters())) - 1
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("weights_only", [False, True])
+def test_decay_can_leave_norms_biases_and_embeddings_alone(
+    name: str, weights_only: bool, hardware: Hardware
+) -> None:
+    """Without gradients, AdamW changes a parameter by its decay alone."""
+    config = tiny_config(name, optimizer="adamw", weight_decay=0.5, decay_weights_only=weights_only)
+    model = build_for(config)
+    optimizer = make_optimizer(config, model, hardware)
+    before = {}
+    for path, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            parameter.data.fill_(1.0)
+            parameter.grad = torch.zeros_like(parameter)
+            before[path] = parameter
+    optimizer.step()
+    decayed = {path for path, parameter in before.items() if parameter.max() < 1.0}
+    if not weights_only:
+        assert decayed == set(before)
+        return
+    layers = {path: m for path, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
+    assert decayed == {f"{path}.weight" for path in layers if f"{path}.weight" in before}
+    assert 0 < len(decayed) < len(before)

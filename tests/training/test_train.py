@@ -23,6 +23,7 @@ from tests.training.tiny import curve, tiny_config, trained, weights
 WAYS_TO_TRAIN: list[dict[str, Any]] = [
     {"optimizer": "adam", "weight_decay": 1e-3},
     {"optimizer": "adamw", "weight_decay": 1e-2, "schedule": "constant"},
+    {"optimizer": "adamw", "weight_decay": 0.1, "decay_weights_only": True},
     {"optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.9, "schedule": "cyclical"},
     {"mixup_alpha": 0.4, "label_smoothing": 0.1},
     {"early_stopping_patience": 2, "early_stopping_delta": 0.05, "epochs": 4},
@@ -127,6 +128,7 @@ def test_every_field_changes_the_training(
     [
         ({"mixup_alpha": 0.4}, {"mixup_per_image": True}),
         ({"mixup_alpha": 0.4}, {"cutmix_alpha": 1.0}),
+        ({"weight_decay": 0.5}, {"decay_weights_only": True}),
         ({"randaugment_operations": 2}, {"randaugment_magnitude": 20}),
         ({"schedule": "step", "step_epochs": 0.5}, {"step_factor": 0.5}),
         ({"schedule": "step", "step_epochs": 0.5}, {"step_epochs": 0.25}),
