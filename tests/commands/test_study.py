@@ -8,6 +8,7 @@ from fashion_hpo import status, study
 from fashion_hpo.running.signals import HANDLED
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.terminal import command_line
+from fashion_hpo.training.data import SearchSplits
 
 SEARCH = '''"""Which dropout is best?"""
 
@@ -36,8 +37,10 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def there(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """Work in a folder whose study tiny_search is this text."""
+def enter(folder: Path, monkeypatch: pytest.MonkeyPatch, splits: SearchSplits, text: str) -> None:
+    """Work on synthetic images in a folder whose study tiny_search is this text."""
+    for module in ("training.data", "running.session"):
+        monkeypatch.setattr(f"fashion_hpo.{module}.load_or_download", lambda *_: splits)
     (folder / "studies").mkdir()
     (folder / "studies" / "tiny_search.py").write_text(text)
     monkeypatch.chdir(folder)
@@ -86,14 +89,14 @@ def test_missing_data_are_refused_before_workers_are_measured(
 @pytest.mark.usefixtures("handlers")
 def test_the_same_command_goes_on_from_a_search_to_its_confirmation(
     store: Store,
-    real_data: Path,
+    splits: SearchSplits,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    there(tmp_path, monkeypatch, SEARCH)
+    enter(tmp_path, monkeypatch, splits, SEARCH)
     at = ["tiny_search", "--store", str(store.root)]
-    command = [*at, "--device", "cpu", "--data", str(real_data)]
+    command = [*at, "--device", "cpu"]
     assert study.main([*command, "--max-trials", "3"]) == command_line.HALTED
     said = capsys.readouterr().out
     assert "\nthe best 1 on 2 fresh seed(s) each, 1 epoch of 100 images each: " in said
@@ -117,13 +120,13 @@ PRUNED = SEARCH.replace("epochs=1", "epochs=2").replace(
 @pytest.mark.usefixtures("handlers")
 def test_pruned_trials_go_on_by_themselves_and_more_of_a_finished_search(
     store: Store,
-    real_data: Path,
+    splits: SearchSplits,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    there(tmp_path, monkeypatch, PRUNED)
-    at = ["tiny_search", "--store", str(store.root), "--device", "cpu", "--data", str(real_data)]
+    enter(tmp_path, monkeypatch, splits, PRUNED)
+    at = ["tiny_search", "--store", str(store.root), "--device", "cpu"]
     assert study.main([*at, "--max-trials", "2"]) == command_line.HALTED
     said = capsys.readouterr().out
     assert ", the best 1 of the pruned ones to their end, 2 epochs of 100 images" in said
