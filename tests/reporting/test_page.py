@@ -296,13 +296,21 @@ def test_what_is_absent_is_said_and_every_level_is_compared_after_the_claims() -
     page = render(studies.design(), VERDICTS, ANSWER, extras=Extras(absent=["No <logits>."]))
     assert "No &lt;logits&gt;." in page
     compared = page.index("Every level compared")
-    assert page.index("Declared before") < compared < page.index("Final values")
+    first, second = page.index('id="isolation"'), page.index('id="differences"')
+    assert first < page.index("Declared before") < compared < second
     assert "dropout 0.25 against 0<" in page
     assert "Every level compared" not in render(studies.design(values=(0.0,)), VERDICTS, ANSWER)
     assert 'id="confusion"' not in page
 
 
-def test_every_figure_names_the_command_that_makes_it_again() -> None:
+def test_the_page_names_once_the_command_that_makes_its_figures_again() -> None:
     page = render(studies.design(), VERDICTS, ANSWER, extras=with_model())
-    command = "<code>python -m fashion_hpo.report example --budget standard</code>"
-    assert page.count(f'<p class="command">{command}') == page.count("<figure>") == 13
+    assert page.count("python -m fashion_hpo.report example --budget standard") == 1
+    assert page.count("<figure>") == 13
+
+
+def test_the_first_screen_has_the_verdict_and_the_figure_that_answers() -> None:
+    page = render(studies.design(), VERDICTS, ANSWER)
+    badge, figure = page.index("R2.a: not reproduced"), page.index('id="isolation"')
+    assert badge < page.index(ANSWER[0]) < figure < page.index("<section>")
+    assert '<span class="badge not-reproduced">' in page

@@ -108,6 +108,7 @@ def _page(
     plan, best, images = records.plan, extras.best, extras.images
     figures = {heading: parts.drawn(section) for heading, section in drawn.items()}
     model_figures, cost_figures = figures.pop(MODEL, []), figures.pop(COST, [])
+    main_figures = figures.pop(next(iter(figures)), []) if figures else []
     has_trials, has_levels = len(records.trials) > 0, plan.search is None and len(records.complete)
     return document.render(
         "report.html",
@@ -118,10 +119,12 @@ def _page(
         question=plan.question,
         warnings=parts.warnings_of(records),
         answer=[sentence for sentence in answer if sentence],
+        badges=[parts.badge(verdict) for verdict in verdicts],
         claims=claims_table(verdicts) if verdicts else None,
         finalists=finalists_table(records),
         compared=parts.comparisons_table(compare(records)),
         checks=parts.checks_table(extras.checks),
+        main_figures=main_figures,
         model_figures=model_figures,
         cost_figures=cost_figures,
         figures=figures,

@@ -10,11 +10,12 @@ import plotly.graph_objects as go
 from fashion_hpo.analysis.checks.check import Check
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.comparisons import Comparison
+from fashion_hpo.analysis.statistics.verdicts import Verdict
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.reporting.levels import numbers
 from fashion_hpo.reporting.page.sections import Section
-from fashion_hpo.reporting.page.tables import Cell, Table
+from fashion_hpo.reporting.page.tables import Cell, Table, css_class
 
 WIDE = ("parallel",)  # figures that scroll in their own box rather than shrink
 QUICK = "This budget proves the wiring; it is no evidence."
@@ -39,6 +40,11 @@ def warnings_of(records: Records) -> list[str]:
     if not len(records.complete):
         warnings.append("No trial is complete yet; there is nothing to compare.")
     return warnings
+
+
+def badge(verdict: Verdict) -> Cell:
+    """The verdict of a claim in a word, for the top of the page."""
+    return Cell(f"{verdict.claim_id}: {verdict.word}", css_class(verdict))
 
 
 def command_of(records: Records, where: str) -> str:

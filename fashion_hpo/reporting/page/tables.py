@@ -51,9 +51,14 @@ def claim_cells(verdict: Verdict) -> list[Cell | str]:
     reported = f"reported: {verdict.reported}" if verdict.reported else ""
     return [
         verdict.claim_id,
-        Cell(verdict.word, f"word {verdict.word.replace(' ', '-')}"),
+        Cell(verdict.word, f"word {css_class(verdict)}"),
         Cell(verdict.text, "text", reported),
     ]
+
+
+def css_class(verdict: Verdict) -> str:
+    """The class that gives a verdict its colour."""
+    return verdict.word.replace(" ", "-")
 
 
 def levels_table(records: Records) -> Table:
