@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.analysis import records
     from fashion_hpo.running.mirror import Mirror
-    from fashion_hpo.running.pictures import validation_images
+    from fashion_hpo.running.pictures import splits_at_hand
     from fashion_hpo.running.publish import publish
     from fashion_hpo.stores.reading import store_to_read
     from fashion_hpo.stores.tracking import Tracker
@@ -42,8 +42,8 @@ def _run(args: argparse.Namespace) -> int:
         tables.trials.to_csv(folder / "trials.csv", index=False)
         tables.epochs.to_csv(folder / "epochs.csv", index=False)
     mirror = Mirror(store, ledger, Tracker(store, args.name))
-    images, why = validation_images(args.data, ledger.data_hash)
-    published = publish(mirror, images, why, command_line.store_arguments(args))
+    splits, why = splits_at_hand(args.data, ledger.data_hash)
+    published = publish(mirror, splits, why, command_line.store_arguments(args))
     say(f"budget {ledger.plan.budget}", *published.answer)
     print(f"report    {published.page}")
     if not published.mirrored:

@@ -311,8 +311,7 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
 def _publish(here: "Session", args: argparse.Namespace) -> "Published":
     from fashion_hpo.running.publish import publish
 
-    images = here.splits.val.images.cpu().numpy()
-    return publish(here.mirror, images, where=command_line.store_arguments(args))
+    return publish(here.mirror, here.splits, where=command_line.store_arguments(args))
 
 
 if __name__ == "__main__":

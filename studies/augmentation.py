@@ -25,6 +25,7 @@ STUDY = StudySpec(
     scientific={"architecture": NETWORKS}
     | {field: levels(*values) for field, *values in (MIXUP, RANDAUGMENT)}
     | {"dropout": levels(0.0, 0.1, 0.5)},
+    folds=True,
     claims=[
         Claim(id="R1.h", regime=REGIME, parts=[
             Part("val_accuracy", "higher", contrast=contrast,

@@ -27,7 +27,7 @@ STUDY = StudySpec(
     scientific={"batch_size": levels(32, 128, 512)},
     nuisance={"learning_rate": FloatDistribution(1e-4, 3e-2, log=True)},
     nuisance_points=5,
-    nuisance_base=True,
+    nuisance_base=True, folds=True,
     claims=[
         Claim(
             id=name, text=text,

@@ -21,6 +21,7 @@ STUDY = StudySpec(
             "lenet5", "cnn_transformer",
         )
     },
+    folds=True,
     claims=[
         Claim(id="R4.c", regime=REGIME, parts=[
             Part("val_accuracy", "same", figure=figure, margin=0.01, at={"architecture": name})

@@ -27,6 +27,7 @@ STUDY = StudySpec(
         "batch_size": levels(32, 512),
         "weight_decay": levels(0.0, 1e-4),
     },
+    folds=True,
     claims=[
         Claim(id="R2.b", measure="val_accuracy", influence="dropout", direction="higher",
               regime=REGIME),

@@ -21,6 +21,7 @@ REGIME = Regime(at=PLAIN | UNMIXED, reaches=0.89, steps=1_500)
 STUDY = StudySpec(
     base=TrainConfig(pixel_range="symmetric", batch_size=128, accumulation=2, epochs=20),
     scientific={"architecture": levels(*DEFORMABLE[1:]), "mixup_alpha": levels(*MIXUP[1:])},
+    folds=True,
     claims=[
         Claim(id="R0.a", regime=REGIME, parts=[
             Part("val_accuracy", "lower", contrast=MIXUP, at=PLAIN, margin=0.001),

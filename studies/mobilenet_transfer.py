@@ -21,6 +21,7 @@ STUDY = StudySpec(
         dropout=0.2, head_l2=1e-4, rotation=10.0, shift=0.1, shear=10.0, zoom=0.1,
     ),
     scientific={"architecture": levels("mobilenet_v2")},
+    folds=True,
     claims=[
         Claim(
             id="R3.a",

@@ -23,7 +23,7 @@ STUDY = StudySpec(
     base=TrainConfig(pixel_range="symmetric", dropout=0.1, batch_size=128, epochs=20),
     scientific={"architecture": levels(FULL, SHALLOW, DEEP)},
     nuisance={"learning_rate": FloatDistribution(3e-4, 3e-2, log=True)},
-    nuisance_points=3,
+    nuisance_points=3, folds=True,
     claims=[
         Claim(id="R0.e", regime=REGIME, parts=[
             Part("val_accuracy", "lower", contrast=("architecture", FULL, SHALLOW), margin=0.115),

@@ -24,7 +24,7 @@ STUDY = StudySpec(
         )
     },
     nuisance={"learning_rate": FloatDistribution(1e-4, 3e-3, log=True)},
-    nuisance_points=4,
+    nuisance_points=4, folds=True,
     models="best",
     claims=[
         Claim(id="R1.d", regime=REGIME, parts=[

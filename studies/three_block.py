@@ -21,6 +21,7 @@ STUDY = StudySpec(
         early_stopping_patience=5,
     ),
     scientific={"dropout": levels(0.5)},
+    folds=True,
     claims=[
         Claim(
             id="R4.a",

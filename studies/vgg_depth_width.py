@@ -23,7 +23,7 @@ STUDY = StudySpec(
     scientific={"architecture": NETWORKS},
     nuisance={"learning_rate": FloatDistribution(3e-5, 3e-3, log=True)},
     nuisance_points=4,
-    nuisance_base=True,
+    nuisance_base=True, folds=True,
     models="best",
     claims=[
         Claim(id="R1.a", regime=REGIME, parts=[

@@ -18,6 +18,7 @@ REGIME = Regime(at={"architecture": "vit_pooled"}, reaches=0.833, steps=3_000)
 STUDY = StudySpec(
     base=TrainConfig(pixel_range="symmetric", dropout=0.1, batch_size=64, epochs=20),
     scientific={"architecture": levels("vit_pooled", "vit_depthwise", "vit_patch_free")},
+    folds=True,
     claims=[
         Claim(id="R1.f", regime=REGIME, parts=[
             Part("val_accuracy", "higher", contrast=DEPTHWISE, margin=0.0083),

@@ -20,7 +20,7 @@ STUDY = StudySpec(
     scientific={"architecture": levels("cnn", "vit")},
     nuisance={"learning_rate": FloatDistribution(1e-4, 3e-3, log=True)},
     nuisance_points=3,
-    nuisance_base=True,
+    nuisance_base=True, folds=True,
     claims=[
         Claim(id="R0.d", measure="val_accuracy", contrast=("architecture", "vit", "cnn"),
               direction="higher", margin=0.028,

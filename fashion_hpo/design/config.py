@@ -15,6 +15,10 @@ from fashion_hpo.design.sentences import did_you_mean, listed
 TRAIN_IMAGES = 50_000
 """Images of the training split; a config may use a nested, stratified subset."""
 
+MOST_FOLDS = 10_000
+SEEDED = ("seed", "fold")
+"""The fields that differ between repetitions of one setting."""
+
 Option = bool | int | float | str
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["constant", "cosine", "cyclical", "step"]
@@ -76,6 +80,7 @@ class TrainConfig:
     early_stopping_patience: int = 0  # epochs without a lower validation loss; 0: off
     early_stopping_delta: float = 0.0  # smallest decrease that counts
     precision: Precision = "auto"
+    fold: int = 0  # which images are validation images; 0: the fixed split
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -261,5 +266,6 @@ _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "erasing": ("0 (off) to 1", lambda v: 0 <= v <= 1),
     "early_stopping_patience": ("0 (off) to 10000", lambda v: 0 <= v <= 10_000),
     "early_stopping_delta": ("0 to 100", lambda v: 0 <= v <= 100),
+    "fold": (f"0 (the fixed split) to {MOST_FOLDS}", lambda v: 0 <= v <= MOST_FOLDS),
     "seed": ("0 to 2**63 - 1", lambda v: 0 <= v < 2**63),
 }

@@ -124,6 +124,8 @@ class Plan:
         later: dict[str, Any] = {}  # without default values, which older ledgers lack
         if len(self.objectives) > 1:
             later["objectives"] = list(self.objectives)
+        if self.spec.folds:
+            later["folds"] = True
         if self.constraints:
             later["constraints"] = self.constraints
         if self.confirmation is not None:
@@ -322,7 +324,10 @@ def make_point(
     plan: Plan, values: Mapping[str, Any], params: Mapping[str, Any], seed_index: int = 0
 ) -> Point:
     """The point with these values of the varied fields."""
-    config = plan.base.replace(**values, seed=training_seed(plan.spec.seed, seed_index))
+    seeded = {"seed": training_seed(plan.spec.seed, seed_index)}
+    if plan.spec.folds:
+        seeded["fold"] = seed_index + 1
+    config = plan.base.replace(**values, **seeded)
     return Point(point_id(config), config, dict(params), seed_index)
 
 

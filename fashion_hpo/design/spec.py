@@ -32,7 +32,7 @@ from fashion_hpo.design.claim_kinds.kind import Part as Part
 from fashion_hpo.design.claims import Claim as Claim  # a study file has all it needs from here
 from fashion_hpo.design.claims import Regime as Regime
 from fashion_hpo.design.claims import check_claims
-from fashion_hpo.design.config import TrainConfig, field_names
+from fashion_hpo.design.config import SEEDED, TrainConfig, field_names
 from fashion_hpo.design.search import Search as Search
 from fashion_hpo.design.search import check_search, plain_ranges
 from fashion_hpo.design.sentences import did_you_mean, listed, quoted
@@ -80,6 +80,7 @@ class StudySpec:
     nuisance_base: bool = False  # whether the first nuisance point is the base config's values
     seeds: int = 3
     max_seeds: int | None = None  # with `--more-seeds`; None: no more, one look
+    folds: bool = False  # whether each seed has validation and training images of its own
     search: Search | None = None
     claims: tuple[Claim, ...] | list[Claim] = ()
     captions: Mapping[Level, str] = field(default_factory=dict)  # levels with their own figure
@@ -131,6 +132,12 @@ def _check_types(spec: StudySpec) -> None:
     if not isinstance(spec.claims, tuple | list):
         raise ValueError(f"claims is {spec.claims!r}; allowed is a list of Claims.")
     check_flag("nuisance_base", spec.nuisance_base)
+    check_flag("folds", spec.folds)
+    if spec.folds and (spec.search is not None or spec.base.fold):
+        raise ValueError(
+            "folds is True in a search, or with base.fold; searches and chosen folds have one "
+            "split, so leave folds out."
+        )
     check_count("seed", spec.seed, least=0)
 
 
@@ -204,7 +211,7 @@ def _check_default(name: str, value: Any, distribution: BaseDistribution) -> Non
 
 
 def _check_field(role: str, name: str) -> None:
-    allowed = [f for f in field_names() if f not in ("seed", "architecture_options")]
+    allowed = [f for f in field_names() if f not in (*SEEDED, "architecture_options")]
     if name in field_names() and name not in allowed:
         raise ValueError(f"{role} has {name!r}, which no study may vary; leave it out.")
     if name not in allowed:

@@ -97,6 +97,7 @@ def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn
     Raises AlteredModelError if a file's hash differs from the ledger's, if dropout is on, if a
     batch of 1, 7 or 512 fails, or if the validation accuracy or loss differs from the recorded one.
     """
+    splits = splits.of(chosen.attempt.config.fold)
     folder = registry.download(tracker.uri, f"models:/{chosen.model_id}")
     _check_files(folder, chosen)
     model = models.read_model(folder)

@@ -62,6 +62,7 @@ def retrain(
     interrupted training starts again.  Raises RuntimeError if a loss is not finite.
     """
     config, uid = retrained_config(chosen.winner), f"retrain-{chosen.attempt.uid}"
+    splits = splits.of(config.fold)
     images = joined(config, splits)
     description = f"{len(images):,} training and validation images, {config.epochs} epochs"
     attempt = replace(chosen.attempt, uid=uid, config=config)

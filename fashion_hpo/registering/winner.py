@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from types import MappingProxyType
 
+from fashion_hpo.design.config import SEEDED
 from fashion_hpo.stores.ledger import Attempt, Entry, Result
 from fashion_hpo.stores.models import hashes_in
 from fashion_hpo.stores.ranking import ranked
@@ -98,8 +99,8 @@ def result_of(entry: Entry) -> Result:
 
 
 def without_seed(attempt: Attempt) -> str:
-    """The config without its seed, as a key."""
-    shared = {name: v for name, v in attempt.config.identity().items() if name != "seed"}
+    """The config without its seed and fold, as a key."""
+    shared = {name: v for name, v in attempt.config.identity().items() if name not in SEEDED}
     return json.dumps(shared, sort_keys=True)
 
 

@@ -107,6 +107,7 @@ def replay(
 
     After all epochs, the weights and the files about the validation images are compared too.
     """
+    splits = splits.of(logged.entry.attempt.config.fold)
     if logged.entry.attempt.config.architecture in CLASSICAL:
         return (yield from _fitted_again(logged, splits, hardware))
     config, logged_epochs = logged.entry.attempt.config, len(logged.result.history)

@@ -50,7 +50,8 @@ def fit(
     with session.signals.interruptible():
         epoch, probabilities = fitted(attempt.config, session.splits, hardware)
     spent = energy.joules(before, energy.read("cpu"))
-    folder, labels = session.store.trial_folder(attempt.uid), session.splits.val.labels.numpy()
+    folder = session.store.trial_folder(attempt.uid)
+    labels = session.splits.of(attempt.config.fold).val.labels.numpy()
     summaries = finite(curve_summaries([epoch])) | energy_summary(spent)
     logits = np.log(probabilities)
     summaries |= write_documents(folder / "files", probabilities, logits, labels)
@@ -70,6 +71,7 @@ def fitted(
     config: TrainConfig, splits: SearchSplits, hardware: Hardware
 ) -> tuple[Epoch, np.ndarray]:
     """The epoch, and the validation images' probabilities (N, 10)."""
+    splits = splits.of(config.fold)
     with threadpool_limits(hardware.threads):
         return _fit(config, splits.train, splits.val)
 

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
-from fashion_hpo.design.config import field_names
+from fashion_hpo.design.config import SEEDED, field_names
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.design.summaries import curve_summaries, energy_summary, finite
 from fashion_hpo.files.audit import wrote
@@ -50,17 +51,16 @@ def finish(
     folder = session.store.trial_folder(attempt.uid)
     began = time.perf_counter()
     model = packaging.served(state.model, attempt.config.pixel_range)
+    val = session.splits.of(attempt.config.fold).val
     described = _described(hardware, state)
     if _is_kept(session, attempt, state.history[state.kept_epoch - 1].val_accuracy):
-        probabilities = _written(session, attempt, model, folder / "model")
+        probabilities = _written(attempt, model, folder / "model", val.images)
     else:
-        probabilities = packaging.probabilities_of(model, session.splits.val.images)
+        probabilities = packaging.probabilities_of(model, val.images)
         described["model"] = NOT_KEPT
     summaries["export_seconds"] = time.perf_counter() - began
     logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    summaries |= write_documents(
-        folder / "files", probabilities, logits, session.splits.val.labels.numpy()
-    )
+    summaries |= write_documents(folder / "files", probabilities, logits, val.labels.numpy())
     summaries["parameters"] = float(parameter_count(state.model))
     summaries["flops"] = float(packaging.flops(state.model))
     if "latency" in session.ledger.plan.measured:
@@ -124,17 +124,14 @@ def _accuracy_kept(result: Result) -> float:
 
 def _level(attempt: Attempt) -> dict[str, object]:
     """The config fields that the seeds of one point share."""
-    return {name: getattr(attempt.config, name) for name in field_names() if name != "seed"}
+    return {name: getattr(attempt.config, name) for name in field_names() if name not in SEEDED}
 
 
-def _written(
-    session: Session, attempt: Attempt, model: ServedClassifier, folder: Path
-) -> np.ndarray:
+def _written(attempt: Attempt, model: ServedClassifier, folder: Path, images: Tensor) -> np.ndarray:
     """Export, reload and compare the model; returns the reloaded model's probabilities.
 
     All summaries then measure the exported float32 model, not the network in memory.
     """
-    images = session.splits.val.images
     metadata = {
         "classes": list(CLASSES),
         "point": attempt.point,

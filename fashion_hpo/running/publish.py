@@ -21,6 +21,7 @@ from fashion_hpo.running.mirror import Mirror, log_page
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import confirmation_of
 from fashion_hpo.stores.predictions import NoPredictionsError
+from fashion_hpo.training.data import SearchSplits
 
 ALL_CLAIMS = "all-claims"  # no study can have this name
 
@@ -42,12 +43,12 @@ class Published:
 
 
 def publish(
-    mirror: Mirror, images: np.ndarray | None = None, why: str = "", where: str = ""
+    mirror: Mirror, splits: SearchSplits | None = None, why: str = "", where: str = ""
 ) -> Published:
     """Rebuild a study's page and its figures from the ledger and log them to the study run.
 
     Ends the study run of a search's confirmation too; the search's page has its results.
-    images: the validation images, uint8 (N, 28, 28), for the gallery; if None, `why` is the reason.
+    splits: for the gallery's validation images; if None, `why` is the reason.
     where: the arguments that name the store, for commands in messages.
     """
     confirming = confirmation_of(mirror.store, mirror.ledger)
@@ -63,7 +64,7 @@ def publish(
             dataclasses.replace(check, advice=with_store(check.advice, where))
             for check in every.check(study)
         )
-        extras = dataclasses.replace(_extras(study, checks, images, why), where=where)
+        extras = dataclasses.replace(_extras(study, checks, splits, why), where=where)
         path = page.write(study, judged, answer, folder, extras)
         tags = {f"verdict.{verdict.claim_id}": verdict.word for verdict in judged}
         tags |= {f"check.{check.name}": f"{check.level}: {check.sentence}" for check in checks}
@@ -85,7 +86,7 @@ def publish(
 def _extras(
     study: records.Records,
     checks: Sequence[Check],
-    images: np.ndarray | None,
+    splits: SearchSplits | None,
     why: str,
 ) -> page.Extras:
     """The page's figures of the best trial, or why they are absent."""
@@ -96,10 +97,17 @@ def _extras(
         best = predictions.read(study, number)
     except NoPredictionsError as error:
         return page.Extras(checks, absent=[f"{error}; its figures are left out."])
+    images = None if splits is None else _images_of(study, number, splits)
     if images is None or len(images) != len(best.labels):
         reason = why or "the validation images were not at hand"
         return page.Extras(checks, best, absent=[f"No gallery of mistakes: {reason}."])
     return page.Extras(checks, best, images)
+
+
+def _images_of(study: records.Records, trial: int, splits: SearchSplits) -> np.ndarray:
+    """The validation images of a trial, uint8 (N, 28, 28)."""
+    (fold,) = study.trials.loc[study.trials["trial"] == trial, "fold"]
+    return splits.of(int(fold)).val.images.cpu().numpy()
 
 
 def publish_claims(

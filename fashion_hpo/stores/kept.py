@@ -113,6 +113,7 @@ def _spec(identity: Mapping[str, Any], extent: Mapping[str, Any], budget: str) -
         nuisance_points=extent["nuisance_points"],
         nuisance_base=extent.get("nuisance_base", False),
         seeds=extent["seeds"],
+        folds=identity.get("folds", False),
         search=search,
         budgets={budget: Budget()},
         seed=identity["study_seed"],

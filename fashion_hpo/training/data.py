@@ -20,6 +20,7 @@ from fashion_hpo.training import download, sources
 from fashion_hpo.training.sources import Arrays, MissingDataError
 
 PER_CLASS_HELD_OUT = 500  # images per class in the gate; validation has as many
+FOLDS = 55_000  # keys the draw of folds; never change it
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class SearchSplits:
     train: Split
     val: Split
     data_hash: str  # sha256 of all bytes of the 60,000 images and labels, independent of order
+    fold: int = 0
     _resident: dict[str, "SearchSplits"] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -58,6 +60,33 @@ class SearchSplits:
             uploaded = replace(self, train=self.train.to(device), val=self.val.to(device))
             self._resident[device] = uploaded
         return self._resident[device]
+
+    def of(self, fold: int) -> "SearchSplits":
+        """The splits of a fold: as many validation images of each class, drawn from training and
+        validation images by the fold's number; the rest trains, every prefix stratified.
+
+        Fold 0 is the fixed split.  The gate and the test set are in no fold.
+        """
+        if fold == self.fold:
+            return self
+        assert self.fold == 0, "a fold is drawn from the fixed split"
+        images = torch.cat([self.train.images, self.val.images])
+        labels = torch.cat([self.train.labels, self.val.labels])
+        held, order = (
+            torch.bincount(self.val.labels, minlength=len(CLASSES)).tolist(),
+            labels.numpy(),
+        )
+        draw = np.random.default_rng([FOLDS, fold])
+        drawn = [draw.permutation(np.flatnonzero(order == label)) for label in range(len(CLASSES))]
+        parts = [
+            torch.from_numpy(_by_turns(rows))
+            for rows in (
+                [rows[:count] for rows, count in zip(drawn, held, strict=True)],
+                [rows[count:] for rows, count in zip(drawn, held, strict=True)],
+            )
+        ]
+        val, train = (Split(images[rows], labels[rows]) for rows in parts)
+        return SearchSplits(train, val, self.data_hash, fold)
 
 
 class Thirds(NamedTuple):
@@ -101,6 +130,12 @@ def partition(arrays: Arrays) -> Thirds:
     held = PER_CLASS_HELD_OUT
     gate, val, train = ranked[:held], ranked[held : 2 * held], ranked[2 * held :]
     return Thirds(train=train.ravel(), val=val.ravel(), gate=gate.ravel())
+
+
+def _by_turns(classes: Sequence[np.ndarray]) -> np.ndarray:
+    """The first row of each class, then the second of each, and so on."""
+    rank = np.concatenate([np.arange(len(rows)) for rows in classes])
+    return np.concatenate(list(classes))[np.argsort(rank, kind="stable")]
 
 
 def take(arrays: Arrays, rows: np.ndarray) -> Split:

@@ -45,6 +45,7 @@ def train(
     `config.train_images`, for training the winner again on more images.
     """
     config, model, hardware = state.config, state.model, state.hardware
+    splits = splits.of(config.fold)
     turn = Turn(hardware)
     torch.set_num_threads(hardware.threads)
     resident = splits.on(hardware.device)

@@ -19,7 +19,7 @@ def done(
 
 def test_the_page_shows_the_best_model_and_the_study_run_has_the_checks(done: Finished) -> None:
     mirror = Mirror(done.store, done.ledger, done.tracker)
-    published = publish(mirror, search_splits().val.images.numpy())
+    published = publish(mirror, search_splits())
     page = published.page.read_text(encoding="utf-8")
     assert 'id="confusion"' in page
     assert "data:image/png;base64," in page

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fashion_hpo.analysis.statistics.comparisons import BETTER, WORSE, judge_all
-from fashion_hpo.analysis.statistics.intervals import Estimate, image_noise
+from fashion_hpo.analysis.statistics.intervals import FOLDS_WORTH, Estimate, fold_noise, image_noise
 from fashion_hpo.analysis.statistics.tuning import cross_fit, widening
 from fashion_hpo.analysis.statistics.verdicts import REFUTED, REPRODUCED, Asked, decide
 from fashion_hpo.design.claim_kinds.kind import Part
@@ -90,6 +90,29 @@ def on_images(
         by_seeds.append(Estimate(means))
         by_both.append(Estimate(means, images=image_noise(values)))
     return Studies(0.0, by_seeds), Studies(0.0, by_both)
+
+
+def resampled(
+    draw: np.random.Generator, studies: int, seeds: int, noise: float
+) -> tuple[Studies, Studies]:
+    """Two equal levels: all seeds on one subset and fold, with intervals from seeds alone; and each
+    seed on a subset and a fold of its own.
+
+    `noise` is the standard deviation of the mean that a fold's images cause, and half of it that of
+    a training subset, in units of that of a seed.
+    """
+    one, own = [], []
+    for _ in range(studies):
+        images = noise * np.sqrt(IMAGES) * draw.standard_normal(FOLDS_WORTH * IMAGES)
+        trained = draw.standard_normal(seeds)
+        rest = draw.standard_normal((seeds, IMAGES)) * np.sqrt(IMAGES / 2)
+        subsets = noise / 2 * draw.standard_normal(seeds)
+        folds = [draw.choice(len(images), IMAGES, replace=False) for _ in range(seeds)]
+        fixed = trained * np.sqrt(0.5) + (images[folds[0]] + rest).mean(axis=1) + subsets[0]
+        one.append(Estimate(fixed))
+        seen = (trained * np.sqrt(0.5) + subsets)[:, None] + images[np.stack(folds)] + rest
+        own.append(Estimate(seen.mean(axis=1), images=fold_noise(list(seen))))
+    return Studies(0.0, one), Studies(0.0, own)
 
 
 def family_errors(draw: np.random.Generator, studies: int, seeds: int, levels: int) -> float:

@@ -14,6 +14,7 @@ from fashion_hpo.analysis.calibration.simulation import (
     on_images,
     plain,
     power,
+    resampled,
     tuned_studies,
     wrong_verdicts,
 )
@@ -96,6 +97,16 @@ def _images(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row
         yield Row(f"coverage with images, {named}", seeds, both.coverage, COVERAGE)
 
 
+def _resampling(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
+    for noise in (0.5, 1.0):
+        one, own = resampled(draw, studies, seeds, noise)
+        named = f"image noise {noise:g}"
+        yield Row(f"coverage, one fold and subset for all seeds, {named}", seeds, one.coverage)
+        yield Row(f"coverage, a fold and subset a seed, {named}", seeds, own.coverage, COVERAGE)
+        wrong = wrong_verdicts(own)
+        yield Row(f"false verdict, a fold and subset a seed, {named}", seeds, wrong, FALSE)
+
+
 def _points(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
     for kind in SLOPES:
         naive, cross_fitted = biases(draw, studies, seeds, kind)
@@ -135,4 +146,4 @@ def _beside(what: str, seeds: int, found: families.Compared, older: str) -> Iter
     yield Row(f"false verdict, {what}", seeds, found.here, FALSE)
 
 
-PARTS = (_plain, _tuned, _images, _points, _families, _looks)
+PARTS = (_plain, _tuned, _images, _points, _families, _looks, _resampling)

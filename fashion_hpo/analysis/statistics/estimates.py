@@ -93,7 +93,7 @@ def _found(records: Records, part: Part, cells: Cells, effect: Effect) -> Found:
         told += f", no interval because {error}"
         return Found(effect, kind(effect.values, effect.widening, UNKNOWN), told, error)
     if noise is not None:
-        told += f", {basis(part, noise)}"
+        told += f", {basis(part, noise, folds=records.plan.spec.folds)}"
     return Found(effect, kind(effect.values, effect.widening, noise), told)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.cells import Cells, compared_trials, weights_of
 from fashion_hpo.analysis.statistics.effects import Effect
-from fashion_hpo.analysis.statistics.intervals import ImageNoise, image_noise
+from fashion_hpo.analysis.statistics.intervals import ImageNoise, fold_noise, image_noise
 from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.measures import MEASURES, correct
 from fashion_hpo.design.spec import Level
@@ -17,7 +17,7 @@ from fashion_hpo.stores.predictions import NoPredictionsError, Predictions
 def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> ImageNoise | None:
     """The images' part of the variance of a statistic; None for one that is no mean over images.
 
-    That is a sum of means over images at the last epoch.  All trials of a study see the same
+    That is a sum of means over images at the last epoch.  All trials of a seed see the same
     images, so differences are taken image by image.  Raises NoPredictionsError if the logits of a
     trial behind it cannot be had, or are of another epoch.
     """
@@ -38,6 +38,8 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
         if others := [uid for uid, _ in trials if uid in foreign]:
             raise _of_another_epoch(records, others[0], part)
         by_seed.append(_weighted(records, per_image, trials))
+    if records.plan.spec.folds:
+        return fold_noise(by_seed)
     return image_noise(np.stack(by_seed))
 
 
@@ -51,10 +53,11 @@ def noise_of_trials(records: Records, uids: Sequence[str]) -> ImageNoise | None:
     return image_noise(np.stack([_weighted(records, correct, [(uid, 1.0)]) for uid in uids]))
 
 
-def basis(part: Part, noise: ImageNoise) -> str:
+def basis(part: Part, noise: ImageNoise, *, folds: bool = False) -> str:
     """Which images an interval has the noise of: `5,000 images`."""
     which = MEASURES[part.measure].images
-    return f"{noise.images:,} images" + (f" ({which})" if which else "")
+    counted = f"a fold each of {noise.images:,} images" if folds else f"{noise.images:,} images"
+    return counted + (f" ({which})" if which else "")
 
 
 def is_of_images(part: Part, effect: Effect) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 NORMAL = 1.959964  # the normal distribution's 97.5 % quantile
+FOLDS_WORTH = 11  # 50,000 training and 5,000 validation images over a fold's 5,000
 NO_WIDTH = 1e-12  # equal but for rounding
 LARGEST_SEED_COUNT = 1_000  # beyond this, more seeds are no answer
 
@@ -168,6 +169,17 @@ def image_noise(values: np.ndarray) -> ImageNoise:
     rest = values - values.mean(axis=1, keepdims=True) - by_image + values.mean()
     of_rest = float((rest**2).sum()) / ((seeds - 1) * (images - 1))
     return ImageNoise(max(0.0, of_images - of_rest) / (seeds * images), images)
+
+
+def fold_noise(values: Sequence[np.ndarray]) -> ImageNoise:
+    """What the finite images add, where each seed has a fold of its own; (images,) for each seed.
+
+    The noise of a fold's images is in the spread of the seeds.  But all folds are drawn from the
+    same images, eleven folds' worth, which further seeds do not change: what these add is at most
+    the variance of an image over their number.
+    """
+    images = FOLDS_WORTH * len(values[0])
+    return ImageNoise(float(np.mean([seed.var(ddof=1) for seed in values])) / images, images)
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
