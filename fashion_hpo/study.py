@@ -144,7 +144,7 @@ def _run(args: argparse.Namespace) -> int:
         more_seeds=args.more_seeds,
         searching=_searching(args),
     )
-    return _dry_run(plan) if args.dry_run else _train(plan, args)
+    return _dry_run(plan, args) if args.dry_run else _train(plan, args)
 
 
 def _listed(path: Path) -> str:
@@ -160,15 +160,21 @@ def _searching(args: argparse.Namespace) -> dict[str, int | str]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _dry_run(plan: "Plan") -> int:
+def _dry_run(plan: "Plan", args: argparse.Namespace) -> int:
+    from fashion_hpo.analysis.expectation import expectations
+    from fashion_hpo.analysis.records import look_up_ledger, of_ledger
     from fashion_hpo.design.plan import check_drawable
     from fashion_hpo.measuring import estimate
     from fashion_hpo.running.session import check_architectures
+    from fashion_hpo.stores.reading import store_to_read
     from fashion_hpo.terminal.study_lines import plan_lines
 
     check_architectures(plan)
     check_drawable(plan)
     say(*plan_lines(plan))
+    store = store_to_read(args.store, args.storage)
+    ledger = look_up_ledger(store, plan.name, plan.question, plan.spec)
+    say(*expectations(plan, None if ledger is None else of_ledger(ledger, store)))
     say(f"models: about {estimate.model_bytes(plan) / 1e6:,.0f} MB; nothing was trained")
     return 0
 

@@ -8,8 +8,10 @@ point.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 from fashion_hpo.analysis.statistics.comparisons import BETTER, WORSE, judge_all
 from fashion_hpo.analysis.statistics.intervals import FOLDS_WORTH, Estimate, fold_noise, image_noise
@@ -53,6 +55,31 @@ def plain(draw: np.random.Generator, studies: int, seeds: int, effect: float = 0
     """Two levels without nuisance points, paired by seed, which are alike in variance."""
     values = _values(draw, studies, seeds, ("steep", "steep"), effect)[..., 0]
     return Studies(effect, [Estimate(gains) for gains in values[:, 1] - values[:, 0]])
+
+
+class Unequal(NamedTuple):
+    """Two of four levels, of which one has four times the variance of the others."""
+
+    paired: Studies  # as studies are analysed
+    pooled: float  # coverage, with the variance of all levels together
+    unpaired: float  # width of an interval without pairing over that with, if levels share seeds
+
+
+def unequal(draw: np.random.Generator, studies: int, seeds: int) -> Unequal:
+    """Four equal levels of unequal variance; seeds have no effect in common but in `unpaired`."""
+    spread = np.array([1.0, 1.0, 1.0, 2.0])[:, None]
+    values = spread * draw.standard_normal((studies, len(spread), seeds))
+    gains = values[:, 3] - values[:, 0]
+    rest = values - values.mean(axis=1, keepdims=True) - values.mean(axis=2, keepdims=True)
+    rest += values.mean(axis=(1, 2), keepdims=True)
+    freedom = (len(spread) - 1) * (seeds - 1)
+    pooled = np.sqrt(2 * (rest**2).sum(axis=(1, 2)) / freedom / seeds)
+    covered = abs(gains.mean(axis=1)) <= stdtrit(freedom, 0.975) * pooled
+    shared = values[:, [0, 3]] + 2 * draw.standard_normal((studies, 1, seeds))
+    apart = np.sqrt(shared.var(axis=2, ddof=1).sum(axis=1)).mean()
+    together = gains.std(axis=1, ddof=1).mean()
+    paired = Studies(0.0, [Estimate(study) for study in gains])
+    return Unequal(paired, float(covered.mean()), float(apart / together))
 
 
 def tuned_studies(

@@ -16,6 +16,7 @@ from fashion_hpo.analysis.calibration.simulation import (
     power,
     resampled,
     tuned_studies,
+    unequal,
     wrong_verdicts,
 )
 
@@ -74,6 +75,15 @@ def _plain(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]
     for effect in (1.0, 2.0, 4.0):
         share = power(plain(draw, studies, seeds, effect))
         yield Row(f"power at a difference of {effect:g}", seeds, share)
+
+
+def _unequal(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
+    found = unequal(draw, studies, seeds)
+    what = "levels of variance ratio 4, uncorrelated"
+    yield Row(f"coverage, {what}", seeds, found.paired.coverage, COVERAGE)
+    yield Row(f"false verdict, {what}", seeds, wrong_verdicts(found.paired), FALSE)
+    yield Row(f"coverage, {what}, pooled variance", seeds, found.pooled)
+    yield Row("width without pairing, correlated seeds, over that with", seeds, found.unpaired)
 
 
 def _tuned(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
@@ -146,4 +156,4 @@ def _beside(what: str, seeds: int, found: families.Compared, older: str) -> Iter
     yield Row(f"false verdict, {what}", seeds, found.here, FALSE)
 
 
-PARTS = (_plain, _tuned, _images, _points, _families, _looks, _resampling)
+PARTS = (_plain, _unequal, _tuned, _images, _points, _families, _looks, _resampling)

@@ -6,6 +6,7 @@ from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.design.claim_kinds.kind import levels_text
 from fashion_hpo.design.claims import Regime
 from fashion_hpo.design.formats import number_text
+from fashion_hpo.design.plan import Plan
 from fashion_hpo.design.sentences import study_command
 
 QUICK = "the quick budget asks no report's claim"
@@ -17,8 +18,8 @@ def outside(regime: Regime, records: Records) -> str:
     return f"{reason}; {_asking(records)}." if reason else ""
 
 
-def _reason(regime: Regime, records: Records) -> str:
-    plan = records.plan
+def too_small(regime: Regime, plan: Plan) -> str:
+    """Why a plan cannot ask the claim, whatever its results; "" if it can."""
     if plan.budget == "quick":
         return QUICK
     if any(level not in plan.scientific[name] for name, level in regime.at.items()):
@@ -29,6 +30,12 @@ def _reason(regime: Regime, records: Records) -> str:
             f"the reference is trained for {steps:,} optimizer steps, and the report's regime "
             f"begins at {regime.steps:,}"
         )
+    return ""
+
+
+def _reason(regime: Regime, records: Records) -> str:
+    if why := too_small(regime, records.plan):
+        return why
     reference = at_level(records, "value", regime.at)
     if reference is None or reference.estimate.mean >= regime.reaches:
         return ""

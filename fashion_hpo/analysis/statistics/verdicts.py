@@ -70,6 +70,13 @@ class Asked:
             return above(margin), below(margin)
         return below(-margin), above(-margin)
 
+    @property
+    def distance(self) -> float:
+        """Between the estimate and the margin."""
+        mean = self.estimate.mean
+        size = abs(mean) if self.part.direction == "same" else mean
+        return abs((-size if self.part.direction == "lower" else size) - self.part.margin)
+
     def seeds_to_decide(self, error: float) -> int | None:
         """How many seeds would decide."""
         size, margin = self.estimate, self.part.margin
@@ -80,7 +87,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class _Measured:
+class Measured:
     """One statistic of a part, in words; `asked` is None where seeds or evidence are missing."""
 
     found: Found
@@ -109,7 +116,7 @@ def verdict_of(claim: Claim, records: Records) -> Verdict:
     if why:
         return Verdict(claim.id, claim.text, NOT_ASKED, why, claim.reported)
     look = look_of(records)
-    measured = [_measure(look.records, part) for part in claim.all_parts]
+    measured = [measure(look.records, part) for part in claim.all_parts]
     asked = [each.asked for part in measured for each in part if each.asked is not None]
     compared = sum(map(len, measured))
     words = iter(decide(asked, look.error, compared))
@@ -152,7 +159,7 @@ def decide(asked: Sequence[Asked], error: float = ERROR, compared: int = 0) -> l
     return words
 
 
-def _measure(records: Records, part: Part) -> list[_Measured]:
+def measure(records: Records, part: Part) -> list[Measured]:
     """All that a part compares."""
     figure = part.kind.figure(records.plan.base.epochs) or 0.0
     measured = []
@@ -160,11 +167,11 @@ def _measure(records: Records, part: Part) -> list[_Measured]:
         least = 1 if isinstance(found.estimate, Constant) else 2
         known = found.missing is None and len(found.effect.values) >= least
         asked = Asked(found.estimate.minus(figure), part) if known else None
-        measured.append(_Measured(found, asked))
+        measured.append(Measured(found, asked))
     return measured
 
 
-def _finding(part: Part, measured: Sequence[tuple[_Measured, str]], look: Look) -> _Finding:
+def _finding(part: Part, measured: Sequence[tuple[Measured, str]], look: Look) -> _Finding:
     """A part's word and sentence, from its statistics and their words."""
     if not measured:
         return _Finding(
@@ -206,7 +213,7 @@ def _lacking(found: Found, units: Units) -> _Finding:
     return _Finding(NO_VERDICT, why, f"{means}, {found.basis}")
 
 
-def _lead(measured: _Measured) -> float:
+def _lead(measured: Measured) -> float:
     """By how much a statistic lies on the claimed side."""
     assert measured.asked is not None
     mean = measured.asked.estimate.mean
@@ -229,7 +236,7 @@ def _rivals(words: Sequence[str]) -> str:
     return f"; of {len(words)} rivals it {', '.join(counts)}"
 
 
-def _rest(measured: _Measured, look: Look) -> str:
+def _rest(measured: Measured, look: Look) -> str:
     """What would decide."""
     assert measured.asked is not None
     needed = measured.asked.seeds_to_decide(look.error)
