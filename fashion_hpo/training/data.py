@@ -21,6 +21,7 @@ from fashion_hpo.training.sources import Arrays, MissingDataError
 
 PER_CLASS_HELD_OUT = 500  # images per class in the gate; validation has as many
 FOLDS = 55_000  # keys the draw of folds; never change it
+MOST_HELD_FOLDS = 2  # in memory, 43 MB each, for the trials of a seed
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class SearchSplits:
         init=False, repr=False, compare=False, default_factory=dict
     )
 
+    _folds: dict[int, "SearchSplits"] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
     def on(self, device: str) -> "SearchSplits":
         """The splits on a device, uploaded once for all trainings of this process."""
         if device not in self._resident:
@@ -70,14 +75,18 @@ class SearchSplits:
         if fold == self.fold:
             return self
         assert self.fold == 0, "a fold is drawn from the fixed split"
+        if fold not in self._folds:
+            while len(self._folds) >= MOST_HELD_FOLDS:  # points come seed by seed
+                del self._folds[next(iter(self._folds))]
+            self._folds[fold] = self._drawn(fold)
+        return self._folds[fold]
+
+    def _drawn(self, fold: int) -> "SearchSplits":
         images = torch.cat([self.train.images, self.val.images])
         labels = torch.cat([self.train.labels, self.val.labels])
-        held, order = (
-            torch.bincount(self.val.labels, minlength=len(CLASSES)).tolist(),
-            labels.numpy(),
-        )
+        held = torch.bincount(self.val.labels, minlength=len(CLASSES)).tolist()
         draw = np.random.default_rng([FOLDS, fold])
-        drawn = [draw.permutation(np.flatnonzero(order == label)) for label in range(len(CLASSES))]
+        drawn = [draw.permutation(np.flatnonzero(labels == label)) for label in range(len(CLASSES))]
         parts = [
             torch.from_numpy(_by_turns(rows))
             for rows in (

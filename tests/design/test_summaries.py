@@ -4,7 +4,13 @@ from dataclasses import replace
 import pytest
 
 from fashion_hpo.design.config import Epoch
-from fashion_hpo.design.curves import area_above_curve, parting_epoch, roughness, smoothed
+from fashion_hpo.design.curves import (
+    accuracy_fall,
+    area_above_curve,
+    parting_epoch,
+    roughness,
+    smoothed,
+)
 from fashion_hpo.design.summaries import curve_summaries, energy_summary, finite
 
 EPOCH = Epoch(
@@ -73,6 +79,7 @@ def test_curve_summaries() -> None:
     assert finite(curve_summaries(history)) == {
         "best_val_accuracy": 0.8,
         "best_epoch": 2.0,
+        "accuracy_fall": pytest.approx(0.0),
         "generalization_gap": pytest.approx(0.3),
         "parting_epoch": 4.0,
         "area_above_curve": pytest.approx((0.5 + 0.2 + 0.5) / 3),
@@ -84,6 +91,12 @@ def test_the_area_above_a_curve_is_small_where_it_is_soon_and_lastingly_high() -
     assert area_above_curve(accuracies(0.6, 0.8)) == pytest.approx(0.3)
     soon, late = accuracies(0.8, 0.9, 0.9), accuracies(0.4, 0.9, 0.9)
     assert area_above_curve(soon) < area_above_curve(late)
+
+
+def test_the_accuracy_falls_from_its_peak_not_from_one_lucky_epoch() -> None:
+    assert accuracy_fall(accuracies(0.6, 0.9, 0.9, 0.9, 0.7, 0.7, 0.7)) == pytest.approx(0.2)
+    assert accuracy_fall(accuracies(0.6, 0.7, 0.8, 0.9)) == 0
+    assert accuracy_fall(accuracies(0.7, 0.7, 0.85, 0.7, 0.7)) == pytest.approx(0.05)
 
 
 def test_an_empty_history_is_refused() -> None:
