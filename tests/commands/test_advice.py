@@ -20,6 +20,8 @@ import pytest
 import fashion_hpo
 from fashion_hpo.analysis.checks.training import _more_seeds
 from fashion_hpo.analysis.records import Records, of_ledger
+from fashion_hpo.analysis.statistics.regime import outside
+from fashion_hpo.design.claims import Regime
 from fashion_hpo.design.plan import Plan, make_plan
 from fashion_hpo.registering.registration import candidate
 from fashion_hpo.registering.winner import winner
@@ -55,6 +57,9 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     "commands/test_advice.py::test_a_check_says_how_to_get_more_seeds": (
         "analysis/checks/training.py",
     ),
+    "commands/test_advice.py::test_a_claim_outside_its_regime_says_which_budget_asks": (
+        "analysis/statistics/regime.py",
+    ),
     "commands/test_advice.py::test_a_claim_whose_study_was_not_run_gets_a_verdict": (
         "analysis/findings.py",
     ),
@@ -84,6 +89,9 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     "commands/test_advice.py::test_pages_have_the_command_that_makes_them_again": (
         "reporting/page/parts.py",
     ),
+    "commands/test_advice.py::test_the_note_of_a_study_says_how_to_go_on": (
+        "reporting/page/note.py",
+    ),
     "commands/test_advice.py::test_the_end_of_a_study_tells_what_can_be_typed": ("study.py",),
     "commands/test_doctor.py::test_a_copy_is_a_store_of_its_own": ("stores/copying.py",),
     "commands/test_doctor.py::test_a_damaged_mirror_is_all_that_is_told_until_it_is_rebuilt": (
@@ -97,6 +105,11 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
         "register.py",
         "registering/retraining.py",
     ),
+    "commands/test_status.py::test_an_empty_store_says_how_to_begin": ("status.py",),
+    "commands/test_store.py::test_a_damaged_store_is_mended_before_it_is_moved": (
+        "integrity/moving.py",
+    ),
+    "commands/test_store.py::test_after_a_move_the_printed_line_leads_to_the_study": ("store.py",),
     "faults/test_others.py::test_a_deleted_experiment_is_restored_by_what_is_typed": (
         "stores/tracking.py",
     ),
@@ -110,6 +123,9 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     ),
     "integrity/test_rebuilding.py::test_tracking_elsewhere_is_refused": (
         "integrity/rebuilding.py",
+    ),
+    "measuring/test_room.py::test_more_than_fit_are_refused_with_the_number_that_fits": (
+        "measuring/room.py",
     ),
     "serving/test_server.py::test_an_image_file_is_answered": ("serving/server.py",),
     "stores/test_schema.py::test_an_older_schema_is_left_as_it_is_and_the_upgrade_command_works": (
@@ -326,6 +342,24 @@ def test_pages_have_the_command_that_makes_them_again(person: Person) -> None:
             before = page.stat().st_mtime_ns
             assert person.type(told[-1])[0] == 0, told
             assert page.stat().st_mtime_ns > before
+
+
+def test_the_note_of_a_study_says_how_to_go_on(person: Person) -> None:
+    person.on_store("study tiny --budget quick")
+    tracker = Tracker(person.store, "tiny")
+    run = tracker.client.get_run(str(tracker.run_of(person.session("tiny", "quick").ledger.uid)))
+    (told,) = re.findall(r"To go on: `(.*)`", run.data.tags["mlflow.note.content"])
+    assert "--budget quick" in told
+    assert person.type(told)[0] == 0
+
+
+def test_a_claim_outside_its_regime_says_which_budget_asks(person: Person) -> None:
+    STATES["one level, others failed"](person.session("tiny", "quick").ledger)
+    records = of_ledger(person.session("tiny", "quick").ledger)
+    sentence = outside(Regime(at={"dropout": 0.5}, reaches=0.9, steps=10), records)
+    (told,) = re.findall(r"; `(.*)` asks", sentence)
+    assert told == "python -m fashion_hpo.study tiny --budget standard"
+    assert person.on_store(f"{told.removeprefix('python -m fashion_hpo.')} --dry-run")[0] == 0
 
 
 @pytest.mark.parametrize("command", ["train --list", "study --list"])

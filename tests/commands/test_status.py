@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_hpo import status
+from fashion_hpo import status, study
 from fashion_hpo.stores.layout import Store
 from tests.finished import finished
 
@@ -46,4 +46,5 @@ def test_json_has_the_same_numbers(folder: Path, capsys: pytest.CaptureFixture[s
 
 def test_an_empty_store_says_how_to_begin(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert status.main(["--store", str(store.root)]) == 0
-    assert "has no study yet; `python -m fashion_hpo.study --list" in capsys.readouterr().out
+    assert "has no study yet; `python -m fashion_hpo.study --list`" in capsys.readouterr().out
+    assert study.main(["--list"]) == 0

@@ -1,13 +1,16 @@
 """`store move`: what is printed, what is refused, and the commands after it."""
 
 import os
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from fashion_hpo import status, store
+from fashion_hpo import doctor, status, store
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.relocation import relocate
+from fashion_hpo.stores.tracking import Tracker
 from tests.finished import copied
 
 pytest_plugins = ["tests.postgres"]
@@ -67,3 +70,19 @@ def test_what_cannot_be_the_target_is_refused(
     assert "sesame" not in error
     assert not (folder / "moved.json").exists()
     assert os.environ.get("FASHION_HPO_STORAGE", "") == ""
+
+
+def test_a_damaged_store_is_mended_before_it_is_moved(
+    folder: Path, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracker = Tracker(Store.named(folder), "tiny")
+    (first, *_) = tracker.client.search_runs(
+        [tracker.experiment_id], "tags.`fashion_hpo.kind` = 'trial'"
+    )
+    tracker.client.set_tag(first.info.run_id, "fashion_hpo.uid", "another")
+    moving = ["move", "--store", str(folder), "--to", database]
+    assert store.main(moving) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    (told,) = re.findall(r"mend it with `python -m fashion_hpo\.doctor (.*)`, then move it", said)
+    assert doctor.main(shlex.split(told)) == 0
+    assert store.main(moving) == 0
