@@ -22,12 +22,21 @@ STUDY = StudySpec(
             direction="lower",
             margin=0.02,
             regime=Regime(at={"dropout": 0.25}, reaches=0.89, steps=1_500),
-        )
+        ),
+        Claim(
+            id="R2.a-small",
+            text="The same, with few images and epochs.",
+            measure="generalization_gap",
+            contrast=("dropout", 0.0, 0.25),
+            direction="lower",
+            margin=0.02,
+            small_scale=True,
+        ),
     ],
     captions={0.0: "without dropout", 0.25: "with dropout"},
     budgets={
         "quick": Budget(
-            epochs=8, train_images=8_000, seeds=2, scientific={"dropout": levels(0.0, 0.25)}
+            epochs=8, train_images=6_000, seeds=3, scientific={"dropout": levels(0.0, 0.25)}
         ),
         "standard": Budget(train_images=10_000, scientific={"dropout": levels(0.0, 0.1, 0.25)}),
         "full": Budget(scientific={"dropout": levels(0.0, 0.1, 0.25)}),

@@ -40,7 +40,8 @@ def claims() -> Iterator[tuple[str, Claim]]:
 
 
 CLAIMS = {claim.id: name for name, claim in claims()}
-TESTABLE = [claim.id for _, claim in claims() if not claim.untestable]
+TESTABLE = [claim.id for _, claim in claims() if not claim.untestable and not claim.small_scale]
+SMALL = [claim.id for _, claim in claims() if claim.small_scale]
 
 
 def plan_of(claim_id: str, budget: str = "full") -> tuple[Plan, Claim]:
@@ -174,6 +175,16 @@ def test_the_quick_budget_asks_no_reports_claim(claim_id: str) -> None:
     assert f"`python -m fashion_hpo.study {plan.name} --budget full` asks." in found.sentence
 
 
+@pytest.mark.parametrize("claim_id", SMALL)
+def test_a_claim_of_small_scale_is_asked_by_the_quick_budget_alone(claim_id: str) -> None:
+    plan, claim = plan_of(claim_id, "quick")
+    for side, expected in {1.0: REPRODUCED, -1.0: REFUTED, 0.0: UNDECIDED}.items():
+        assert verdict_of(claim, simulated(plan, claim, side, 0.8)).word == expected
+    found = verdict_of(claim, simulated(*plan_of(claim_id, "full"), 1.0, 0.95))
+    assert found.word == NOT_ASKED
+    assert f"`python -m fashion_hpo.study {plan.name} --budget quick` asks." in found.sentence
+
+
 def test_too_few_optimizer_steps_are_no_regime() -> None:
     plan, claim = plan_of("R2.a")
     records = simulated(plan, claim, 1.0, 0.95)
@@ -186,7 +197,7 @@ def test_too_few_optimizer_steps_are_no_regime() -> None:
 def test_all_claims_of_the_reports_are_here_once() -> None:
     assert {claim_id.partition("-")[0] for claim_id in CLAIMS} == set(reports().claims)
     ids = [claim.id for _, claim in claims()]
-    assert len(ids) == len(set(ids)) == 31
+    assert len(ids) == len(set(ids)) == 32
     (untestable,) = (claim for _, claim in claims() if claim.untestable)
     plan, _ = plan_of(untestable.id)
     assert (

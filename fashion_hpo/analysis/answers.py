@@ -11,7 +11,13 @@ from fashion_hpo.analysis.statistics.comparisons import compare, in_one_line, re
 from fashion_hpo.analysis.statistics.estimates import Found, at_level
 from fashion_hpo.analysis.statistics.pareto import answer_of_front
 from fashion_hpo.analysis.statistics.selection import Finalist, audit, finalists, mean_bias, winner
-from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, Verdict, judge
+from fashion_hpo.analysis.statistics.verdicts import (
+    NO_VERDICT,
+    REFUTED,
+    REPRODUCED,
+    Verdict,
+    judge,
+)
 from fashion_hpo.analysis.wording import startup
 from fashion_hpo.design.claim_kinds.kind import Level, Part
 from fashion_hpo.design.constraints import in_words
@@ -57,7 +63,8 @@ def _answer(records: Records) -> list[str]:
     verdicts = judge(records)
     if not verdicts:
         return [_comparison(records), _best_level(records)]
-    first, *others = verdicts
+    first = next((v for v in verdicts if v.word in (REPRODUCED, REFUTED)), verdicts[0])
+    others = [verdict for verdict in verdicts if verdict is not first]
     sentences = [f"{_judged(first)}: {first.sentence}"]
     if others:
         sentences.append(", ".join(map(_judged, others)) + ".")

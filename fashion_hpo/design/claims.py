@@ -42,7 +42,8 @@ class Claim(Part):
 
     A report's claim has its text and the report's own figure from `studies/_reports.py`, by its id.
     A claim that cannot be put to the test says why in `untestable`.  Outside its `regime` there is
-    no verdict.
+    no verdict.  A claim of `small_scale` is about the quick budget alone, and only such a claim has
+    a verdict under it.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Claim(Part):
     parts: Sequence[Part]
     untestable: str
     regime: Regime | None
+    small_scale: bool
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class Claim(Part):
         parts: Sequence[Part] = (),
         untestable: str = "",
         regime: Regime | None = None,
+        small_scale: bool = False,
         **part: Any,
     ) -> None:
         super().__init__(**part)
@@ -68,7 +71,7 @@ class Claim(Part):
         if known is not None:
             text, reported = text or known.text, reported or known.figure
         self._set(id=id, text=text, reported=reported, parts=parts)
-        self._set(untestable=untestable, regime=regime)
+        self._set(untestable=untestable, regime=regime, small_scale=small_scale)
 
     @property
     def all_parts(self) -> Sequence[Part]:
@@ -108,6 +111,7 @@ def _check_claim(where: str, claim: Claim) -> None:
         value = getattr(claim, name)
         if not isinstance(value, str):
             raise ValueError(f"{where}: {name} is {value!r}; allowed is a text.")
+    check_flag(f"{where}: small_scale", claim.small_scale)
     if not ID.fullmatch(claim.id):
         raise ValueError(
             f"{where}: id is {claim.id!r}; allowed are letters, digits, '.', '_' and '-'."

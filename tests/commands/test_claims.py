@@ -174,5 +174,5 @@ def test_a_folder_without_a_store_is_left_without_one(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     assert claims.main([]) == 0
-    assert "31 claims: " in capsys.readouterr().out
+    assert "32 claims: " in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ from fashion_hpo.analysis.statistics.estimates import Found, find_all
 from fashion_hpo.analysis.statistics.exact import Constant
 from fashion_hpo.analysis.statistics.intervals import Estimate, holm
 from fashion_hpo.analysis.statistics.looking import Look, look_of
-from fashion_hpo.analysis.statistics.regime import outside
+from fashion_hpo.analysis.statistics.regime import not_asked
 from fashion_hpo.analysis.wording import Units, seeds, what_decides
 from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.claims import Claim
@@ -112,7 +112,7 @@ def verdict_of(claim: Claim, records: Records) -> Verdict:
     """The word of all that a claim compares, at the study's last look."""
     if claim.untestable:
         return untestable(claim)
-    why = outside(claim.regime, records) if claim.regime is not None else ""
+    why = not_asked(claim, records)
     if why:
         return Verdict(claim.id, claim.text, NOT_ASKED, why, claim.reported)
     look = look_of(records)
@@ -121,7 +121,12 @@ def verdict_of(claim: Claim, records: Records) -> Verdict:
     compared = sum(map(len, measured))
     words = iter(decide(asked, look.error, compared))
     found = [
-        _finding(part, [(each, next(words) if each.asked else "") for each in statistics], look)
+        _finding(
+            part,
+            [(each, next(words) if each.asked else "") for each in statistics],
+            look,
+            small_scale=claim.small_scale,
+        )
         for part, statistics in zip(claim.all_parts, measured, strict=True)
     ]
     sentence = found[0].sentence
@@ -171,7 +176,9 @@ def measure(records: Records, part: Part) -> list[Measured]:
     return measured
 
 
-def _finding(part: Part, measured: Sequence[tuple[Measured, str]], look: Look) -> _Finding:
+def _finding(
+    part: Part, measured: Sequence[tuple[Measured, str]], look: Look, *, small_scale: bool
+) -> _Finding:
     """A part's word and sentence, from its statistics and their words."""
     if not measured:
         return _Finding(
@@ -190,7 +197,7 @@ def _finding(part: Part, measured: Sequence[tuple[Measured, str]], look: Look) -
     measured_here = f"{found.effect.name}: {units.interval(interval, confidence)}, {basis}"
     means = f"{found.effect.means}: " if found.effect.means else ""
     ours = f"{means}{units.brief(interval)}, {basis}"
-    if look.records.plan.budget == "quick":
+    if look.records.plan.budget == "quick" and not small_scale:
         return _Finding(UNDECIDED, f"{measured_here}; {QUICK}.", ours)
     if look.why:
         return _Finding(NO_VERDICT, f"{measured_here}; {look.why}.", ours)

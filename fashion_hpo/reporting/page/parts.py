@@ -18,12 +18,17 @@ from fashion_hpo.reporting.page.sections import Section
 from fashion_hpo.reporting.page.tables import Cell, Table, css_class
 
 WIDE = ("parallel",)  # figures that scroll in their own box rather than shrink
+SMALL = "The quick budget is small: it answers {} alone."
 QUICK = "This budget proves the wiring; it is no evidence."
 
 
 def warnings_of(records: Records) -> list[str]:
     """Why the answer may not be one."""
-    warnings = [QUICK] if records.plan.budget == "quick" else []
+    plan = records.plan
+    warnings = []
+    if plan.budget == "quick":
+        small = [claim.id for claim in plan.spec.claims if claim.small_scale]
+        warnings.append(SMALL.format(", ".join(small)) if small else QUICK)
     if records.remaining:
         trials = "trial has" if records.remaining == 1 else "trials have"
         warnings.append(f"{records.remaining} {trials} no outcome yet; the answer may change.")
