@@ -190,7 +190,7 @@ def test_two_users_of_a_copied_folder_share_a_store(
         )
         assert said.returncode == 1, said.stderr
         assert said.stderr == ""
-        assert f"{4 - number} point(s) left" in said.stdout
+        assert f"{6 - number} point(s) left" in said.stdout
         assert "not in MLflow" not in said.stdout
     store = here / "mlruns"
     assert [place for place in store.rglob("*") if place.stat().st_mode & 0o060 != 0o060] == []

@@ -228,7 +228,7 @@ def the_study_is_as_it_was(home: Path, type_command: Type) -> None:
         code, text = type_command(command, arguments)
         assert code == 0, (command, text)
         assert "to go" not in text
-    assert (len(place.runs("study")), len(place.runs("trial"))) == (1, 4)
+    assert (len(place.runs("study")), len(place.runs("trial"))) == (1, 6)
     assert len(place.openings()) == 1
     (version,) = place.client.search_model_versions(f"name = '{REGISTERED_NAME}'")
     champion = place.client.get_model_version_by_alias(REGISTERED_NAME, CHAMPION)
