@@ -67,20 +67,21 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.stores.reading import store_to_read
 
     store = store_to_read(args.store, args.storage)
-    rows = list(_of_study(store, args.name) if args.name else _of_store(store))
+    one = args.name is not None
+    rows = list(_of_study(store, args.name) if one else _of_store(store))
     if args.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return 0
-    if args.name:
+    if one:
         from fashion_hpo.design.study_file import load_study
 
         say(f"{args.name}: {load_study(args.name)[0]}")
     elif not rows:
         command = "`python -m fashion_hpo.study --list`"
         say(f"store {store.root} has no study yet; {command} shows those that can be run.")
-    labels = [row.budget if args.name else row.ledger for row in rows]
+    labels = [row.budget if one else row.ledger for row in rows]
     texts = ["\n".join(row.lines) for row in rows]
-    say_table(dict(zip(labels, texts, strict=True)), margin=2 if args.name else 0)
+    say_table(dict(zip(labels, texts, strict=True)), margin=2 if one else 0)
     return 0
 
 
@@ -95,11 +96,11 @@ def _of_study(store: "Store", name: str) -> Iterator[Progress]:
     for budget in spec.budgets:
         try:
             ledger = read_ledger(store, make_plan(name, question, spec, budget))
+            row = Progress(name, budget) if ledger is None else _progress(store, ledger)
         except UnreadableLedgerError as error:  # ledgers of other budgets may be readable
             reason = f"cannot be read by this version ({error.reason})"
-            yield Progress(name, budget, note=reason)
-        else:
-            yield Progress(name, budget) if ledger is None else _progress(store, ledger)
+            row = Progress(name, budget, note=reason)
+        yield row
 
 
 def _of_store(store: "Store") -> Iterator[Progress]:

@@ -83,7 +83,7 @@ def test_a_mistyped_name_brings_near_ones_or_a_list_that_is_honest(place: str, f
     elif "more (" in told:
         left = re.search(r"and (\d+) more \(`python -m fashion_hpo.train --list` shows all\)", told)
         assert left is not None
-        assert int(left[1]) >= len(known) - len(named) - 2, "seed and options may not vary"
+        assert int(left[1]) >= len(known) - len(named) - 3, "seed, fold and options may not vary"
     else:
         assert sorted(set(named)) == sorted(known), "all of them"
     assert told.endswith((".", "?"))

@@ -134,7 +134,7 @@ def test_it_is_refused_while_a_trial_is_under_way(store: Store) -> None:
     with store.trial_lock(attempt.uid), pytest.raises(StoreError) as error:
         rebuilding.rebuild(store)
     assert str(error.value) == (
-        f"trial {attempt.number} of tiny/standard/r1 is under way; stop its study, then rebuild."
+        f"trial {attempt.number} of tiny/standard/r1 is under way; stop its study first."
     )
     assert not list(store.root.glob("mlflow.db.*"))
 

@@ -191,8 +191,8 @@ def test_trials_that_few_choices_took_count_little_for_over_fitting() -> None:
         {"dropout": 0.0, "seed_index": seed, "value": 0.9, "parting_epoch": epoch}
         for seed, epoch in enumerate((3.0, 3.0, 6.0))
     ]
+    assert found(designed(rows), "over_fitting").is_warning
     records = designed(rows)
-    assert found(records, "over_fitting").is_warning
     records.trials["weight"] = [0.1, 0.1, 0.9]
     assert not found(records, "over_fitting").is_warning
 
