@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from fashion_hpo import __version__
 from fashion_hpo.design.sentences import did_you_mean, quoted
-from fashion_hpo.terminal.folding import say, say_table
 from fashion_hpo.terminal.output import guarded
+from fashion_hpo.terminal.saying import say, say_table
 
 COMMANDS = {
     "study": "run a study, or resume it",

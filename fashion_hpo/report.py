@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fashion_hpo.terminal import command_line
-from fashion_hpo.terminal.folding import say
+from fashion_hpo.terminal.saying import say
 
 if TYPE_CHECKING:
     from fashion_hpo.stores.layout import Store

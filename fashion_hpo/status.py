@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from fashion_hpo.terminal import command_line
-from fashion_hpo.terminal.folding import say, say_table
+from fashion_hpo.terminal.saying import say, say_table
 
 if TYPE_CHECKING:
     from fashion_hpo.stores.layout import Store

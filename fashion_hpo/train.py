@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from fashion_hpo.terminal import command_line
-from fashion_hpo.terminal.folding import say, say_table
+from fashion_hpo.terminal.saying import say, say_table
 
 
 def main(argv: Sequence[str] | None = None) -> int:

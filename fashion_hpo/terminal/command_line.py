@@ -21,7 +21,8 @@ from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.design.sentences import with_store
 from fashion_hpo.running.signals import Stopped
 from fashion_hpo.terminal import environment, output
-from fashion_hpo.terminal.folding import HelpFormatter, say
+from fashion_hpo.terminal.folding import HelpFormatter
+from fashion_hpo.terminal.saying import say
 
 DEFAULT_STORE = Path("mlruns")
 BAD_INPUT, HALTED = 2, 1

@@ -18,7 +18,7 @@ from fashion_hpo import __main__ as dispatcher
 from fashion_hpo import study
 from fashion_hpo.terminal import command_line
 from fashion_hpo.terminal.console import Console
-from fashion_hpo.terminal.folding import say, say_table
+from fashion_hpo.terminal.saying import say, say_table
 
 WIDTHS = (60, 80, 120)
 LONGEST_NAME = "a_study_of_the_longest_name_that_is_allowed_which_is_63_letters"
