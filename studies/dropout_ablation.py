@@ -36,7 +36,7 @@ STUDY = StudySpec(
     captions={0.0: "without dropout", 0.25: "with dropout"},
     budgets={
         "quick": Budget(
-            epochs=8, train_images=6_000, seeds=3, scientific={"dropout": levels(0.0, 0.25)}
+            epochs=6, train_images=4_000, seeds=3, scientific={"dropout": levels(0.0, 0.25)}
         ),
         "standard": Budget(train_images=10_000, scientific={"dropout": levels(0.0, 0.1, 0.25)}),
         "full": Budget(scientific={"dropout": levels(0.0, 0.1, 0.25)}),
