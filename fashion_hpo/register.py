@@ -71,6 +71,8 @@ def _run(args: argparse.Namespace) -> int:
     for mended in bring_back(Mirror(store, ledger, tracker)):
         print(f"mended: {mended}")
     chosen = registration.candidate(ledger, tracker, retrain=args.retrain)
+    if warning := registration.too_small(ledger.plan):
+        say(f"warning: {command_line.on_store(warning, args)}", stream=sys.stderr)
     splits = load_or_download(args.data)
     with store.lock("register"):  # two processes would both compare with the same champion
         if args.retrain:

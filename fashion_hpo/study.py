@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fashion_hpo.design.plan import Plan
     from fashion_hpo.running.publish import Published
     from fashion_hpo.running.session import Session
+    from fashion_hpo.stores.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -282,7 +283,6 @@ def _work(
 def _close(here: "Session", confirming: "Session | None", args: argparse.Namespace) -> int:
     """Publish the report and print what to do next."""
     from fashion_hpo.integrity.mending import bring_back
-    from fashion_hpo.registering.registration import can_be_registered
     from fashion_hpo.running import reconcile
     from fashion_hpo.terminal.study_lines import check_lines
 
@@ -302,9 +302,8 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
     # Unfolded: a person copies these paths and commands.
     print(f"report    {published.page}")
     print(f"look      python -m fashion_hpo.ui{where}")
-    if not remaining and can_be_registered(sessions[-1].ledger):
-        plan = here.ledger.plan
-        print(f"register  python -m fashion_hpo.register {plan.name} --budget {plan.budget}{where}")
+    if not remaining:
+        _tell_next(here.ledger.plan, sessions[-1].ledger, where)
     running = sum(session.ledger.running() for session in sessions)
     if running:
         say(f"{running} point(s) are running in other workers; the last worker reports.")
@@ -312,6 +311,20 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
         say(f"{remaining - running} point(s) left; the same command goes on.")
         return command_line.HALTED
     return 0
+
+
+def _tell_next(plan: "Plan", deciding: "Ledger", where: str) -> None:
+    """Print the command that follows a finished study.
+
+    After a quick study, the next larger budget: registering its winner would open the test images
+    for a model of few images and epochs.
+    """
+    from fashion_hpo.registering.registration import can_be_registered
+
+    if (larger := plan.beyond_quick) is not None:
+        print(f"next      python -m fashion_hpo.study {plan.name} --budget {larger}{where}")
+    elif can_be_registered(deciding):
+        print(f"register  python -m fashion_hpo.register {plan.name} --budget {plan.budget}{where}")
 
 
 def _publish(here: "Session", args: argparse.Namespace) -> "Published":

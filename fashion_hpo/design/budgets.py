@@ -5,3 +5,4 @@ from typing import Literal, get_args
 BudgetName = Literal["quick", "standard", "full"]
 BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
 """In order of size: from a test of the wiring to the scale of the reports."""
+QUICK: BudgetName = "quick"

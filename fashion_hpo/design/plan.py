@@ -16,6 +16,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, distribution_to_json
 
+from fashion_hpo.design.budgets import BUDGETS, QUICK, BudgetName
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.looks import looks
@@ -74,6 +75,12 @@ class Plan:
         limits = self.spec.budgets[self.budget]
         first = limits.seeds or self.spec.seeds
         return looks(first, limits.max_seeds or self.spec.max_seeds or first)
+
+    @property
+    def beyond_quick(self) -> BudgetName | None:
+        """Of a plan under the quick budget, the study's next larger budget, if any."""
+        larger = (budget for budget in BUDGETS if budget in self.spec.budgets and budget != QUICK)
+        return next(larger, None) if self.budget == QUICK else None
 
     @property
     def endings(self) -> int:

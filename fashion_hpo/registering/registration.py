@@ -187,6 +187,17 @@ def can_be_registered(ledger: Ledger) -> bool:
         return False
 
 
+def too_small(plan: Plan) -> str:
+    """Why a study's winner is better not registered, with the command for a better one; else ""."""
+    if (larger := plan.beyond_quick) is None:
+        return ""
+    return (
+        "the quick budget trains few images for few epochs, and each opening of the test images "
+        f"makes the next result weaker evidence; {study_command(plan.name, larger)} gives a better "
+        "winner."
+    )
+
+
 def _check_files(folder: Path, chosen: Candidate) -> None:
     if changed := models.changes(folder, models.hashes_in(chosen.result.files)):
         raise AlteredModelError(
