@@ -1,6 +1,7 @@
 """What a person may get wrong: one sentence that names it, exit code 2, and nothing left behind."""
 
 import argparse
+import gc
 import importlib
 import os
 import socket
@@ -17,6 +18,7 @@ from PIL import Image
 from fashion_hpo.design.study_file import list_studies, load_study
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.terminal import command_line
+from tests.folders import content
 
 NOBODY = 65534
 
@@ -47,25 +49,19 @@ class Commands:
 
     def refusal(self, command: str, *arguments: str) -> str:
         """The one sentence of a command that refuses, and leaves no file behind."""
-        before = files(self.store)
+        before = content(self.store)
         said = self.run(command, *arguments)
         assert said.code == 2
         assert said.out == ""
         assert said.err.startswith("error: ")
         assert said.err.endswith("\n")
         assert said.err.count("\n") == 1
-        assert files(self.store) == before
+        assert content(self.store) == before
         return said.err
 
     def refusal_on_store(self, command: str, *arguments: str) -> str:
         """The same with --store."""
         return self.refusal(command, *arguments, "--store", str(self.store))
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """All files under a folder, with their content."""
-    found = folder.rglob("*") if folder.is_dir() else [folder]
-    return {str(path): path.read_bytes() for path in found if path.is_file()}
 
 
 @pytest.fixture
@@ -229,8 +225,8 @@ def test_a_hostile_study_file_is_refused_by_name(
 
 def test_the_list_survives_hostile_study_files(commands: Commands) -> None:
     Path("studies").mkdir()
-    for name, content in HOSTILE.items():
-        Path("studies", f"{name}.py").write_bytes(content)
+    for name, text in HOSTILE.items():
+        Path("studies", f"{name}.py").write_bytes(text)
     Path("studies", "folder.py").mkdir()
     Path("studies", "outside.py").symlink_to("/etc/passwd")
     said = commands.on_store("study", "--list")
@@ -279,6 +275,7 @@ def without_the_powers_of_root() -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
+    gc.collect()  # finalisers of earlier objects need root's rights
     os.setresuid(NOBODY, NOBODY, 0)
     try:
         yield
@@ -417,7 +414,7 @@ def test_without_results_the_status_says_so(commands: Commands) -> None:
     assert [line.split() for line in said.out.splitlines()[1:]] == [
         [budget, "not", "begun"] for budget in ("quick", "standard", "full")
     ]
-    assert files(commands.store) == {}
+    assert content(commands.store) == {}
 
 
 def test_a_store_with_databases_and_no_results_is_told_the_same(

@@ -15,8 +15,9 @@ from fashion_hpo import ui
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import all_ledgers
 from fashion_hpo.stores.reading import store_to_read
-from tests.commands.test_errors import Commands, commands, files, without_the_powers_of_root
+from tests.commands.test_errors import Commands, commands, without_the_powers_of_root
 from tests.finished import copied
+from tests.folders import content
 
 __all__ = ["commands"]
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
@@ -49,7 +50,7 @@ def place(
 @contextmanager
 def read_only(root: Path) -> Iterator[None]:
     """Within, nobody may write to the folder, and nobody does."""
-    before = files(root)
+    before = content(root)
     for path in [root, *root.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     try:
@@ -58,7 +59,7 @@ def read_only(root: Path) -> Iterator[None]:
     finally:
         for path in [root, *root.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
-    assert files(root) == before
+    assert content(root) == before
 
 
 LOOKING = {

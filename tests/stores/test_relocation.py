@@ -1,4 +1,3 @@
-import hashlib
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from fashion_hpo.stores.models import file_hashes, write_model
 from fashion_hpo.stores.registry import create_version, make_champion
 from fashion_hpo.stores.relocation import ADDRESSES, relocate
 from fashion_hpo.stores.tracking import Tracker
+from tests.folders import content
 from tests.forks import at_once
 
 KEPT = {"question": "Does it run?", "uid": "abc", "spec_hash": "123"}
@@ -79,12 +79,6 @@ def sql(store: Store, *statements: str) -> None:
             connection.execute(statement)
 
 
-def content(folder: Path) -> dict[Path, str]:
-    """Every file but the lock files."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
-    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-
-
 def use(store: Store) -> tuple[str, float, str, str]:
     """Load the champion and a file, and log a new run: where the model lies, what it comes to, the
     file and its text, where the run's files lie."""
@@ -122,17 +116,17 @@ def test_a_moved_store_is_used_where_it_is(used: Store, tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_where_it_was_is_not_written(used: Store) -> None:
-    before = content(used.root)
+    before = content(used.root, ".lock")
     assert relocate(used) is None
-    assert content(used.root) == before
+    assert content(used.root, ".lock") == before
 
 
 def test_it_is_relocated_once(used: Store, tmp_path: Path) -> None:
     there = Store(used.root.rename(tmp_path / "moved"))
     assert relocate(there)
-    before = content(there.root)
+    before = content(there.root, ".lock")
     assert relocate(there) is None
-    assert content(there.root) == before
+    assert content(there.root, ".lock") == before
 
 
 def test_a_copy_leaves_the_old_store_alone(used: Store, tmp_path: Path) -> None:
@@ -140,12 +134,12 @@ def test_a_copy_leaves_the_old_store_alone(used: Store, tmp_path: Path) -> None:
     shutil.copytree(used.root, copy.root)
     (note,) = used.artifacts.rglob("note.txt")
     note.write_text("of the old store")
-    before = content(used.root)
+    before = content(used.root, ".lock")
     assert relocate(copy)
     model, _, note, new = used_elsewhere(copy)
     assert note.endswith("/note.txt kept")
     assert all(str(used.root) not in told for told in (model, note, new))
-    assert content(used.root) == before
+    assert content(used.root, ".lock") == before
     assert relocate(used) is None
 
 
@@ -277,7 +271,7 @@ def test_a_tracking_database_belongs_to_one_store(used: Store, shared: str, tmp_
     """Another would log into the first one's folder, and moving that would break both."""
     assert Tracker(Store(used.root, tracking=shared), "tiny").run_of("abc-00000")
     second = Store(tmp_path / "second", tracking=shared)
-    before = content(tmp_path)
+    before = content(tmp_path, ".lock")
     for experiment in ("tiny", "of its own"):
         with pytest.raises(StoreError) as refused:
             Tracker(second, experiment)
@@ -286,7 +280,7 @@ def test_a_tracking_database_belongs_to_one_store(used: Store, shared: str, tmp_
             f"unset it to track in {second.root}/mlflow.db, or run `mlflow server` with that "
             "database and name its http address."
         )
-    assert content(tmp_path) == before
+    assert content(tmp_path, ".lock") == before
     assert Tracker(Store(second.root), "tiny").experiment_id, "the way out"
 
 

@@ -1,4 +1,3 @@
-import hashlib
 import os
 import re
 import shlex
@@ -19,6 +18,7 @@ from sqlalchemy import create_engine
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.opening import connect
 from fashion_hpo.stores.schema import check_ledger, prepare_tracking
+from tests.folders import content
 
 CHECKS = {"optuna.db": check_ledger, "mlflow.db": prepare_tracking}
 OLD_OPTUNA = "v3.0.0.d"
@@ -46,12 +46,6 @@ for _ in range(50):
     connection.execute("INSERT INTO filling VALUES(randomblob(100000))")
 os.kill(os.getpid(), 9)
 """
-
-
-def files(store: Store) -> dict[str, str]:
-    """Every database file and what lies beside it, apart from sqlite's shared memory."""
-    paths = sorted(path for path in store.root.glob("*.db*") if not path.name.endswith("-shm"))
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def sql(database: Path, *statements: str) -> None:
@@ -92,10 +86,10 @@ OLDER = {"optuna.db": older_optuna, "mlflow.db": older_mlflow}
 
 
 def test_the_schema_of_the_installed_packages_is_taken(store: Store) -> None:
-    before = files(store)
+    before = content(store.root, "-shm", "lock")
     check_ledger(store)
     prepare_tracking(store)
-    assert files(store) == before
+    assert content(store.root, "-shm", "lock") == before
 
 
 @pytest.mark.parametrize("name", OLDER)
@@ -103,10 +97,10 @@ def test_an_older_schema_is_left_as_it_is_and_the_upgrade_command_works(
     store: Store, name: str
 ) -> None:
     OLDER[name](store.root / name)
-    before = files(store)
+    before = content(store.root, "-shm", "lock")
     with pytest.raises(StoreError, match=r"older than .*; copy the database, then run") as error:
         CHECKS[name](store)
-    assert files(store) == before
+    assert content(store.root, "-shm", "lock") == before
 
     (named,) = re.findall("`(.*)`", str(error.value))
     program, *arguments = shlex.split(named)
@@ -124,19 +118,19 @@ def test_a_newer_schema_is_left_as_it_is(store: Store, name: str, mode: str) -> 
         f"PRAGMA journal_mode={mode}",
         "UPDATE alembic_version SET version_num = 'v99'",
     )
-    before = files(store)
+    before = content(store.root, "-shm", "lock")
     with pytest.raises(StoreError, match=rf"{name} has schema v99, which a newer .* made; upgrade"):
         CHECKS[name](store)
-    assert files(store) == before
+    assert content(store.root, "-shm", "lock") == before
     assert set(before) == {"mlflow.db", "optuna.db"}, "no file beside them"
 
 
 def test_a_ledger_of_another_schema_is_not_opened(store: Store) -> None:
     sql(store.root / "optuna.db", "UPDATE alembic_version SET version_num = 'v99'")
-    before = files(store)
+    before = content(store.root, "-shm", "lock")
     with pytest.raises(StoreError, match="has schema v99"):
         connect(store)
-    assert files(store) == before
+    assert content(store.root, "-shm", "lock") == before
 
 
 def test_connecting_reads_optunas_migrations_once_a_process(
@@ -164,11 +158,11 @@ def test_what_a_killed_writer_left_in_the_log_is_read_and_kept(store: Store) -> 
         """c.execute("UPDATE alembic_version SET version_num = 'v99'"); os.kill(os.getpid(), 9)"""
     )
     subprocess.run([sys.executable, "-c", code, str(store.root / "optuna.db")], check=False)
-    before = files(store)
+    before = content(store.root, "-shm", "lock")
     assert "optuna.db-wal" in before
     with pytest.raises(StoreError, match="has schema v99"):
         check_ledger(store)
-    assert files(store) == before
+    assert content(store.root, "-shm", "lock") == before
 
 
 def test_a_database_whose_writer_was_killed_is_rolled_back_not_refused(store: Store) -> None:
@@ -185,17 +179,17 @@ def test_a_database_whose_writer_was_killed_is_rolled_back_not_refused(store: St
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_file_that_is_no_database_is_left_as_it_is(store: Store, name: str, text: str) -> None:
     (store.root / name).write_text(text)
-    before = files(store)
+    before = content(store.root, "-shm", "lock")
     with pytest.raises(StoreError, match=rf"{name} cannot be opened .*no.* a database") as error:
         CHECKS[name](store)
     assert "\n" not in str(error.value)
-    assert files(store) == before
+    assert content(store.root, "-shm", "lock") == before
 
 
 @pytest.mark.parametrize("read_only", ["files", "folder"])
 def test_read_only_databases_are_named(store: Store, read_only: str) -> None:
     places = [store.root] if read_only == "folder" else list(store.root.glob("*.db"))
-    before = files(store)
+    before = content(store.root, "-shm", "lock")
     for place in places:
         place.chmod(0o555 if place.is_dir() else 0o444)
     found = subprocess.run(
@@ -210,7 +204,7 @@ def test_read_only_databases_are_named(store: Store, read_only: str) -> None:
     for name, sentence in zip(("optuna.db", "mlflow.db"), sentences, strict=True):
         place = store.root if read_only == "folder" else store.root / name
         assert f"{name} cannot be used because {place} is read-only; make it writable" in sentence
-    assert files(store) == before
+    assert content(store.root, "-shm", "lock") == before
 
 
 def without_roots_rights() -> list[str]:
