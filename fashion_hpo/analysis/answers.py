@@ -8,7 +8,7 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics import budget_bootstrap
 from fashion_hpo.analysis.statistics.cells import cells_of
 from fashion_hpo.analysis.statistics.comparisons import compare, in_one_line, references_of
-from fashion_hpo.analysis.statistics.estimates import Found, at_level
+from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, at_level
 from fashion_hpo.analysis.statistics.pareto import answer_of_front
 from fashion_hpo.analysis.statistics.selection import Finalist, audit, finalists, mean_bias, winner
 from fashion_hpo.analysis.statistics.verdicts import (
@@ -131,7 +131,7 @@ def headline(records: Records) -> dict[str, float]:
     return values
 
 
-def _best(records: Records) -> tuple[Mapping[str, Level], Found]:
+def _best(records: Records) -> tuple[Mapping[str, Level], MeasuredEffect]:
     """The level or combination of levels with the highest mean validation accuracy."""
     cells = cells_of(records, Part("value", "higher", figure=0.0))
     assert cells is not None  # a complete trial has a value

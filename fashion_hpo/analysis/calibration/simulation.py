@@ -128,7 +128,7 @@ def resampled(
     `noise` is the standard deviation of the mean that a fold's images cause, and half of it that of
     a training subset, in units of that of a seed.
     """
-    one, own = [], []
+    shared_fold, own_folds = [], []
     for _ in range(studies):
         images = noise * np.sqrt(IMAGES) * draw.standard_normal(FOLDS_WORTH * IMAGES)
         trained = draw.standard_normal(seeds)
@@ -136,10 +136,10 @@ def resampled(
         subsets = noise / 2 * draw.standard_normal(seeds)
         folds = [draw.choice(len(images), IMAGES, replace=False) for _ in range(seeds)]
         fixed = trained * np.sqrt(0.5) + (images[folds[0]] + rest).mean(axis=1) + subsets[0]
-        one.append(Estimate(fixed))
+        shared_fold.append(Estimate(fixed))
         seen = (trained * np.sqrt(0.5) + subsets)[:, None] + images[np.stack(folds)] + rest
-        own.append(Estimate(seen.mean(axis=1), images=fold_noise(list(seen))))
-    return Studies(0.0, one), Studies(0.0, own)
+        own_folds.append(Estimate(seen.mean(axis=1), images=fold_noise(list(seen))))
+    return Studies(0.0, shared_fold), Studies(0.0, own_folds)
 
 
 def family_errors(draw: np.random.Generator, studies: int, seeds: int, levels: int) -> float:

@@ -78,12 +78,12 @@ def _plain(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]
 
 
 def _unequal(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
-    found = unequal(draw, studies, seeds)
+    simulated = unequal(draw, studies, seeds)
     what = "levels of variance ratio 4, uncorrelated"
-    yield Row(f"coverage, {what}", seeds, found.paired.coverage, COVERAGE)
-    yield Row(f"false verdict, {what}", seeds, wrong_verdicts(found.paired), FALSE)
-    yield Row(f"coverage, {what}, pooled variance", seeds, found.pooled)
-    yield Row("width without pairing, correlated seeds, over that with", seeds, found.unpaired)
+    yield Row(f"coverage, {what}", seeds, simulated.paired.coverage, COVERAGE)
+    yield Row(f"false verdict, {what}", seeds, wrong_verdicts(simulated.paired), FALSE)
+    yield Row(f"coverage, {what}, pooled variance", seeds, simulated.pooled)
+    yield Row("width without pairing, correlated seeds, over that with", seeds, simulated.unpaired)
 
 
 def _tuned(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
@@ -109,11 +109,15 @@ def _images(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row
 
 def _resampling(draw: np.random.Generator, studies: int, seeds: int) -> Iterator[Row]:
     for noise in (0.5, 1.0):
-        one, own = resampled(draw, studies, seeds, noise)
+        shared_fold, own_folds = resampled(draw, studies, seeds, noise)
         named = f"image noise {noise:g}"
-        yield Row(f"coverage, one fold and subset for all seeds, {named}", seeds, one.coverage)
-        yield Row(f"coverage, a fold and subset a seed, {named}", seeds, own.coverage, COVERAGE)
-        wrong = wrong_verdicts(own)
+        yield Row(
+            f"coverage, one fold and subset for all seeds, {named}", seeds, shared_fold.coverage
+        )
+        yield Row(
+            f"coverage, a fold and subset a seed, {named}", seeds, own_folds.coverage, COVERAGE
+        )
+        wrong = wrong_verdicts(own_folds)
         yield Row(f"false verdict, a fold and subset a seed, {named}", seeds, wrong, FALSE)
 
 

@@ -68,14 +68,14 @@ def of_search(records: Records) -> BestOf | None:
 
 def sentence(records: Records) -> str | None:
     """Whether half of the trials would have been enough; None with too few to tell."""
-    found = of_search(records)
-    if found is None:
+    curve = of_search(records)
+    if curve is None:
         return None
-    total = len(found.expected)
+    total = len(curve.expected)
     half = total // 2
-    expected, low, high = (float(each[half - 1]) for each in found)
-    lost = float(found.expected[-1]) - expected
-    near = int(np.argmax(found.expected >= found.expected[-1] - ENOUGH)) + 1
+    expected, low, high = (float(bound[half - 1]) for bound in curve)
+    lost = float(curve.expected[-1]) - expected
+    near = int(np.argmax(curve.expected >= curve.expected[-1] - ENOUGH)) + 1
     word = "would" if lost <= ENOUGH else "would not"
     guide = "" if is_exact(records) else "; a guide only, as later trials depended on earlier ones"
     return (

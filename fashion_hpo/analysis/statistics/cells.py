@@ -68,10 +68,10 @@ def cells_of(records: Records, part: Part) -> Cells | None:
     if not trials["measured"].notna().any() or any(name not in trials for name in scientific):
         return None
     trials = trials.dropna(subset="measured")
-    found = _by_cell_and_seed(trials, list(scientific))
+    means = _by_cell_and_seed(trials, list(scientific))
     levels = list(product(*scientific.values()))
     seeds = sorted(set(trials["seed_index"]))
-    values = [[found.get((*cell, seed), np.nan) for cell in levels] for seed in seeds]
+    values = [[means.get((*cell, seed), np.nan) for cell in levels] for seed in seeds]
     unsteady = _disagreement(trials, list(scientific))
     return Cells(
         tuple(scientific),
@@ -113,13 +113,13 @@ def _disagreement(trials: pd.DataFrame, fields: list[str]) -> dict[tuple[Level, 
 def _measured(epochs: pd.DataFrame, trials: pd.DataFrame, part: Part) -> "pd.Series[float]":
     """By the trials' index; NaN where a trial has no such measure, or no finite one."""
     if part.epoch is None:
-        found = trials.get(column_of(part.measure))
+        column = trials.get(column_of(part.measure))
     elif part.measure in epochs:
         then = epochs[epochs["epoch"] == part.epoch].set_index("trial")[part.measure]
-        found = trials["trial"].map(then)
+        column = trials["trial"].map(then)
     else:
-        found = None
-    if found is None:
+        column = None
+    if column is None:
         return pd.Series(np.nan, index=trials.index, dtype=float)
-    numbers = pd.to_numeric(found, errors="coerce").astype(float)
+    numbers = pd.to_numeric(column, errors="coerce").astype(float)
     return numbers.where(np.isfinite(numbers))

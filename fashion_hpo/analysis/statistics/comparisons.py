@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics.estimates import Found, find
+from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, find
 from fashion_hpo.analysis.statistics.intervals import Estimate, Interval, holm
 from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, QUICK
 from fashion_hpo.analysis.wording import Units, what_decides
@@ -70,25 +70,25 @@ def compare(records: Records, measure: str = "value", *, delta: float = DELTA) -
 
     Levels that share fewer than two seeds with the reference are left out; a search has none.
     """
-    found, higher = [], MEASURES[measure].better == "higher"
+    compared, higher = [], MEASURES[measure].better == "higher"
     for part in _parts(records, measure, higher):
         statistic = find(records, part)
         if statistic is not None and len(statistic.effect.values) > 1:
-            found.append((part, statistic))
-    judged = judge_all([each.estimate for _, each in found], higher=higher, delta=delta)
+            compared.append((part, statistic))
+    judged = judge_all([each.estimate for _, each in compared], higher=higher, delta=delta)
     if records.plan.budget == "quick":
         judged = [replace(each, word=UNDECIDED, more_seeds=None, why=QUICK) for each in judged]
     return [
         _comparison(part, each, judgement, delta)
-        for (part, each), judgement in zip(found, judged, strict=True)
+        for (part, each), judgement in zip(compared, judged, strict=True)
     ]
 
 
 def references_of(plan: Plan) -> dict[str, Level]:
     """What levels are compared with: the base config's own, or where it is no level the first."""
-    own = {name: getattr(plan.base, name) for name in plan.scientific}
+    base_levels = {name: getattr(plan.base, name) for name in plan.scientific}
     return {
-        name: own[name] if own[name] in levels else levels[0]
+        name: base_levels[name] if base_levels[name] in levels else levels[0]
         for name, levels in plan.scientific.items()
     }
 
@@ -97,22 +97,22 @@ def judge_all(
     estimates: Sequence[Estimate], *, higher: bool = True, delta: float = DELTA
 ) -> list[Judged]:
     """A word for each difference of one study; each rests on two seeds or more."""
-    different = [2 * min(each.p_above(0.0), each.p_below(0.0)) for each in estimates]
-    alike = [2 * max(each.p_below(delta), each.p_above(-delta)) for each in estimates]
+    different = [2 * min(estimate.p_above(0.0), estimate.p_below(0.0)) for estimate in estimates]
+    alike = [2 * max(estimate.p_below(delta), estimate.p_above(-delta)) for estimate in estimates]
     corrected, corrected_alike = holm(different), holm(alike)
     open_ones = sum(not min(pair) <= ALPHA for pair in zip(corrected, corrected_alike, strict=True))
     judged = []
-    for each, p, first, second in zip(
+    for estimate, p, first, second in zip(
         estimates, different, corrected, corrected_alike, strict=True
     ):
         word, more, why = UNDECIDED, None, ""
         if first <= ALPHA:
-            word = BETTER if (each.mean > 0) == higher else WORSE
+            word = BETTER if (estimate.mean > 0) == higher else WORSE
         elif second <= ALPHA:
             word = SAME
         else:
-            count = len(each.values)
-            needed = _seeds_needed(each, delta, 1 - ALPHA / open_ones)
+            count = len(estimate.values)
+            needed = _seeds_needed(estimate, delta, 1 - ALPHA / open_ones)
             more = None if needed is None else needed - count
             why = what_decides(needed, count)
         judged.append(Judged(word, min(1.0, p), float(first), more, why))
@@ -160,15 +160,15 @@ def _seeds_needed(estimate: Estimate, delta: float, confidence: float) -> int | 
     return min(needed, default=None)
 
 
-def _comparison(part: Part, found: Found, judged: Judged, delta: float) -> Comparison:
+def _comparison(part: Part, statistic: MeasuredEffect, judged: Judged, delta: float) -> Comparison:
     name, reference, level = part.claimed["contrast"]
-    interval, units, missing = found.estimate.interval(), Units(part), ""
-    if found.missing is not None:
+    interval, units, missing = statistic.estimate.interval(), Units(part), ""
+    if statistic.missing is not None:
         judged = replace(judged, word=NO_VERDICT, more_seeds=None, why="")
-        missing = f"because {found.missing}; {found.missing.advice}"
+        missing = f"because {statistic.missing}; {statistic.missing.advice}"
         said = f"{NO_VERDICT}, {missing}"
     else:
-        said = f"{_in_words(judged, units, delta)}; {units.brief(interval)}, {found.basis}"
+        said = f"{_in_words(judged, units, delta)}; {units.brief(interval)}, {statistic.basis}"
     by = MEASURES[part.measure].at(None)
     of = f"{name} {level_text(level)} against {level_text(reference)} by {by}"
     return Comparison(
@@ -181,7 +181,7 @@ def _comparison(part: Part, found: Found, judged: Judged, delta: float) -> Compa
         interval=interval,
         p=judged.p,
         corrected=judged.corrected,
-        seeds=len(found.effect.values),
+        seeds=len(statistic.effect.values),
         more_seeds=judged.more_seeds,
         why=judged.why,
         sentence=f"{of}: {said}.",

@@ -20,7 +20,7 @@ from fashion_hpo.stores.predictions import NoPredictionsError
 
 
 @dataclass(frozen=True)
-class Found:
+class MeasuredEffect:
     """A statistic, in words and as an estimate.
 
     Where evidence is `missing` that the interval needs, there is no interval: one without it would
@@ -33,29 +33,29 @@ class Found:
     missing: NoPredictionsError | None = None
 
 
-def find(records: Records, part: Part) -> Found | None:
+def find(records: Records, part: Part) -> MeasuredEffect | None:
     """The statistic of a part that has one; None if no trial has its measure."""
     statistics = find_all(records, part)
     return statistics[0] if statistics else None
 
 
-def find_all(records: Records, part: Part) -> list[Found]:
+def find_all(records: Records, part: Part) -> list[MeasuredEffect]:
     """A part's statistics, all of which its claim is about; none if no trial has its measure."""
     cells = cells_of(records, part)
     if cells is None:
         return []
-    return [_found(records, part, cells, effect) for effect in effects_of(cells, part)]
+    return [_measured(records, part, cells, effect) for effect in effects_of(cells, part)]
 
 
-def at_level(records: Records, measure: str, levels: Mapping[str, Level]) -> Found | None:
+def at_level(records: Records, measure: str, levels: Mapping[str, Level]) -> MeasuredEffect | None:
     """A measure at these levels, tuned; None if no trial there has it."""
-    found = find(records, _of_measure(measure, levels))
-    return found if found is not None and len(found.effect.values) else None
+    statistic = find(records, _of_measure(measure, levels))
+    return statistic if statistic is not None and len(statistic.effect.values) else None
 
 
 def between(
     records: Records, measure: str, first: Mapping[str, Level], second: Mapping[str, Level]
-) -> Found | None:
+) -> MeasuredEffect | None:
     """A measure at the second levels less that at the first, tuned, on the seeds that have both;
     None without any.  Where levels of one field alone are named, it is a claim's contrast of them.
     """
@@ -64,37 +64,37 @@ def between(
     if cells is None:
         return None
     effect = effect_between(cells, part, first, second)
-    return _found(records, part, cells, effect) if len(effect.values) else None
+    return _measured(records, part, cells, effect) if len(effect.values) else None
 
 
-def interval_note(records: Records, found: Sequence[Found]) -> str:
+def interval_note(records: Records, statistics: Sequence[MeasuredEffect]) -> str:
     """What the intervals of a figure or a table contain, in words."""
     sources = ["seeds"]
     if records.plan.spec.nuisance:
         sources.append("the choice of nuisance values")
-    counts = sum(each.estimate.images is not None for each in found)
+    counts = sum(statistic.estimate.images is not None for statistic in statistics)
     if counts:
-        sources.append("images" if counts == len(found) else "images (where known)")
-    told = " and ".join([", ".join(sources[:-1]), sources[-1]] if len(sources) > 1 else sources)
-    lacking = any(each.missing is not None for each in found)
+        sources.append("images" if counts == len(statistics) else "images (where known)")
+    named = " and ".join([", ".join(sources[:-1]), sources[-1]] if len(sources) > 1 else sources)
+    lacking = any(statistic.missing is not None for statistic in statistics)
     none = "; none where validation logits are missing" if lacking else ""
-    return f"95 % interval from the noise of {told}{none}"
+    return f"95 % interval from the noise of {named}{none}"
 
 
 def _of_measure(measure: str, levels: Mapping[str, Level]) -> Part:
     return Part(measure, "higher", figure=0.0, at=levels)
 
 
-def _found(records: Records, part: Part, cells: Cells, effect: Effect) -> Found:
-    told, kind = seeds(len(effect.values)), _kind_of(part)
+def _measured(records: Records, part: Part, cells: Cells, effect: Effect) -> MeasuredEffect:
+    sample, kind = seeds(len(effect.values)), _kind_of(part)
     try:
         noise = noise_of(records, part, cells, effect)
     except NoPredictionsError as error:
-        told += f", no interval because {error}"
-        return Found(effect, kind(effect.values, effect.widening, UNKNOWN), told, error)
+        sample += f", no interval because {error}"
+        return MeasuredEffect(effect, kind(effect.values, effect.widening, UNKNOWN), sample, error)
     if noise is not None:
-        told += f", {basis(part, noise, folds=records.plan.spec.folds)}"
-    return Found(effect, kind(effect.values, effect.widening, noise), told)
+        sample += f", {basis(part, noise, folds=records.plan.spec.folds)}"
+    return MeasuredEffect(effect, kind(effect.values, effect.widening, noise), sample)
 
 
 def _kind_of(part: Part) -> type[Estimate]:

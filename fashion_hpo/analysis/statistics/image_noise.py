@@ -32,9 +32,9 @@ def noise_of(records: Records, part: Part, cells: Cells, effect: Effect) -> Imag
     for seed in effect.seeds:
         trials = []
         for cell, share in used:
-            there = behind.get((*cell, seed), [])
-            whole = sum(weight for _, weight in there)
-            trials += [(uid, share * weight / whole) for uid, weight in there]
+            weighted_trials = behind.get((*cell, seed), [])
+            whole = sum(weight for _, weight in weighted_trials)
+            trials += [(uid, share * weight / whole) for uid, weight in weighted_trials]
         if others := [uid for uid, _ in trials if uid in foreign]:
             raise _of_another_epoch(records, others[0], part)
         by_seed.append(_weighted(records, per_image, trials))

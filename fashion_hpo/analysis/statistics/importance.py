@@ -30,12 +30,12 @@ def importances(records: Records) -> dict[str, float]:
     if cutoff <= trials["value"].min():  # all would count as good
         return {}
     with _quiet():
-        found = get_param_importances(
+        shares = get_param_importances(
             _rebuilt(records, trials), evaluator=PedAnovaImportanceEvaluator(target_quantile=share)
         )
     order = list(records.plan.ranges)
-    ranked = sorted(found, key=lambda name: (-found[name], order.index(name)))
-    return {name: float(found[name]) for name in ranked}
+    ranked = sorted(shares, key=lambda name: (-shares[name], order.index(name)))
+    return {name: float(shares[name]) for name in ranked}
 
 
 def good_share(trials: int) -> float:

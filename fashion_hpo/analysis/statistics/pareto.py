@@ -23,8 +23,10 @@ def objective_values(records: Records) -> pd.DataFrame:
         str(row["uid"]): [float(row.get(source, math.nan)) for source in sources.values()]
         for row in records.feasible.to_dict("records")
     }
-    found = pd.DataFrame.from_dict(rows, orient="index", columns=list(sources), dtype=float)
-    whole: pd.DataFrame = found.loc[np.isfinite(found.to_numpy()).all(axis=1)]
+    rows_with_gaps = pd.DataFrame.from_dict(
+        rows, orient="index", columns=list(sources), dtype=float
+    )
+    whole: pd.DataFrame = rows_with_gaps.loc[np.isfinite(rows_with_gaps.to_numpy()).all(axis=1)]
     return whole
 
 
@@ -35,8 +37,10 @@ def front(values: pd.DataFrame) -> pd.DataFrame:
     """
     falling = [OBJECTIVES[str(name)].better == "lower" for name in values.columns]
     costs = values.to_numpy() * np.where(falling, 1, -1)
-    kept = [not ((costs <= row).all(axis=1) & (costs < row).any(axis=1)).any() for row in costs]
-    return values.loc[np.array(kept, dtype=bool)].sort_values(
+    undominated = [
+        not ((costs <= row).all(axis=1) & (costs < row).any(axis=1)).any() for row in costs
+    ]
+    return values.loc[np.array(undominated, dtype=bool)].sort_values(
         list(values.columns), ascending=falling
     )
 
@@ -55,22 +59,22 @@ def places(records: Records) -> dict[str, str]:
 def answer_of_front(records: Records) -> list[str]:
     """The front's trials, best first, and how far they can be told apart."""
     values = objective_values(records)
-    found = front(values)
+    best = front(values)
     rows = {str(row["uid"]): row for row in records.trials.to_dict("records")}
     titles = " against ".join(OBJECTIVES[name].title for name in records.plan.objectives)
     kind = "feasible" if records.infeasible else "complete"
-    are = "trial is" if len(found) == 1 else "trials are"
-    told = [
-        f"{titles.capitalize()}: of {len(values)} {kind} trials, {len(found)} {are} on the "
+    are = "trial is" if len(best) == 1 else "trials are"
+    lines = [
+        f"{titles.capitalize()}: of {len(values)} {kind} trials, {len(best)} {are} on the "
         "Pareto front."
     ]
-    for uid, objectives in found.head(MOST_TOLD).to_dict("index").items():
+    for uid, objectives in best.head(MOST_TOLD).to_dict("index").items():
         row = rows[str(uid)]
         fields = ", ".join(f"{name} {level_text(row[name])}" for name in records.varied)
-        told.append(f"{_written(objectives)}: trial {row['trial']}, {fields}.")
-    if len(found) > MOST_TOLD:
-        told.append(f"{len(found) - MOST_TOLD} more are in the report.")
-    return [*told, _caution(rows[str(found.index[0])])]
+        lines.append(f"{_written(objectives)}: trial {row['trial']}, {fields}.")
+    if len(best) > MOST_TOLD:
+        lines.append(f"{len(best) - MOST_TOLD} more are in the report.")
+    return [*lines, _caution(rows[str(best.index[0])])]
 
 
 def _caution(best: Mapping[Any, Any]) -> str:

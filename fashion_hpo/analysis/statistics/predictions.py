@@ -49,11 +49,11 @@ def read(records: Records, trial: int) -> Predictions:
     assert records.predictions is not None
     (uid,) = records.trials.loc[records.trials["trial"] == trial, "uid"]
     try:
-        kept = records.predictions.read(uid)
+        stored = records.predictions.read(uid)
     except NoPredictionsError as error:
         what = f"the validation logits of trial {trial} {error}"
         raise NoPredictionsError(what, error.advice) from None
-    return Predictions(trial, softmax(kept.logits), kept.labels.astype(np.int64))
+    return Predictions(trial, softmax(stored.logits), stored.labels.astype(np.int64))
 
 
 class Pair(NamedTuple):
@@ -68,13 +68,13 @@ class Pair(NamedTuple):
 def confused_pairs(matrix: np.ndarray, most: int = 10) -> list[Pair]:
     """The most frequent mistakes, the most frequent first; pairs that never occur are left out."""
     support = matrix.sum(1)
-    found = [
+    pairs = [
         Pair(true, predicted, int(matrix[true, predicted]), int(support[true]))
         for true in range(10)
         for predicted in range(10)
         if true != predicted and matrix[true, predicted]
     ]
-    return sorted(found, key=lambda pair: -pair.mistakes)[:most]
+    return sorted(pairs, key=lambda pair: -pair.mistakes)[:most]
 
 
 class Bin(NamedTuple):

@@ -73,13 +73,13 @@ def finalists(records: Records) -> list[Finalist]:
             fresh[config].append((float(row["value"]), str(row.get("uid", ""))))
     # The most seeds first, then the highest mean, the first of equals: as `register` chooses.
     order = sorted(fresh.items(), key=lambda item: (-len(item[1]), -_mean(item[1])))
-    best, found = _best_of_each(records), []
-    for config, there in order:
+    best, ranked = _best_of_each(records), []
+    for config, scores in order:
         if searched := best.get(config):
             named = {name: searched[name] for name in records.varied}
-            values, uids = zip(*there, strict=True)
+            values, uids = zip(*scores, strict=True)
             noise, missing = _noise(records.confirmation, uids)
-            found.append(
+            ranked.append(
                 Finalist(
                     trial=int(searched["trial"]),
                     values=named,
@@ -90,7 +90,7 @@ def finalists(records: Records) -> list[Finalist]:
                     missing=missing,
                 )
             )
-    return found
+    return ranked
 
 
 def winner(records: Records) -> Finalist | None:
@@ -100,12 +100,12 @@ def winner(records: Records) -> Finalist | None:
     return next(iter(finalists(records)), None)
 
 
-def mean_bias(found: list[Finalist]) -> float:
+def mean_bias(ranked: list[Finalist]) -> float:
     """Over all finalists, which the choice among them cannot touch.
 
     Raises ValueError for none.
     """
-    return fmean(each.bias for each in found)
+    return fmean(finalist.bias for finalist in ranked)
 
 
 def audit(records: Records) -> Audit | None:
@@ -151,10 +151,10 @@ def _mean(fresh: Sequence[tuple[float, str]]) -> float:
 
 def _best_of_each(records: Records) -> dict[Config, dict[Any, Any]]:
     """The best trial of each config, best first."""
-    found: dict[Config, dict[Any, Any]] = {}
+    best: dict[Config, dict[Any, Any]] = {}
     for config, row in _by_config(records.ranked, records.varied):
-        found.setdefault(config, row)
-    return found
+        best.setdefault(config, row)
+    return best
 
 
 def _by_config(

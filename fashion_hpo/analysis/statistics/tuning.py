@@ -53,18 +53,18 @@ def cross_fit(values: np.ndarray) -> Choice:
 
     Of equally good points the first is chosen, and only among those that the seed has.
     """
-    there, weights = ~np.isnan(values), np.zeros_like(values)
-    known = np.where(there, values, 0.0)
+    is_known, weights = ~np.isnan(values), np.zeros_like(values)
+    known = np.where(is_known, values, 0.0)
     votes = np.zeros(values.shape[:-2] + values.shape[-1:])
     halves = list(_halves(values.shape[-2]))
     for judges, measured in halves:
-        count = there[..., judges, :].sum(axis=-2)
+        count = is_known[..., judges, :].sum(axis=-2)
         total = known[..., judges, :].sum(axis=-2)
         lowest = np.finfo(float).min  # unknown, yet better than what a seed lacks
         scores = np.where(count, total / np.maximum(count, 1), lowest)
         votes += _one_hot(scores)
-        own = np.where(there[..., measured, :], scores[..., None, :], -np.inf)
-        weights[..., measured, :] += _one_hot(own)
+        own_scores = np.where(is_known[..., measured, :], scores[..., None, :], -np.inf)
+        weights[..., measured, :] += _one_hot(own_scores)
     weights /= weights.sum(axis=-1, keepdims=True)
     pairs = max(1, len(halves) * (len(halves) - 1))
     same = (votes * (votes - 1)).sum(axis=-1) / pairs

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics.estimates import Found, find_all
+from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, find_all
 from fashion_hpo.analysis.statistics.exact import Constant
 from fashion_hpo.analysis.statistics.intervals import Estimate, holm
 from fashion_hpo.analysis.statistics.looking import Look, look_of
@@ -90,7 +90,7 @@ class Asked:
 class Measured:
     """One statistic of a part, in words; `asked` is None where seeds or evidence are missing."""
 
-    found: Found
+    statistic: MeasuredEffect
     asked: Asked | None
 
 
@@ -120,7 +120,7 @@ def verdict_of(claim: Claim, records: Records) -> Verdict:
     asked = [each.asked for part in measured for each in part if each.asked is not None]
     compared = sum(map(len, measured))
     words = iter(decide(asked, look.error, compared))
-    found = [
+    findings = [
         _finding(
             part,
             [(each, next(words) if each.asked else "") for each in statistics],
@@ -129,13 +129,13 @@ def verdict_of(claim: Claim, records: Records) -> Verdict:
         )
         for part, statistics in zip(claim.all_parts, measured, strict=True)
     ]
-    sentence = found[0].sentence
-    if len(found) > 1:
+    sentence = findings[0].sentence
+    if len(findings) > 1:
         sentence = " ".join(
-            f"({number}) {part.word}: {part.sentence}" for number, part in enumerate(found, 1)
+            f"({number}) {part.word}: {part.sentence}" for number, part in enumerate(findings, 1)
         )
-    ours = tuple(part.ours for part in found if part.ours)
-    return Verdict(claim.id, claim.text, weakest([part.word for part in found]), sentence,
+    ours = tuple(part.ours for part in findings if part.ours)
+    return Verdict(claim.id, claim.text, weakest([part.word for part in findings]), sentence,
                    claim.reported, ours)  # fmt: skip
 
 
@@ -168,11 +168,11 @@ def measure(records: Records, part: Part) -> list[Measured]:
     """All that a part compares."""
     figure = part.kind.figure(records.plan.base.epochs) or 0.0
     measured = []
-    for found in find_all(records, part):
-        least = 1 if isinstance(found.estimate, Constant) else 2
-        known = found.missing is None and len(found.effect.values) >= least
-        asked = Asked(found.estimate.minus(figure), part) if known else None
-        measured.append(Measured(found, asked))
+    for statistic in find_all(records, part):
+        least = 1 if isinstance(statistic.estimate, Constant) else 2
+        known = statistic.missing is None and len(statistic.effect.values) >= least
+        asked = Asked(statistic.estimate.minus(figure), part) if known else None
+        measured.append(Measured(statistic, asked))
     return measured
 
 
@@ -186,16 +186,16 @@ def _finding(
         )
     lacking = [each for each, _ in measured if each.asked is None]
     if lacking:
-        return _lacking(lacking[0].found, Units(part))
+        return _lacking(lacking[0].statistic, Units(part))
     units = Units(part)
     nearest, _ = min(measured, key=lambda item: _lead(item[0]))
-    found = nearest.found
-    basis = found.basis + look.sentence
+    statistic = nearest.statistic
+    basis = statistic.basis + look.sentence
     confidence = 1 - look.error
-    interval = found.estimate.interval(confidence)
+    interval = statistic.estimate.interval(confidence)
     rivals = _rivals([word for _, word in measured])
-    measured_here = f"{found.effect.name}: {units.interval(interval, confidence)}, {basis}"
-    means = f"{found.effect.means}: " if found.effect.means else ""
+    measured_here = f"{statistic.effect.name}: {units.interval(interval, confidence)}, {basis}"
+    means = f"{statistic.effect.means}: " if statistic.effect.means else ""
     ours = f"{means}{units.brief(interval)}, {basis}"
     if look.records.plan.budget == "quick" and not small_scale:
         return _Finding(UNDECIDED, f"{measured_here}; {QUICK}.", ours)
@@ -208,16 +208,16 @@ def _finding(
     return _Finding(word, f"{measured_here}; {claimed}{rivals}{rest}.", ours)
 
 
-def _lacking(found: Found, units: Units) -> _Finding:
+def _lacking(statistic: MeasuredEffect, units: Units) -> _Finding:
     """A statistic without enough seeds, or without evidence that it had."""
-    effect, count = found.effect, len(found.effect.values)
+    effect, count = statistic.effect, len(statistic.effect.values)
     if count < 2:
         few = f"{effect.name}: {seeds(count)} with all that it compares; two are the least."
-        return _Finding(UNDECIDED, few, _of_one(found, units) if count else "")
-    assert found.missing is not None
-    why = f"{effect.name}: no verdict: {found.missing}; {found.missing.advice}."
-    means = effect.means or units.number(found.estimate.mean)
-    return _Finding(NO_VERDICT, why, f"{means}, {found.basis}")
+        return _Finding(UNDECIDED, few, _of_one(statistic, units) if count else "")
+    assert statistic.missing is not None
+    why = f"{effect.name}: no verdict: {statistic.missing}; {statistic.missing.advice}."
+    means = effect.means or units.number(statistic.estimate.mean)
+    return _Finding(NO_VERDICT, why, f"{means}, {statistic.basis}")
 
 
 def _lead(measured: Measured) -> float:
@@ -251,9 +251,9 @@ def _rest(measured: Measured, look: Look) -> str:
     return f"; {what_decides(needed, have, look.records.plan.looks[-1])}"
 
 
-def _of_one(found: Found, units: Units) -> str:
+def _of_one(statistic: MeasuredEffect, units: Units) -> str:
     """One seed's figures: its levels, or where the statistic is no difference, that itself."""
-    return f"{found.effect.means or units.number(found.effect.values[0])}, {seeds(1)}"
+    return f"{statistic.effect.means or units.number(statistic.effect.values[0])}, {seeds(1)}"
 
 
 def _claimed(part: Part, units: Units, figure: float | None) -> str:

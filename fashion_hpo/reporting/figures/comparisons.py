@@ -8,7 +8,12 @@ import plotly.graph_objects as go
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.comparisons import references_of
-from fashion_hpo.analysis.statistics.estimates import Found, at_level, between, interval_note
+from fashion_hpo.analysis.statistics.estimates import (
+    MeasuredEffect,
+    at_level,
+    between,
+    interval_note,
+)
 from fashion_hpo.analysis.statistics.intervals import Interval
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.measures import MEASURES
@@ -102,7 +107,7 @@ def _mean(records: Records, levels: Mapping[str, Level]) -> float | None:
     return None if mean is None else 100 * mean.estimate.mean
 
 
-def _add_seeds(figure: go.Figure, index: int, rows: LevelRows, gain: Found) -> None:
+def _add_seeds(figure: go.Figure, index: int, rows: LevelRows, gain: MeasuredEffect) -> None:
     figure.add_scatter(
         x=(100 * gain.effect.values).tolist(),
         y=[index - 0.12 + 0.05 * (int(seed) % 5 - 2) for seed in gain.effect.seeds],

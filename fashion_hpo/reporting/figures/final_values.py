@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.cells import column_of
-from fashion_hpo.analysis.statistics.estimates import Found, at_level, interval_note
+from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, at_level, interval_note
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.measures import MEASURES, Measure
 from fashion_hpo.reporting.figures.axes import title_of
@@ -111,7 +111,7 @@ def _add_others(
     )
 
 
-def _add_means(figure: go.Figure, means: Sequence[Found | None], scale: float) -> None:
+def _add_means(figure: go.Figure, means: Sequence[MeasuredEffect | None], scale: float) -> None:
     intervals = [
         (index + 0.2, mean.estimate.interval())
         for index, mean in enumerate(means)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics.estimates import Found, at_level, interval_note
+from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, at_level, interval_note
 from fashion_hpo.analysis.statistics.verdicts import Verdict
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.measures import MEASURES
@@ -118,7 +118,7 @@ def _trial(row: Mapping[Any, object], fields: Sequence[str]) -> list[str]:
     ]
 
 
-def _interval(statistic: Found | None, write: Callable[[float], str]) -> str:
+def _interval(statistic: MeasuredEffect | None, write: Callable[[float], str]) -> str:
     if statistic is None:
         return NONE
     interval = statistic.estimate.interval()

@@ -14,7 +14,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics.estimates import Found, find
+from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, find
 from fashion_hpo.analysis.statistics.intervals import image_noise
 from fashion_hpo.analysis.statistics.verdicts import judge
 from fashion_hpo.design.claim_kinds.kind import Part
@@ -115,7 +115,7 @@ def tuned_on_images(store: Store, *, without: tuple[int, ...] = ()) -> Records:
     return Records(plan, "l", "u", "h", pd.DataFrame(rows), epochs, 0, files)
 
 
-def found_in(records: Records, part: Part = PART) -> Found:
+def found_in(records: Records, part: Part = PART) -> MeasuredEffect:
     found = find(records, part)
     assert found is not None
     return found
