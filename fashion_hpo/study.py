@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal import command_line, engine_options
 from fashion_hpo.terminal.saying import say, say_table
 
 if TYPE_CHECKING:
     from fashion_hpo.design.plan import Plan
+    from fashion_hpo.engines.ray import Ray
     from fashion_hpo.running.publish import Published
     from fashion_hpo.running.session import Session
     from fashion_hpo.stores.ledger import Ledger
@@ -69,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="N",
         help="number of trials that take turns in each process, or auto: 1 where steps are eager",
     )
+    engine_options.add_engine(parser)
     parser.add_argument(
         "--more-seeds",
         type=command_line.positive,
@@ -126,6 +128,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.design.plan import make_plan
     from fashion_hpo.design.study_file import list_studies, load_study
 
+    engine_options.check_engine(args)
     if args.list:
         say_table({name: _listed(path) for name, path in list_studies().items()})
         return 0
@@ -181,28 +184,31 @@ def _dry_run(plan: "Plan", args: argparse.Namespace) -> int:
 
 
 def _train(plan: "Plan", args: argparse.Namespace) -> int:
+    from fashion_hpo.engines import sharing
     from fashion_hpo.measuring import room, scaling
-    from fashion_hpo.running import confirmation, parallel, session, workers
+    from fashion_hpo.running import confirmation, session, workers
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.relocation import relocate
     from fashion_hpo.terminal.study_lines import plan_lines
     from fashion_hpo.training import devices
 
-    store = Store.at(args.store, args.storage)
+    store = engine_options.with_copies(Store.at(args.store, args.storage), args)
     session.check_architectures(plan)
     if moved := relocate(store):
         say(moved)
     count, why = args.workers, ""
     if count == "auto":
         count, why = scaling.fastest(store, plan, args.data, args.device, revise=args.revise)
-    room.check(plan, devices.choose(args.device), args.side_by_side, count)
+    ray = engine_options.connect(args, store)
+    if ray is None:
+        room.check(plan, devices.choose(args.device), args.side_by_side, count)
     here = session.open_session(
         store,
         plan,
         data=args.data,
         device=args.device,
         revise=args.revise,
-        threads=parallel.threads_for(count, args.device),
+        threads=args.cpus_per_worker or 1 if ray else sharing.threads_for(count, args.device),
     )
     here.signals.install()
     limits = Limits(
@@ -210,27 +216,34 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
     )
     say(*plan_lines(here.ledger.plan))
     workers.promote(here)  # if the search had finished before
-    limits = _work(here, args, count, why, limits)
+    limits = _work(here, args, ray, count, why, limits)
     resumed = workers.promote(here)
     if resumed and not limits.reached:
         say(f"{resumed} pruned trial(s) are trained to completion")
-        limits = _work(here, args, count, "", limits)
+        limits = _work(here, args, ray, count, "", limits)
     confirming = None
     if confirmation.is_due(here.ledger):
         _publish(here, args)  # report the search now: the confirmation may be interrupted
         confirming = confirmation.open_confirmation(here, data=args.data, device=args.device)
     if confirming is not None and not limits.reached:
         say(*plan_lines(confirming.ledger.plan))
-        _work(confirming, args, count, "", limits)
+        _work(confirming, args, ray, count, "", limits)
     return _close(here, confirming, args)
 
 
 def _work(
-    here: "Session", args: argparse.Namespace, count: int, why: str, limits: Limits
+    here: "Session",
+    args: argparse.Namespace,
+    ray: "Ray | None",
+    count: int,
+    why: str,
+    limits: Limits,
 ) -> Limits:
     """Mend and run one ledger; returns the remaining limits."""
+    from fashion_hpo.engines import sharing, team
+    from fashion_hpo.engines.local import Local
     from fashion_hpo.measuring import estimate
-    from fashion_hpo.running import parallel, reconcile, workers
+    from fashion_hpo.running import reconcile, workers
     from fashion_hpo.terminal.output import ClosedOutputError
     from fashion_hpo.terminal.progress import Progress, clock
 
@@ -238,7 +251,7 @@ def _work(
     for mended in reconcile.reconcile(here.mirror):
         say(f"mended: {mended}")
     remaining, seconds = here.ledger.remaining(), 0.0
-    count = max(1, len(parallel.shares(min(count, remaining), limits.trials)))
+    count = max(1, len(sharing.shares(min(count, remaining), limits.trials)))
     if remaining:
         seconds = estimate.seconds(plan, here.splits, here.hardware)
         left = clock(seconds * remaining / plan.endings)
@@ -246,13 +259,15 @@ def _work(
             f"{remaining} to go, about {left} by one worker on "
             f"{here.hardware.describe()['device_name']}, {here.hardware.threads} thread(s)"
         )
-    if why or count > 1:
-        crowding = parallel.crowding(count, here.hardware.threads, args.device)
+    if ray is not None:
+        say(f"workers: {count} by Ray, whose nodes have room for {ray.room}")
+    elif why or count > 1:
+        crowding = sharing.crowding(count, here.hardware.threads, args.device)
         say(f"workers: {count}{why}{crowding}")
     if args.side_by_side > 1:
         say(f"side by side: {args.side_by_side} trials in each worker, in turn after every step")
-    events: Iterator[workers.Event | parallel.WorkerDied]
-    if count == 1:
+    events: Iterator[workers.Event | team.WorkerDied]
+    if count == 1 and ray is None:
         events = workers.work(
             here,
             max_trials=limits.trials,
@@ -260,7 +275,8 @@ def _work(
             side_by_side=args.side_by_side,
         )
     else:
-        events = parallel.work(
+        events = team.work(
+            ray or Local(),
             here,
             count,
             data=args.data,

@@ -25,7 +25,7 @@ OpenSession = Callable[[Plan], Session]
 
 SLOWEST = (
     "test_installation", "test_end_to_end", "test_advice", "test_trial", "test_train",
-    "test_catalogue", "test_invariants", "test_workers", "test_parallel", "test_one_bad_item",
+    "test_catalogue", "test_invariants", "test_workers", "test_local", "test_one_bad_item",
     "test_register", "test_mirror", "test_ledger", "test_models", "test_earlier_store",
 )  # fmt: skip
 MEMORY = Path("/dev/shm")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import Plan
+from fashion_hpo.engines.sharing import accelerators
 from fashion_hpo.running import processes
-from fashion_hpo.running.parallel import accelerators
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import read_ledger
 from fashion_hpo.training import devices

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
 
 USED_BY_ALL = [
-    "fashion_hpo.running.parallel",
+    "fashion_hpo.engines.worker",
     "mlflow.store.tracking.sqlalchemy_store",  # imported only at first use
     "torch.export._trace",
 ]

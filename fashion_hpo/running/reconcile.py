@@ -1,7 +1,7 @@
 """Bring the stores into agreement with the ledger at every start; a repetition changes nothing."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from filelock import Timeout
 
@@ -12,11 +12,12 @@ from fashion_hpo.stores.predictions import HASHED_AS
 DIED = Result("died", reason="its process ended before a result was committed")
 
 
-def reconcile(mirror: Mirror) -> Iterator[str]:
+def reconcile(mirror: Mirror, gone: Collection[str] = ()) -> Iterator[str]:
     """Close dead attempts, complete unfinished mirrors, enqueue points without outcome again.
 
     Yields a sentence for each change.  A running trial is dead if no process on this host holds its
-    lock, or if its lease from another host has expired.
+    lock, if its lease from another host has expired, or if its uid is in `gone`: trials of a
+    machine that is known to be lost.  If that machine lives after all, it cannot commit them.
     """
     mirror.away = ""
     with mirror.store.lock("claim"):
@@ -24,7 +25,7 @@ def reconcile(mirror: Mirror) -> Iterator[str]:
         left = mirror.store.trials_under_way()
         for entry in entries:
             if entry.state == "RUNNING" or entry.attempt.uid in left:
-                yield from _close(mirror, entry)
+                yield from _close(mirror, entry, is_gone=entry.attempt.uid in gone)
                 entries[entry.attempt.number] = mirror.ledger.entry(entry.attempt.number)
         for last in _without_outcome(entries):
             mirror.ledger.requeue(last.attempt)
@@ -33,10 +34,10 @@ def reconcile(mirror: Mirror) -> Iterator[str]:
         yield f"tracking is away ({mirror.away}); what it lacks is kept for the next start"
 
 
-def _close(mirror: Mirror, entry: Entry) -> Iterator[str]:
+def _close(mirror: Mirror, entry: Entry, *, is_gone: bool) -> Iterator[str]:
     """Close and mirror an attempt whose process is gone."""
     attempt = entry.attempt
-    if mirror.ledger.is_alive_elsewhere(entry):
+    if not is_gone and mirror.ledger.is_alive_elsewhere(entry):
         return
     lock = mirror.store.trial_lock(attempt.uid)
     try:

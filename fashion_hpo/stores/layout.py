@@ -14,7 +14,12 @@ from urllib.parse import unquote
 from filelock import FileLock
 
 from fashion_hpo.files.atomic import write_atomically
-from fashion_hpo.stores.addresses import checked_storage, checked_tracking, sqlite_url
+from fashion_hpo.stores.addresses import (
+    checked_storage,
+    checked_tracking,
+    is_server,
+    sqlite_url,
+)
 
 ID = re.compile(r"[\w-]{1,80}")
 """The ids of trials, ledgers and points in paths; other names belong to other programs."""
@@ -36,6 +41,7 @@ class Store:
     root: Path
     storage: str | None = None
     tracking: str | None = None
+    checkpoints: str | None = None  # a folder or address for the copies of checkpoints
     copied: Path | None = None  # the folder of the databases' copies if the store is read-only
 
     @classmethod
@@ -98,6 +104,12 @@ class Store:
     def databases(self) -> Path:
         """The folder of the databases and of the locks that guard them."""
         return self.copied or self.root
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the ledger and MLflow are on servers, which other hosts can reach as well."""
+        has_server = self.tracking is not None and is_server(self.tracking)
+        return has_server and self.storage is not None and not self.storage.startswith("sqlite")
 
     @property
     def ledger_url(self) -> str:

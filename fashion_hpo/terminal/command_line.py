@@ -28,7 +28,7 @@ DEFAULT_STORE = Path("mlruns")
 BAD_INPUT, HALTED = 2, 1
 STORE_ERRORS = {"MlflowException", "SQLAlchemyError", "OptunaError"}
 """By name, because importing their packages takes seconds that --help does not have."""
-TAKE_ADDRESSES = ("storage", "to", "tracking")  # arguments
+TAKE_ADDRESSES = ("storage", "to", "tracking", "address", "checkpoints")  # arguments
 ADDRESSES = ("FASHION_HPO_STORAGE", "MLFLOW_TRACKING_URI")
 SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 COLLECT_AFTER = (100_000, 50, 100)

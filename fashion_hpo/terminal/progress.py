@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.running.parallel import WorkerDied
+from fashion_hpo.engines.team import WorkerDied
 from fashion_hpo.running.workers import EpochDone, Event, TrialEnded, TrialStarted
 from fashion_hpo.terminal.console import Console
 

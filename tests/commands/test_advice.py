@@ -82,7 +82,7 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
         "stores/relocation.py",
     ),
     "commands/test_advice.py::test_another_spec_is_refused_until_a_revision_is_asked_for": (
-        "running/parallel.py",
+        "engines/sharing.py",
         "stores/opening.py",
     ),
     "commands/test_advice.py::test_lost_logits_are_looked_for": ("stores/predictions.py",),
@@ -110,6 +110,12 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
         "integrity/moving.py",
     ),
     "commands/test_store.py::test_after_a_move_the_printed_line_leads_to_the_study": ("store.py",),
+    "engines/test_engines.py::test_a_ledger_in_a_file_is_refused_on_several_nodes": (
+        "engines/ray.py",
+    ),
+    "engines/test_engines.py::test_options_of_a_cluster_need_a_cluster": (
+        "terminal/engine_options.py",
+    ),
     "faults/test_others.py::test_a_deleted_experiment_is_restored_by_what_is_typed": (
         "stores/tracking.py",
     ),
@@ -128,6 +134,9 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
         "measuring/room.py",
     ),
     "serving/test_server.py::test_an_image_file_is_answered": ("serving/server.py",),
+    "stores/test_checkpoints.py::test_a_place_that_cannot_be_written_is_refused": (
+        "stores/checkpoints.py",
+    ),
     "stores/test_schema.py::test_an_older_schema_is_left_as_it_is_and_the_upgrade_command_works": (
         "stores/schema.py",
     ),

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 
 from fashion_hpo.design.config import Epoch, TrainConfig
-from fashion_hpo.running.parallel import WorkerDied
+from fashion_hpo.engines.team import WorkerDied
 from fashion_hpo.running.workers import EpochDone, TrialEnded, TrialStarted
 from fashion_hpo.stores.ledger import Attempt, Result
 from fashion_hpo.terminal.progress import BARS, Progress, clock, sparkline

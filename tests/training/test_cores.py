@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_hpo.running import parallel
+from fashion_hpo.engines import sharing
 from fashion_hpo.training import cores, devices
 
 HERE = cores.usable_cores(Path("/nowhere"))  # without any quota
@@ -67,7 +67,7 @@ def test_the_threads_that_were_asked_for_are_taken(
     asked: str, threads: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    monkeypatch.setattr(parallel, "usable_cores", lambda: 8)
+    monkeypatch.setattr(sharing, "usable_cores", lambda: 8)
     assert devices.choose("cpu").threads == (threads or cores.usable_cores())
     assert devices.choose("cpu", threads=2).threads == 2, "of a ledger that is there"
-    assert parallel.threads_for(2, "cpu") == (None if threads else 4)
+    assert sharing.threads_for(2, "cpu") == (None if threads else 4)

@@ -15,13 +15,13 @@ import pytest
 import torch
 
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.running import parallel, workers
-from fashion_hpo.running.parallel import Start, WorkerDied
+from fashion_hpo.engines import local, sharing, team, worker
+from fashion_hpo.engines.local import Local
+from fashion_hpo.engines.team import Failed, Start, WorkerDied
 from fashion_hpo.running.session import Session, open_session
-from fashion_hpo.running.signals import HANDLED, Stopped
+from fashion_hpo.running.signals import HANDLED
 from fashion_hpo.running.workers import EpochDone, StudyHaltedError, TrialEnded, TrialStarted
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.training.data import SearchSplits
 from tests import forks
 from tests.conftest import OpenSession
@@ -55,44 +55,13 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def curves(ledger: Ledger) -> dict[str, list[float]]:
-    return {
-        entry.attempt.point: [epoch["val_loss"] for epoch in entry.result.history]
-        for entry in ledger.entries()
-        if entry.result is not None and entry.result.final
-    }
-
-
-def states(ledger: Ledger) -> list[str]:
-    return [entry.state for entry in ledger.entries()]
-
-
-def test_two_workers_come_to_what_one_comes_to(open_real: OpenSession, real_data: Path) -> None:
-    levels = {"dropout": (0.0, 0.25, 0.5)}
-    session = open_real(design(scientific=levels, seeds=1))
-    told: dict[int, list[str]] = {}
-    numbers = set()
-    for event in parallel.work(session, 4, data=real_data, device="cpu", max_trials=2):
-        assert isinstance(event, workers.Event)
-        if isinstance(event, TrialStarted):
-            numbers.add(event.worker)
-        told.setdefault(event.attempt.number, []).append(type(event).__name__)
-    in_order = ["TrialStarted", "EpochDone", "EpochDone", "EpochDone", "TrialEnded"]
-    assert told == {0: in_order, 1: in_order}, "two of the four workers had a trial each"
-    assert numbers == {0, 1}
-    assert session.ledger.remaining() == 1
-    alone = open_real(design(scientific=levels, seeds=1, budget="quick"))
-    list(workers.work(alone, max_trials=2))
-    assert curves(session.ledger) == curves(alone.ledger)
-
-
 def test_two_workers_train_two_trials_each_side_by_side(
     open_real: OpenSession, real_data: Path
 ) -> None:
     session = open_real(design())
     started: Counter[int] = Counter()  # trials of each worker
-    for event in parallel.work(
-        session, 2, data=real_data, device="cpu", max_trials=4, side_by_side=2
+    for event in team.work(
+        Local(), session, 2, data=real_data, device="cpu", max_trials=4, side_by_side=2
     ):
         if isinstance(event, TrialStarted):
             started[event.worker] += 1
@@ -102,60 +71,16 @@ def test_two_workers_train_two_trials_each_side_by_side(
     assert {result.hardware["side_by_side"] for result in results} == {"2"}
 
 
-def test_a_worker_that_is_killed_is_replaced_and_its_point_done(
-    open_real: OpenSession, real_data: Path
-) -> None:
-    base = TINY.replace(epochs=20)
-    session = open_real(design(base=base, scientific={"dropout": (0.5,)}, seeds=1, claims=[]))
-    epochs: dict[int, list[int]] = {}
-    died, ended = [], []
-    for event in parallel.work(session, 1, data=real_data, device="cpu"):
-        if isinstance(event, WorkerDied):
-            died.append(event)
-        elif isinstance(event, TrialEnded):
-            ended.append(event.result)
-        elif isinstance(event, EpochDone):
-            if not epochs:
-                kill_the_worker()
-            epochs.setdefault(event.attempt.number, []).append(event.epoch.epoch)
-    assert died == [WorkerDied(0, "SIGKILL")]
-    assert [result.outcome for result in ended] == ["complete"]
-    first, second = epochs.values()
-    assert first[-1] < second[0] <= first[-1] + 2, "it goes on from the checkpoint"
-    assert second[-1] == len(ended[0].history) == 20
-    assert states(session.ledger) == ["FAIL", "COMPLETE"]
-    assert session.ledger.remaining() == 0
-
-
 def kill_the_worker() -> None:
-    for worker in multiprocessing.active_children():  # it may be dead, and what it told unread
-        worker.kill()
-
-
-@pytest.mark.usefixtures("handlers")
-def test_a_signal_stops_all_workers(open_real: OpenSession, real_data: Path) -> None:
-    session = open_real(LONG)
-    session.signals.install()
-    under_way: list[int] = []
-    with pytest.raises(Stopped) as stopped:  # noqa: PT012  (the loop is what is interrupted)
-        for event in parallel.work(session, 2, data=real_data, device="cpu"):
-            if isinstance(event, EpochDone) and event.attempt.number not in under_way:
-                under_way.append(event.attempt.number)
-                if len(under_way) == 2:
-                    os.kill(os.getpid(), signal.SIGTERM)
-    assert stopped.value.exit_code == 128 + signal.SIGTERM
-    assert states(session.ledger) == ["FAIL"] * 2 + ["WAITING"] * 2
-    results = [entry.result for entry in session.ledger.entries() if entry.result]
-    assert [(result.outcome, result.reason) for result in results] == [
-        ("stopped", "by SIGTERM")
-    ] * 2
+    for process in multiprocessing.active_children():  # it may be dead, and its events unread
+        process.kill()
 
 
 def test_three_deaths_halt_the_study(open_real: OpenSession, real_data: Path) -> None:
     session = open_real(LONG)
     died = []
     with pytest.raises(StudyHaltedError, match=r"3 workers died, the last by SIGKILL; mend"):  # noqa: PT012
-        for event in parallel.work(session, 1, data=real_data, device="cpu"):
+        for event in team.work(Local(), session, 1, data=real_data, device="cpu"):
             if isinstance(event, WorkerDied):
                 died.append(event)
             elif isinstance(event, EpochDone):
@@ -166,10 +91,10 @@ def test_three_deaths_halt_the_study(open_real: OpenSession, real_data: Path) ->
 def lead(store: Store, data: Path, told: Connection) -> None:
     """Start one worker, in a process that has no other, and tell which it is."""
     session = open_session(store, LONG, device="cpu", threads=1, data=data)
-    for event in parallel.work(session, 1, data=data, device="cpu"):
+    for event in team.work(Local(), session, 1, data=data, device="cpu"):
         if isinstance(event, EpochDone):
-            (worker,) = multiprocessing.active_children()
-            told.send(worker.pid)
+            (process,) = multiprocessing.active_children()
+            told.send(process.pid)
 
 
 def test_workers_end_when_who_started_them_is_killed(store: Store, real_data: Path) -> None:
@@ -208,13 +133,13 @@ def test_a_worker_that_gives_up_says_why(open_real: OpenSession, real_data: Path
     ours, theirs = multiprocessing.Pipe(duplex=False)
     outcomes = []
     with ours:
-        parallel._run(theirs, start(session, real_data))
+        worker.run(theirs, start(session, real_data))
         theirs.close()
-        with pytest.raises(StudyHaltedError, match="3 trials in a row failed, the last with"):  # noqa: PT012
-            while (event := parallel._receive(ours)) is not None:
-                if isinstance(event, TrialEnded):
-                    outcomes.append(event.result.outcome)
+        while not isinstance(event := local.receive(ours), Failed):
+            if isinstance(event, TrialEnded):
+                outcomes.append(event.result.outcome)
     assert outcomes == ["failed"] * 3
+    assert event.reason.startswith("3 trials in a row failed, the last with")
 
 
 @pytest.mark.parametrize("sent", [b"", struct.pack("!i", 1000) + b"half of it", b"\0"])
@@ -223,14 +148,14 @@ def test_a_worker_that_is_gone_is_noticed(sent: bytes) -> None:
     with ours:
         os.write(theirs.fileno(), sent)
         theirs.close()
-        assert parallel._receive(ours) is None
+        assert local.receive(ours) is None
 
 
 @pytest.mark.parametrize("count", range(1, 10))
 def test_shares_come_to_the_trials_that_were_asked_for(count: int) -> None:
-    assert parallel.shares(count, None) == [None] * count
+    assert sharing.shares(count, None) == [None] * count
     for max_trials in range(40):
-        shares = [share for share in parallel.shares(count, max_trials) if share is not None]
+        shares = [share for share in sharing.shares(count, max_trials) if share is not None]
         assert sum(shares) == max_trials
         assert len(shares) == min(count, max_trials)
         assert all(share >= 1 for share in shares)
@@ -243,36 +168,36 @@ def test_workers_train_as_many_trials_as_were_asked_for(order: int, deaths: int)
     """However many points there are, and whoever is quick or dies between two trials."""
     session, plan = Store(Path("store")), design()
     for count, max_trials, remaining in itertools.product(range(1, 7), range(1, 13), range(9)):
-        shares = parallel.shares(count, max_trials)
-        team: list[Start | None] = [
+        shares = sharing.shares(count, max_trials)
+        starts: list[Start | None] = [
             Start(number, session, plan, None, "cpu", share, None)
             for number, share in enumerate(shares)
         ]
         points, left_to_die = remaining, deaths
-        for start in team[::order]:
+        for start in starts[::order]:
             while start is not None and points and start.max_trials:
                 done = 1 if left_to_die else min(points, start.max_trials)
                 points -= done
                 left_to_die = max(0, left_to_die - 1)
-                start = parallel._rest(start, done, None)
+                start = team._rest(start, done, None)
         assert remaining - points == min(max_trials, remaining), (count, max_trials, remaining)
 
 
 def test_no_worker_follows_one_that_had_all_its_trials_or_its_time() -> None:
     start = Start(0, Store(Path("store")), design(), None, "cpu", 3, None)
-    assert parallel._rest(start, 3, None) is None
-    assert parallel._rest(start, 1, time.monotonic() - 1) is None
-    rest = parallel._rest(start, 1, time.monotonic() + 100)
+    assert team._rest(start, 3, None) is None
+    assert team._rest(start, 1, time.monotonic() - 1) is None
+    rest = team._rest(start, 1, time.monotonic() + 100)
     assert rest is not None
     assert rest.max_trials == 2
     assert rest.timeout == pytest.approx(100, abs=10)
 
 
 def test_threads_are_the_cores_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "usable_cores", lambda: 8)
+    monkeypatch.setattr(sharing, "usable_cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     counts = (1, 2, 3, 8, 9)
-    assert [parallel.threads_for(count, "cpu") for count in counts] == [None, 4, 2, 1, 1]
+    assert [sharing.threads_for(count, "cpu") for count in counts] == [None, 4, 2, 1, 1]
 
 
 @pytest.mark.parametrize(("device", "gpus", "mps", "places"), [
@@ -291,7 +216,7 @@ def test_workers_take_the_accelerators_in_turn(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    assert [parallel.device_of(number, device) for number in range(3)] == places
+    assert [sharing.device_of(number, device) for number in range(3)] == places
     on_cores = places[0] in ("auto", "cpu")
-    assert (parallel.threads_for(2, device) is None) != on_cores
-    assert (parallel.crowding(2, 10**6, device) == "") != on_cores
+    assert (sharing.threads_for(2, device) is None) != on_cores
+    assert (sharing.crowding(2, 10**6, device) == "") != on_cores

@@ -1,0 +1,30 @@
+"""A Ray cluster on loopback: real nodes, each with its own processes."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+from ray.cluster_utils import Cluster
+
+MEMORY = 80 * 2**20  # bytes of a node's object store, the least that Ray takes
+
+
+def add_node(cluster: Cluster, cpus: int, store: Path | None = None) -> Any:
+    """A node; its workers use the folder `store`, as the workers of another machine would."""
+    variables = {} if store is None else {"FASHION_HPO_STORE": str(store)}
+    return cluster.add_node(num_cpus=cpus, object_store_memory=MEMORY, env_vars=variables)
+
+
+@contextmanager
+def running(cpus: int = 0) -> Iterator[Cluster]:
+    """A cluster whose head has so many CPUs."""
+    head = {"num_cpus": cpus, "object_store_memory": MEMORY, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        yield cluster
+    finally:
+        cluster.shutdown()
