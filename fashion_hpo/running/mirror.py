@@ -39,6 +39,7 @@ class Mirror:
     tracker: Tracker
     away: str = ""
     _study_run: str = ""
+    _artifact_uri: str = ""
     _runs: dict[str, str] = field(default_factory=dict)  # of the attempts under way, by uid
     _waited: float = 0.0
 
@@ -142,6 +143,13 @@ class Mirror:
                 self.tracker.set_status(run, "RUNNING")
             self._study_run = run
         return self._study_run
+
+    def artifact_uri(self) -> str:
+        """The address of the study run's artifacts; raises MLflow's errors."""
+        if not self._artifact_uri:
+            run = self.tracker.client.get_run(self.study_run())
+            self._artifact_uri = str(run.info.artifact_uri)
+        return self._artifact_uri
 
     def _run(self, attempt: Attempt) -> str:
         """The id of the attempt's run, looked up by uid before it is created."""

@@ -7,6 +7,7 @@ from fashion_hpo.design.constraints import OF_NETWORKS
 from fashion_hpo.design.plan import Plan, check_drawable, points
 from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.running.signals import StopSignals
+from fashion_hpo.stores.checkpoints import SharedCheckpoints, place_of
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import open_ledger
@@ -26,6 +27,7 @@ class Session:
     splits: SearchSplits
     hardware: Hardware
     signals: StopSignals = field(default_factory=StopSignals)
+    checkpoints: SharedCheckpoints | None = None  # None if no other host shares the ledger
 
     @property
     def tracker(self) -> Tracker:
@@ -67,7 +69,9 @@ def open_session(
     mirror = Mirror(store, ledger, Tracker(store, plan.name))
     hardware = devices.choose(device, ledger.precision, ledger.threads)
     mirror.open_study_run(hardware)
-    return Session(store, ledger, mirror, splits, hardware)
+    place = place_of(store, mirror.artifact_uri)
+    checkpoints = None if place is None else SharedCheckpoints(place, ledger.uid)
+    return Session(store, ledger, mirror, splits, hardware, checkpoints=checkpoints)
 
 
 def check_architectures(plan: Plan) -> None:

@@ -17,8 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.running.backbones import backbone_file
+from fashion_hpo.running.handover import Handover
 from fashion_hpo.running.outcome import failure, finish
 from fashion_hpo.running.session import Session
+from fashion_hpo.running.signals import Stopped
 from fashion_hpo.stores.ledger import Attempt, LostClaimError, Result
 from fashion_hpo.stores.predictions import HASHED_AS
 from fashion_hpo.training import memory
@@ -47,11 +49,12 @@ def run_trial(session: Session, attempt: Attempt, *, alone: bool = True) -> Trai
     """
     hardware = session.hardware.at(attempt.config)
     session.mirror.begin(attempt, hardware)
+    handover = Handover(session, attempt)
     try:
         if attempt.config.architecture in CLASSICAL:
             result = yield from _fitted(session, attempt, hardware)
         else:
-            result = yield from _within_memory(session, attempt, hardware, alone=alone)
+            result = yield from _within_memory(session, attempt, hardware, handover, alone=alone)
     except (*NOT_THE_TRIALS_FAULT, CrowdedError):
         raise
     except Exception as error:  # no failure of one trial may end the others
@@ -59,6 +62,7 @@ def run_trial(session: Session, attempt: Attempt, *, alone: bool = True) -> Trai
         result = failure(error, hardware)
     _keep_logits(session, attempt, result)
     session.ledger.close(attempt, result)
+    handover.remove()
     session.mirror.complete(attempt, result)
     return result
 
@@ -86,10 +90,10 @@ def _fitted(session: Session, attempt: Attempt, hardware: Hardware) -> Trained:
 
 
 def _within_memory(
-    session: Session, attempt: Attempt, hardware: Hardware, *, alone: bool
+    session: Session, attempt: Attempt, hardware: Hardware, handover: Handover, *, alone: bool
 ) -> Trained:
     try:
-        return (yield from _train(session, attempt, hardware))
+        return (yield from _train(session, attempt, hardware, handover))
     except (RuntimeError, MemoryError) as error:
         micro_batch = attempt.config.batch_size // memory.SMALLER
         too_small = alone and micro_batch < memory.SMALLEST
@@ -98,26 +102,34 @@ def _within_memory(
     memory.release(hardware)
     if not alone:
         raise CrowdedError
-    return (yield from _train(session, attempt, replace(hardware, micro_batch=micro_batch)))
+    hardware = replace(hardware, micro_batch=micro_batch)
+    return (yield from _train(session, attempt, hardware, handover))
 
 
-def _train(session: Session, attempt: Attempt, hardware: Hardware) -> Trained:
+def _train(session: Session, attempt: Attempt, hardware: Hardware, handover: Handover) -> Trained:
     ledger, mirror = session.ledger, session.mirror
     checkpoint = session.store.checkpoint(ledger.uid, attempt.point)
+    handover.fetch()
     state = _start(session, attempt, hardware, checkpoint)
     mirror.log(attempt, state.history)
     pruned = False
     for past in state.history:  # of an earlier attempt, which may have died before it reported
         pruned = ledger.report(attempt, past.epoch, past.val_accuracy)
-    for epoch in () if pruned else _interruptible(session, train(state, session.splits)):
-        if epoch is not None:
-            state.save(checkpoint)
-            mirror.log(attempt, [epoch])
-            if not epoch.diverged:
-                pruned = ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
-        yield epoch
-        if pruned:
-            break
+    try:
+        for epoch in () if pruned else _interruptible(session, train(state, session.splits)):
+            if epoch is not None:
+                state.save(checkpoint)
+                if epoch.epoch < attempt.config.epochs:
+                    handover.offer()
+                mirror.log(attempt, [epoch])
+                if not epoch.diverged:
+                    pruned = ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
+            yield epoch
+            if pruned:
+                break
+    except (Stopped, GeneratorExit):
+        handover.copy()
+        raise
     return finish(session, attempt, state, hardware, pruned=pruned)
 
 

@@ -120,6 +120,12 @@ class TrainingState:
         }
 
 
+def epochs_in(checkpoint: bytes) -> int:
+    """The number of epochs that a checkpoint has."""
+    contents = torch.load(io.BytesIO(checkpoint), weights_only=True, map_location="cpu")
+    return len(contents["history"])
+
+
 def make_optimizer(config: TrainConfig, model: nn.Module, hardware: Hardware) -> Optimizer:
     """The config's optimizer of the trainable parameters; fused on devices where torch can."""
     parameters = _parameter_groups(config, model)
