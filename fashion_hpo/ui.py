@@ -1,10 +1,14 @@
 """Open MLflow's UI on a store, on loopback: `python -m fashion_hpo.ui`."""
 
 import argparse
+import json
 import os
 import sys
+import time
+import webbrowser
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.request import ProxyHandler, Request, build_opener
 
 from fashion_hpo.terminal import command_line
 from fashion_hpo.terminal.command_line import HOST
@@ -17,8 +21,10 @@ DANGEROUS = (
 )  # fmt: skip
 """Environment variables for the user's other servers, which would override the options here."""
 
-EXPERIMENTS = "/#/experiments?workflowType=machine_learning"
-"""The page of experiments; without the query MLflow opens its GenAI pages, without models."""
+TRAINING = "workflowType=machine_learning"
+"""Without this query MLflow opens its GenAI pages, whatever an experiment's kind."""
+
+START_SECONDS, POLL_SECONDS = 120.0, 0.2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command_line.parser("ui", "Open the MLflow UI on the store, for this machine alone.")
     command_line.add_store(parser)
     command_line.add_port(parser, 5000)
+    parser.add_argument("--open", action="store_true", help="open the newest study in a browser")
     return command_line.run(_run, parser, argv)
 
 
@@ -47,9 +54,62 @@ def _run(args: argparse.Namespace) -> int:
             f"store {store.root} is read-only: the UI shows a copy of its database made now, in "
             f"{store.copied}; changes in the UI are lost"
         )
-    print(f"MLflow UI on http://{HOST}:{args.port}{EXPERIMENTS}  (Ctrl-C stops it)", flush=True)
+    print(f"MLflow's UI starts on http://{HOST}:{args.port} (Ctrl-C stops it)", flush=True)
+    server = os.getpid()
+    if os.fork() == 0:
+        try:
+            _announce(f"http://{HOST}:{args.port}", server, args.open)
+        finally:
+            os._exit(0)
     command = _command(store, args.port)
     os.execve(sys.executable, command, _environment(store))  # so that MLflow gets the signals
+
+
+def _announce(address: str, server: int, opens: bool) -> None:
+    """Print the pages' addresses as soon as the server answers; nothing if it has ended."""
+    deadline = time.monotonic() + START_SECONDS
+    while (page := _newest(address)) is None:
+        if os.getppid() != server or time.monotonic() > deadline:
+            return
+        time.sleep(POLL_SECONDS)
+    print(f"all studies: {address}/#/experiments?{TRAINING}", flush=True)
+    if page:
+        print(f"the newest:  {address}/{page}", flush=True)
+    if opens and not webbrowser.open(f"{address}/{page or f'#/experiments?{TRAINING}'}"):
+        print("no browser could be opened here; open the address above.", flush=True)
+
+
+def _newest(address: str) -> str | None:
+    """The page of the newest study's runs; "" if there is none, None if the server is away."""
+    try:
+        experiments = _ask(address, "experiments/search", {"max_results": 1000})["experiments"]
+        runs = _ask(
+            address,
+            "runs/search",
+            {
+                "experiment_ids": [experiment["experiment_id"] for experiment in experiments],
+                "filter": "tags.`fashion_hpo.kind` = 'study'",
+                "order_by": ["attributes.start_time DESC"],
+                "max_results": 1,
+            },
+        ).get("runs", [])
+    except OSError:  # urllib's errors too: the server has not started yet, or has ended
+        return None
+    if not runs:
+        return ""
+    return f"#/experiments/{runs[0]['info']['experiment_id']}/runs?{TRAINING}"
+
+
+def _ask(address: str, call: str, body: dict[str, Any]) -> dict[str, Any]:
+    request = Request(
+        f"{address}/api/2.0/mlflow/{call}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    no_proxy = build_opener(ProxyHandler({}))
+    with no_proxy.open(request, timeout=START_SECONDS) as reply:
+        answer: dict[str, Any] = json.load(reply)
+        return answer
 
 
 def _command(store: "Store", port: int) -> list[str]:

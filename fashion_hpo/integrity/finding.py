@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.integrity.evidence import FILES, MODEL
-from fashion_hpo.running.mirror import Mirror
+from fashion_hpo.running.mirror import Mirror, run_name
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.ledger import Attempt, Result
 from fashion_hpo.stores.models import file_hashes
@@ -79,7 +79,8 @@ def complete_again(mirror: Mirror, attempt: Attempt, result: Result, files: File
         raise StoreError(f"tracking is away ({mirror.away}); run the same command again later.")
     if _has_model(mirror.tracker, uid):
         epoch = int(result.summaries["kept_epoch"])
-        mirror.tracker.log_model(str(mirror.tracker.run_of(uid)), uid, staged / MODEL, epoch)
+        run_id, name = str(mirror.tracker.run_of(uid)), run_name(mirror.ledger, attempt)
+        mirror.tracker.log_model(run_id, uid, staged / MODEL, epoch, name)
     if staged.exists():  # the model is lost; upload the other files
         mirror.tracker.log_files(str(mirror.tracker.run_of(uid)), staged / FILES)
     shutil.rmtree(store.root / ".found", ignore_errors=True)

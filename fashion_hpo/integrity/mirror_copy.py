@@ -7,7 +7,7 @@ so that a repetition copies nothing twice.
 from collections.abc import Iterator, Sequence
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, Param, Run
+from mlflow.entities import LoggedModelOutput, Metric, Param, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -145,4 +145,10 @@ def _copy_model(source: Tracker, target: Tracker, run_id: str, output: LoggedMod
         return  # deleted in MLflow
     if str(model.status) == "READY":
         with local_artifacts(source.uri, str(model.artifact_location)) as folder:
-            target.log_model(run_id, str(model.tags[f"{TAG}.uid"]), folder, output.step)
+            uid = str(model.tags[f"{TAG}.uid"])
+            copy = target.log_model(run_id, uid, folder, output.step, model.name)
+        metrics = [
+            Metric(m.key, m.value, m.timestamp, m.step, copy, m.dataset_name, m.dataset_digest)
+            for m in model.metrics or ()
+        ]
+        target.client.log_batch(run_id, metrics)

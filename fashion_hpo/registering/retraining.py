@@ -74,7 +74,9 @@ def retrain(
             result = yield from _train(chosen, store, config, images, splits, hardware, folder)
             tracker.client.log_dict(run_id, vars(result), RESULT)
             tracker.log_epochs(run_id, [Epoch(**values) for values in result.history])
-            tracker.log_model(run_id, uid, folder, config.epochs)
+            tracker.log_model(
+                run_id, uid, folder, config.epochs, f"{chosen.ledger.plan.name} retrained"
+            )
         tracker.end_run(run_id, "FINISHED", {"retrained": description, **result.hardware})
     model_id = tracker.model_of(uid)
     assert model_id is not None

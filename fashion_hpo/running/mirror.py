@@ -6,6 +6,7 @@ trial goes on without MLflow.  The mirror completes missing entries from the led
 ends, when the study ends, or at the next start, as soon as MLflow answers again.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from fashion_hpo.design.classes import CLASSES
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.sentences import shortened
@@ -27,6 +29,18 @@ from fashion_hpo.training.devices import Hardware
 
 BOUND_SECONDS = 20.0
 COMPLETION_SECONDS = 60.0  # between two trials
+DESCRIPTION = """**{}**
+
+Each run at the top is the study under one budget: its description has the answer with the verdicts,
+its artifact `report/report.html` all figures. The runs below it are the trials, one for each config
+and seed.
+"""
+OF_MODELS = (
+    "value", "model_val_accuracy", "model_val_loss", "ece", "brier_score", "generalization_gap",
+    "parameters", "flops", "kept_epoch",
+)  # fmt: skip
+"""The measures of a trial that are its model's as well, in MLflow's page of models."""
+REFUSED = r"[^\w.-]+"  # in a metric's name, or with a meaning there
 STATUSES = {"complete": "FINISHED", "pruned": "FINISHED", "stopped": "KILLED", "died": "KILLED"}
 
 
@@ -139,6 +153,7 @@ class Mirror:
             # Without a lock two processes, on one or two hosts, would each create the run.
             with self.store.lock("study-run"), alone(self.store.ledger_url, "study run"):
                 run = self.tracker.study_run(ledger.name, ledger.uid, ledger.attributes, tags)
+            self.tracker.describe(DESCRIPTION.format(ledger.plan.question))
             if ledger.remaining():
                 self.tracker.set_status(run, "RUNNING")
             self._study_run = run
@@ -182,12 +197,19 @@ class Mirror:
             if result.value is not None:
                 summaries["value"] = result.value
             last = history[-1]
-            yield lambda: tracker.log_summaries(run_id, summaries, last.epoch, last.timestamp)
+            logged = {**summaries, **class_metrics(summaries)}
+            yield lambda: tracker.log_summaries(run_id, logged, last.epoch, last.timestamp)
         if result.files and folder.is_dir():  # a failed trial has no result files
             epoch = int(summaries["kept_epoch"])
             yield lambda: tracker.log_files(run_id, folder / "files")
             if hashes_in(result.files):  # not every trial keeps its model
-                yield lambda: tracker.log_model(run_id, attempt.uid, folder / "model", epoch)
+                name = f"{self.ledger.plan.name} {run_name(self.ledger, attempt)}"
+                yield lambda: tracker.log_model(run_id, attempt.uid, folder / "model", epoch, name)
+        if (model := tracker.model_of(attempt.uid)) is not None and history:
+            measured = {name: summaries[name] for name in OF_MODELS if name in summaries}
+            yield lambda: tracker.log_model_metrics(
+                run_id, model, measured, last.epoch, last.timestamp
+            )
         end = {"outcome": result.outcome, "reason": result.reason, "traceback": result.traceback}
         tags = {name: text for name, text in end.items() if text} | dict(result.hardware)
         yield lambda: tracker.end_run(run_id, STATUSES.get(result.outcome, "FAILED"), tags)
@@ -231,6 +253,15 @@ def log_page(store: Store, name: str, folder: Path, tags: Mapping[str, str]) -> 
 
 def _one_line(error: Exception) -> str:
     return shortened(without_password(str(error)), 300)
+
+
+def class_metrics(summaries: Mapping[str, float]) -> dict[str, float]:
+    """The recall of each class by the class's name, in a section of its own in MLflow's UI."""
+    return {
+        f"class/{re.sub(REFUSED, '_', name)}_recall": summaries[f"recall_{label}"]
+        for label, name in enumerate(CLASSES)
+        if f"recall_{label}" in summaries
+    }
 
 
 def run_name(ledger: Ledger, attempt: Attempt) -> str:

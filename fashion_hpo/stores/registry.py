@@ -27,6 +27,14 @@ CHAMPION = "champion"
 PREVIOUS = "previous"  # the alias of the previous champion
 WITHDRAWN = "withdrawn"  # the champion that an unfinished roll-back replaces
 CHAMPION_URI = f"models:/{REGISTERED_NAME}@{CHAMPION}"
+DESCRIPTION = """Says which of ten articles of clothing an image of Fashion-MNIST shows.
+
+* **Input**: raw uint8 images, shape (N, 28, 28), grey, the article bright on black.
+* **Output**: ten probabilities for each image, in the order of the class names in its metadata.
+* **`champion`** is the version in use, **`previous`** the one before. A version becomes champion
+  only if it is not worse on images that no training and no choice has seen.
+* Each version's description is its model card: config, accuracy with intervals, limits.
+"""
 MANIFEST = f"{TAG}.manifest"
 REGISTER = "python -m fashion_hpo.register STUDY"
 MODEL = re.compile(r"models:/(\w[\w.-]{0,255})", re.ASCII)
@@ -69,9 +77,7 @@ def create_version(
 ) -> ModelVersion:
     """Register a logged model, with its description and its files' sha256."""
     try:
-        tracker.client.create_registered_model(
-            REGISTERED_NAME, description="Fashion-MNIST: raw uint8 (N, 28, 28) to ten probabilities"
-        )
+        tracker.client.create_registered_model(REGISTERED_NAME, description=DESCRIPTION)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

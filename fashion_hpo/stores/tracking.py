@@ -5,6 +5,7 @@ kill or a lost reply: runs and models are looked up by uid before they are creat
 and models are completed, and metrics carry the time of their measurement.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -36,6 +37,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
+from fashion_hpo.design.sentences import shortened
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.addresses import artifact_folder, artifact_location, is_server
 from fashion_hpo.stores.experiments import STUDY, find_experiment, is_deleted
@@ -52,6 +54,13 @@ from fashion_hpo.stores.versions import packages
 
 TAG = "fashion_hpo"
 NOTE = "mlflow.note.content"
+NOTE_DIGEST = f"{TAG}.note_sha256"
+"""The tag by which a note of ours is told from a note that a person changed."""
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""The tag by which MLflow's UI opens an experiment on training runs instead of GenAI traces."""
+MODEL_NAME = str.maketrans({".": "·", "/": "-", ":": "=", "%": "", '"': "", "'": ""})
+"""Replaces the characters that MLflow refuses in a model's name."""
+LONGEST_NAME = 200  # characters of a model's name
 REFUSALS = (400, 401, 403, 404, 409)
 """HTTP statuses of errors that a later retry does not resolve."""
 
@@ -205,12 +214,15 @@ class Tracker:
             self.client.log_artifact(run_id, str(path), None if target == "." else target)
         wrote("files uploaded")
 
-    def log_model(self, run_id: str, uid: str, folder: Path, epoch: int) -> str:
+    def log_model(self, run_id: str, uid: str, folder: Path, epoch: int, name: str) -> str:
         """Upload a model written by `write_model` as the run's output, once per uid."""
         model = self._find_model(uid)
         if model is None:
             model = self.client.create_logged_model(
-                self.experiment_id, name="model", source_run_id=run_id, tags={f"{TAG}.uid": uid}
+                self.experiment_id,
+                name=shortened(name, LONGEST_NAME).translate(MODEL_NAME),
+                source_run_id=run_id,
+                tags={f"{TAG}.uid": uid},
             )
             wrote("model created")
         model_id = str(model.model_id)
@@ -226,6 +238,20 @@ class Tracker:
             self.client.log_outputs(run_id, [LoggedModelOutput(model_id, epoch)])
             wrote("outputs logged")
         return model_id
+
+    def log_model_metrics(
+        self, run_id: str, model_id: str, values: Mapping[str, float], epoch: int, at: int
+    ) -> None:
+        """Log a model's metrics on the data set of its run: MLflow ranks models by them."""
+        inputs = self.client.get_run(run_id).inputs
+        for used in inputs.dataset_inputs[:1] if inputs else ():
+            about = {"dataset_name": used.dataset.name, "dataset_digest": used.dataset.digest}
+            metrics = [
+                Metric(name, value, at, epoch, model_id=model_id, **about)
+                for name, value in values.items()
+            ]
+            self.client.log_batch(run_id, metrics)
+            wrote("model metrics logged")
 
     def end_run(self, run_id: str, status: str, tags: Mapping[str, str] | None = None) -> None:
         """End a run as FINISHED, FAILED or KILLED, with tags that say why."""
@@ -252,10 +278,20 @@ class Tracker:
         `first` is the note that the run was created with.
         """
         tags = self.client.get_run(run_id).data.tags
-        if tags.get(NOTE) in (note, first, tags.get(f"{TAG}.note")):
+        before = tags.get(NOTE, "")
+        if before in (note, first) or _digest(before) == tags.get(NOTE_DIGEST):
             self.client.set_tag(run_id, NOTE, note)
-            self.set_tags(run_id, {"note": note})
+            self.client.set_tag(run_id, NOTE_DIGEST, _digest(note))
             wrote("note set")
+
+    def describe(self, note: str) -> None:
+        """Set the experiment's description, unless a person changed it."""
+        tags = self.client.get_experiment(self.experiment_id).tags
+        before = tags.get(NOTE, "")
+        if before != note and (not before or _digest(before) == tags.get(NOTE_DIGEST)):
+            self.client.set_experiment_tag(self.experiment_id, NOTE, note)
+            self.client.set_experiment_tag(self.experiment_id, NOTE_DIGEST, _digest(note))
+            wrote("experiment described")
 
     def model_of(self, uid: str) -> str | None:
         """The id of a trial's model."""
@@ -311,14 +347,13 @@ def _experiment(client: MlflowClient, store: Store, study: str) -> str:
             f"{'' if store.tracking else address}{command} {experiment.experiment_id}`, or use "
             "another store."
         )
+    tags = {**KIND, STUDY: study}
     if experiment is not None:
-        if STUDY not in experiment.tags:  # created by an earlier version
-            client.set_experiment_tag(experiment.experiment_id, STUDY, study)
+        for name in tags.keys() - experiment.tags.keys():  # created by an earlier version
+            client.set_experiment_tag(experiment.experiment_id, name, tags[name])
         return str(experiment.experiment_id)
     at_server = is_server(store.tracking_uri)  # a server chooses its own artifact location
     location = None if at_server else artifact_location(store.artifacts / study)
-    kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI's page for training runs
-    tags = {**kind, STUDY: study}
     name = study
     if client.get_experiment_by_name(name) is not None:  # another experiment was renamed to it
         name = f"{study} {uuid.uuid4().hex[:6]}"
@@ -342,6 +377,10 @@ def _dataset(data_hash: str) -> DatasetInput:
         profile=json.dumps(profile),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training and validation")])
+
+
+def _digest(note: str) -> str:
+    return hashlib.sha256(note.encode()).hexdigest()[:12]
 
 
 def _machine() -> dict[str, str]:

@@ -16,6 +16,7 @@ import pytest
 
 from fashion_hpo import ui
 from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.tracking import KIND
 
 HOST = "127.0.0.1"
 SEARCH = "/api/2.0/mlflow/experiments/search"
@@ -194,10 +195,9 @@ def test_the_ui_of_a_server_is_the_servers(
 
 def test_the_printed_page_is_one_that_mlflow_knows() -> None:
     """A part of the address that MLflow no longer reads would be without effect, and unseen."""
-    page, _, query = ui.EXPERIMENTS.partition("?")
-    assert page == "/#/experiments"
-    name, _, value = query.partition("=")
+    name, _, value = ui.TRAINING.partition("=")
     scripts = Path(mlflow.server.__file__).parent.glob("js/build/static/js/*.js")
     texts = [script.read_text(encoding="utf-8") for script in scripts]
     assert any(f'.get("{name}")' in text for text in texts)
     assert any(f'"{value}"' in text for text in texts)
+    assert any(f'"{KIND["mlflow.experimentKind"]}"' in text for text in texts)

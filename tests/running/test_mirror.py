@@ -39,7 +39,7 @@ RESULT = Result(
     "complete",
     value=0.7,
     history=[asdict(epoch) for epoch in EPOCHS],
-    summaries={"ece": 0.1, "kept_epoch": 3.0},
+    summaries={"ece": 0.1, "kept_epoch": 3.0, "recall_0": 0.4, "recall_9": 0.9},
     files={"model/weights": "a hash"},
     hardware={"device": "cpu"},
 )
@@ -103,6 +103,8 @@ def check_whole(session: Session, attempt: Attempt) -> None:
     assert set(run.data.params) == set(attempt.config.to_dict())
     assert run.data.metrics["value"] == 0.7
     assert run.data.metrics["ece"] == 0.1
+    assert run.data.metrics["recall_0"] == run.data.metrics["class/T-shirt_top_recall"] == 0.4
+    assert run.data.metrics["class/Ankle_boot_recall"] == 0.9
     assert steps(session, attempt) == [1, 2, 3]
     assert run.data.tags["fashion_hpo.outcome"] == "complete"
     assert run.data.tags["fashion_hpo.device"] == "cpu"
@@ -111,6 +113,12 @@ def check_whole(session: Session, attempt: Attempt) -> None:
     assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["matrix.csv"]
     (model,) = client.search_logged_models([session.tracker.experiment_id])
     assert str(model.status) == "READY"
+    assert model.name in ("tiny dropout=0 seed 0", "tiny dropout=0·5 seed 0")
+    (used,) = run.inputs.dataset_inputs
+    assert sorted((m.key, m.value, m.dataset_digest) for m in model.metrics) == [
+        (name, value, used.dataset.digest)
+        for name, value in (("ece", 0.1), ("kept_epoch", 3.0), ("value", 0.7))
+    ]
     assert [file.path for file in client.list_logged_model_artifacts(model.model_id)] == ["weights"]
     (output,) = run.outputs.model_outputs
     assert (output.model_id, output.step) == (model.model_id, 3)

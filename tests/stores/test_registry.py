@@ -25,7 +25,7 @@ def register(store: Store, written: Path) -> tuple[Tracker, ModelVersion]:
     run_id = tracker.client.create_run(tracker.experiment_id).info.run_id
     models.write_model(served(build("simple_cnn"), "unit"), written, IMAGES.numpy(), {})
     hashes = models.file_hashes(written)
-    model_id = tracker.log_model(run_id, "uid", written, 1)
+    model_id = tracker.log_model(run_id, "uid", written, 1, "a model")
     version = registry.create_version(tracker, model_id, run_id, "uid", {}, "# card", hashes)
     registry.make_champion(tracker, version)
     return tracker, version

@@ -50,7 +50,7 @@ def used(store: Store, model: Path, tmp_path: Path) -> Store:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "note.txt").write_text("kept")
     tracker.log_files(run, tmp_path / "files")
-    model_id = tracker.log_model(run, "abc-00000", model, 3)
+    model_id = tracker.log_model(run, "abc-00000", model, 3, "a model")
     hashes = file_hashes(model)
     version = create_version(tracker, model_id, run, "abc-00000", {}, "a card", hashes)
     make_champion(tracker, version)

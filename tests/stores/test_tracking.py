@@ -49,6 +49,47 @@ def test_a_run_looked_up_again_is_the_same(tracker: Tracker, study_run: str) -> 
     assert tracker.run_of("none") is None
 
 
+def test_a_description_stays_as_a_person_wrote_it(tracker: Tracker) -> None:
+    def shown() -> str:
+        tags = tracker.client.get_experiment(tracker.experiment_id).tags
+        return str(tags["mlflow.note.content"])
+
+    for note in ("Does it run?", "Does it run better?"):
+        tracker.describe(note)
+        assert shown() == note
+    tracker.client.set_experiment_tag(tracker.experiment_id, "mlflow.note.content", "mine")
+    tracker.describe("Does it run?")
+    assert shown() == "mine"
+
+
+def test_experiments_are_of_model_training(tracker: Tracker, store: Store) -> None:
+    """Also those of versions that did not say so."""
+    tracker.client.create_experiment("earlier")
+    for name in ("tiny", "earlier"):
+        experiment = tracker.client.get_experiment(Tracker(store, name).experiment_id)
+        assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_models_are_ranked_by_their_metrics(
+    tracker: Tracker, study_run: str, tmp_path: Path
+) -> None:
+    (folder := tmp_path / "model").mkdir()
+    (folder / "weights").touch()
+    for number, accuracy in enumerate((0.8, 0.9, 0.7)):
+        run = trial(tracker, study_run, uid := f"abc-{number}")
+        model = tracker.log_model(run, uid, folder, 1, f'tiny/x: "{accuracy}"')
+        for _ in range(2):  # after a lost reply
+            tracker.log_model_metrics(run, model, {"value": accuracy}, 1, EPOCH.timestamp)
+    found = tracker.client.search_logged_models(
+        [tracker.experiment_id],
+        order_by=[
+            {"field_name": "metrics.value", "ascending": False, "dataset_name": "fashion-mnist"}
+        ],
+    )
+    assert [model.name for model in found] == ["tiny-x= 0·9", "tiny-x= 0·8", "tiny-x= 0·7"]
+    assert [len(model.metrics) for model in found] == [1, 1, 1]
+
+
 def test_the_same_epoch_logged_twice_is_one_point(tracker: Tracker, study_run: str) -> None:
     run = trial(tracker, study_run)
     tracker.log_epochs(run, [EPOCH])
