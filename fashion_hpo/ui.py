@@ -7,8 +7,8 @@ import sys
 import time
 import webbrowser
 from collections.abc import Sequence
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
-from urllib.request import ProxyHandler, Request, build_opener
 
 from fashion_hpo.terminal import command_line
 from fashion_hpo.terminal.command_line import HOST
@@ -58,17 +58,17 @@ def _run(args: argparse.Namespace) -> int:
     server = os.getpid()
     if os.fork() == 0:
         try:
-            _announce(f"http://{HOST}:{args.port}", server, args.open)
+            _announce(args.port, server, args.open)
         finally:
             os._exit(0)
     command = _command(store, args.port)
     os.execve(sys.executable, command, _environment(store))  # so that MLflow gets the signals
 
 
-def _announce(address: str, server: int, opens: bool) -> None:
+def _announce(port: int, server: int, opens: bool) -> None:
     """Print the pages' addresses as soon as the server answers; nothing if it has ended."""
-    deadline = time.monotonic() + START_SECONDS
-    while (page := _newest(address)) is None:
+    address, deadline = f"http://{HOST}:{port}", time.monotonic() + START_SECONDS
+    while (page := _newest(port)) is None:
         if os.getppid() != server or time.monotonic() > deadline:
             return
         time.sleep(POLL_SECONDS)
@@ -79,12 +79,12 @@ def _announce(address: str, server: int, opens: bool) -> None:
         print("no browser could be opened here; open the address above.", flush=True)
 
 
-def _newest(address: str) -> str | None:
+def _newest(port: int) -> str | None:
     """The page of the newest study's runs; "" if there is none, None if the server is away."""
     try:
-        experiments = _ask(address, "experiments/search", {"max_results": 1000})["experiments"]
+        experiments = _ask(port, "experiments/search", {"max_results": 1000})["experiments"]
         runs = _ask(
-            address,
+            port,
             "runs/search",
             {
                 "experiment_ids": [experiment["experiment_id"] for experiment in experiments],
@@ -93,23 +93,22 @@ def _newest(address: str) -> str | None:
                 "max_results": 1,
             },
         ).get("runs", [])
-    except OSError:  # urllib's errors too: the server has not started yet, or has ended
+    except OSError:  # the server has not started yet, or has ended
         return None
     if not runs:
         return ""
     return f"#/experiments/{runs[0]['info']['experiment_id']}/runs?{TRAINING}"
 
 
-def _ask(address: str, call: str, body: dict[str, Any]) -> dict[str, Any]:
-    request = Request(
-        f"{address}/api/2.0/mlflow/{call}",
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-    )
-    no_proxy = build_opener(ProxyHandler({}))
-    with no_proxy.open(request, timeout=START_SECONDS) as reply:
-        answer: dict[str, Any] = json.load(reply)
+def _ask(port: int, call: str, body: dict[str, Any]) -> dict[str, Any]:
+    connection = HTTPConnection(HOST, port, timeout=START_SECONDS)  # through no proxy
+    try:
+        kind = {"Content-Type": "application/json"}
+        connection.request("POST", f"/api/2.0/mlflow/{call}", json.dumps(body), kind)
+        answer: dict[str, Any] = json.load(connection.getresponse())
         return answer
+    finally:
+        connection.close()
 
 
 def _command(store: "Store", port: int) -> list[str]:
