@@ -90,13 +90,15 @@ def _of_study(store: "Store", name: str) -> Iterator[Progress]:
     from fashion_hpo.design.plan import make_plan
     from fashion_hpo.design.study_file import load_study
     from fashion_hpo.stores.kept import UnreadableLedgerError
-    from fashion_hpo.stores.opening import read_ledger
+    from fashion_hpo.stores.opening import confirmation_of, read_ledger
 
     question, spec = load_study(name)
     for budget in spec.budgets:
         try:
             ledger = read_ledger(store, make_plan(name, question, spec, budget))
-            row = Progress(name, budget) if ledger is None else _progress(store, ledger)
+            row = Progress(name, budget)
+            if ledger is not None:
+                row = _progress(ledger, confirmation_of(store, ledger))
         except UnreadableLedgerError as error:  # ledgers of other budgets may be readable
             reason = f"cannot be read by this version ({error.reason})"
             row = Progress(name, budget, note=reason)
@@ -113,10 +115,9 @@ def _of_store(store: "Store") -> Iterator[Progress]:
     ledgers, errors = readable_and_not(store)
     for ledger in ledgers:
         if ledger.plan.confirmation is None:
-            study = records.of_ledger(
-                _with_claims(store, ledger), store, confirmation_of(store, ledger)
-            )
-            yield replace(_progress(store, ledger), answer=answers.answer(study)[0])
+            confirmation = confirmation_of(store, ledger)
+            study = records.of_ledger(_with_claims(store, ledger), store, confirmation)
+            yield replace(_progress(ledger, confirmation), answer=answers.answer(study)[0])
     for error in errors:
         name, _, budget = error.name.partition("/")
         reason = f"cannot be read by this version ({error.reason})"
@@ -138,10 +139,9 @@ def _with_claims(store: "Store", ledger: "Ledger") -> "Ledger":
     return newest if newest is not None and newest.name == ledger.name else ledger
 
 
-def _progress(store: "Store", ledger: "Ledger") -> Progress:
+def _progress(ledger: "Ledger", confirmation: "Ledger | None") -> Progress:
     """The progress of a ledger, and of its confirmation, if any."""
     from fashion_hpo.registering.winner import mean_of, rivals
-    from fashion_hpo.stores.opening import confirmation_of
     from fashion_hpo.stores.promotion import superseded
     from fashion_hpo.stores.ranking import nothing_ranked
 
@@ -153,10 +153,10 @@ def _progress(store: "Store", ledger: "Ledger") -> Progress:
     note = ""
     if not compared and counts["complete"]:
         note = nothing_ranked(entries, ledger.plan, ledger.remaining())[0]
-    confirmation = ""
-    if (confirming := confirmation_of(store, ledger)) is not None:
-        left, planned = confirming.remaining(), confirming.plan.trials
-        confirmation = f"confirmation: {planned - left} of {planned} trainings done"
+    confirmed = ""
+    if confirmation is not None:
+        left, planned = confirmation.remaining(), confirmation.plan.trials
+        confirmed = f"confirmation: {planned - left} of {planned} trainings done"
     return Progress(
         study=ledger.plan.name,
         budget=ledger.plan.budget,
@@ -168,7 +168,7 @@ def _progress(store: "Store", ledger: "Ledger") -> Progress:
         best=max(map(mean_of, compared)) if compared else None,
         seeds=len(compared[0]) if compared else 0,
         note=note,
-        confirmation=confirmation,
+        confirmation=confirmed,
     )
 
 

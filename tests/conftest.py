@@ -14,10 +14,12 @@ from fashion_hpo.design.plan import Plan
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import connect
+from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.training import sources
 from fashion_hpo.training.data import SearchSplits, load_search_splits
 from fashion_hpo.training.devices import Hardware
 from tests.faults.servers import TrackingServer
+from tests.finished import copied
 from tests.images import search_splits
 
 OpenSession = Callable[[Plan], Session]
@@ -108,6 +110,20 @@ def store(fresh_databases: Path, tmp_path: Path) -> Store:
     for name in ("optuna.db", "mlflow.db"):
         shutil.copy(fresh_databases / name, root / name)
     return Store.at(root)
+
+
+@pytest.fixture
+def copy_of_finished(
+    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Path], Store]:
+    """Copies the store of `tests/finished.py` to a folder; this process has not opened the copy."""
+
+    def copy(root: Path) -> Store:
+        copied(fresh_databases, tmp_path_factory.getbasetemp(), root)
+        relocate(Store.at(root))
+        return Store.at(root)
+
+    return copy
 
 
 @pytest.fixture

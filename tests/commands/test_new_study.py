@@ -7,7 +7,6 @@ import pytest
 from fashion_hpo import study
 from fashion_hpo.design.study_file import load_study
 from fashion_hpo.stores.layout import Store
-from tests.commands.test_study import handlers  # noqa: F401  (a fixture)
 
 SMALL = ["--budget", "quick", "--set", "architecture=simple_cnn", "--set", "epochs=1"]
 SMALL += ["--set", "train_images=200", "--device", "cpu"]

@@ -3,29 +3,26 @@
 import os
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fashion_hpo import doctor, status, store
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.tracking import Tracker
-from tests.finished import copied
 
 pytest_plugins = ["tests.postgres"]
 
 
 @pytest.fixture
 def folder(
-    fresh_databases: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    copy_of_finished: Callable[[Path], Store],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """A store with two finished studies; addresses set by the command end with the test."""
-    copied(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
-    relocate(Store.at(tmp_path / "store"))
+    copy_of_finished(tmp_path / "store")
     for variable in ("FASHION_HPO_STORAGE", "MLFLOW_TRACKING_URI"):
         monkeypatch.setenv(variable, "")
     return tmp_path / "store"

@@ -1,11 +1,8 @@
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fashion_hpo import status, study
-from fashion_hpo.running.signals import HANDLED
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.terminal import command_line
 from fashion_hpo.training.data import SearchSplits
@@ -26,15 +23,6 @@ STUDY = StudySpec(
     budgets={"standard": Budget()},
 )
 '''
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """This process's signal handlers, put back at the end."""
-    before = {number: signal.getsignal(number) for number in HANDLED}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def enter(folder: Path, monkeypatch: pytest.MonkeyPatch, splits: SearchSplits, text: str) -> None:

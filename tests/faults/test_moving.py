@@ -2,20 +2,17 @@
 
 import dataclasses
 import signal
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from fashion_hpo.integrity.moving import Moved, move
 from fashion_hpo.stores import registry
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.relocation import relocate
 from tests.faults import child
 from tests.faults.child import Fault, Moment
 from tests.faults.lab import Lab, ended
-from tests.finished import copied
 from tests.integrity.test_moving import values, violations_of_all
 
 if TYPE_CHECKING:
@@ -41,14 +38,11 @@ def test_a_killed_move_goes_on(
     whole: bool,
     postgres: "Server",
     closed_connections: None,
-    fresh_databases: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    copy_of_finished: Callable[[Path], Store],
     tmp_path: Path,
 ) -> None:
     def try_out(moment: Moment) -> None:
-        store = Store.at(tmp_path / f"{moment.write} {moment.nth}")
-        copied(fresh_databases, tmp_path_factory.getbasetemp(), store.root)
-        relocate(store)
+        store = copy_of_finished(tmp_path / f"{moment.write} {moment.nth}")
         storage = postgres.fresh_database()
         tracking = f"sqlite:///{tmp_path / f'{moment.write} {moment.nth}.db'}"
         addresses = (store, storage, tracking)

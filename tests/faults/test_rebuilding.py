@@ -1,18 +1,15 @@
 """kill -9 while MLflow's database is made again from the ledgers."""
 
 import signal
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from fashion_hpo.integrity import rebuilding
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.relocation import relocate
 from tests.faults import child
 from tests.faults.child import Fault, Moment
 from tests.faults.lab import Lab, ended
-from tests.finished import copied
 from tests.integrity.test_rebuilding import RUNS, examined, runs
 
 MOMENTS = [
@@ -33,14 +30,11 @@ def rebuild(store: Store, fault: Fault | None = None) -> None:
 def test_killed_in_the_middle_it_leaves_one_of_both_and_the_next_ends_well(
     lab: Lab,
     whole: bool,
-    fresh_databases: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    copy_of_finished: Callable[[Path], Store],
     tmp_path: Path,
 ) -> None:
     def try_out(moment: Moment) -> None:
-        store = Store.at(tmp_path / f"{moment.write} {moment.nth}")
-        copied(fresh_databases, tmp_path_factory.getbasetemp(), store.root)
-        relocate(store)
+        store = copy_of_finished(tmp_path / f"{moment.write} {moment.nth}")
         killed = lab.process(rebuild, store, partial(child.killed_at, moment))
         assert ended(killed) == -signal.SIGKILL
         lab.inject("kill -9 in a rebuild")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,8 @@ from fashion_hpo.stores import registry
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.opening import all_ledgers
 from fashion_hpo.stores.openings import shared_log
-from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.tracking import NOTE, Tracker
 from tests.faults.servers import TrackingServer
-from tests.finished import copied
 from tests.images import search_splits
 from tests.plans import design
 
@@ -26,12 +25,9 @@ pytest_plugins = ["tests.postgres"]
 
 
 @pytest.fixture
-def store(fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Store:
+def store(copy_of_finished: Callable[[Path], Store], tmp_path: Path) -> Store:
     """A finished design and search with a champion, not opened by this process."""
-    copied(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
-    store = Store.at(tmp_path / "store")
-    relocate(store)
-    return store
+    return copy_of_finished(tmp_path / "store")
 
 
 def values(store: Store) -> dict[str, tuple[object, ...]]:

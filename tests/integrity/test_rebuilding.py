@@ -22,7 +22,6 @@ from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.opening import all_ledgers, connect, open_ledger, readable_and_not
 from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.tracking import Tracker
-from tests.finished import copied
 from tests.forks import at_once
 from tests.plans import TINY, design, search
 
@@ -37,12 +36,9 @@ def fresh(fresh_databases: Path, tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def store(fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Store:
+def store(copy_of_finished: Callable[[Path], Store], tmp_path: Path) -> Store:
     """Done, and not opened by this process: what it had open would be the old database."""
-    copied(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
-    found = Store.at(tmp_path / "store")
-    relocate(found)
-    return found
+    return copy_of_finished(tmp_path / "store")
 
 
 def examined(store: Store) -> list[Violation]:
