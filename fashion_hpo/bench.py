@@ -9,7 +9,8 @@ from pathlib import Path
 
 from fashion_hpo.terminal import command_line
 
-MEASUREMENTS = ("trainer", "workers", "ledger", "pictures")
+MEASUREMENTS = ("trainer", "workers", "ledger", "cluster", "pictures")
+CLUSTERS = (1_000, 10_000)  # workers for which `cluster` computes a ceiling
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,11 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "bench",
         "Measure this machine: `trainer` the training speed and the bookkeeping of a trial, "
         "`workers` one worker against one per core, `ledger` the cost of many finished trials, "
+        "`cluster` how many workers a PostgreSQL database and an MLflow server can serve, "
         "`pictures` how often the champion is right about pictures as people have them.",
     )
     parser.add_argument("what", choices=MEASUREMENTS)
     command_line.add_data(parser)
-    command_line.add_store_folder(parser)
+    command_line.add_store(parser)
     parser.add_argument(
         "--repeats",
         type=command_line.positive,
@@ -52,6 +54,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="N",
         help="finished trials of the studies in `ledger`; default: 100 1000 10000 (minutes)",
     )
+    parser.add_argument(
+        "--workers",
+        type=command_line.positive,
+        nargs="+",
+        default=[1, 8, 32, 64],
+        metavar="N",
+        help="workers of `cluster`; default: 1 8 32 64",
+    )
+    parser.add_argument(
+        "--per-worker",
+        type=command_line.positive,
+        default=20,
+        metavar="N",
+        help="trials of each worker in `cluster`; default: 20",
+    )
     return command_line.run(_run, parser, argv)
 
 
@@ -60,6 +77,7 @@ def _run(args: argparse.Namespace) -> int:
         "trainer": _trainer,
         "ledger": _ledger,
         "workers": _workers,
+        "cluster": _cluster,
         "pictures": _pictures,
     }
     return measure[args.what](args)
@@ -77,6 +95,37 @@ def _ledger(args: argparse.Namespace) -> int:
             f"{cost.claiming:16.3f}   {cost.bookkeeping:22.3f}",
             flush=True,
         )
+    return 0
+
+
+def _cluster(args: argparse.Namespace) -> int:
+    from fashion_hpo.measuring import cluster
+    from fashion_hpo.stores.layout import Store
+
+    store = Store.at(args.store, args.storage)
+    print(
+        "           trials   claim, ms       ledger   MLflow\n"
+        "workers  a minute   p50     p99     ms       ms       duplicates   connections"
+    )
+    loads = []
+    for workers in args.workers:
+        load = cluster.measure(store, workers, args.per_worker)
+        loads.append(load)
+        claims, ledger, tracking = (
+            [1000 * value for value in values]
+            for values in (load.seconds.claiming, load.seconds.ledger, load.seconds.tracking)
+        )
+        print(
+            f"{workers:7}  {load.per_minute:8,.0f}   {cluster.percentile(claims, 50):5,.0f}   "
+            f"{cluster.percentile(claims, 99):5,.0f}   {statistics.median(ledger):5,.0f}   "
+            f"{statistics.median(tracking):6,.0f}   {load.duplicates:10}   {load.connections:11}",
+            flush=True,
+        )
+    allowed = cluster.most_connections(store)
+    for workers in CLUSTERS:
+        print(f"{workers:,} workers, computed from these figures, the first bottleneck first:")
+        for line in cluster.ceiling(loads, workers, allowed):
+            print(f"  {line}")
     return 0
 
 

@@ -211,7 +211,8 @@ def connect(store: Store) -> RDBStorage:
     is_checked = check_ledger(store)
     url = store.ledger_url
     local = url.startswith("sqlite")
-    arguments: dict[str, Any] = {"pool_pre_ping": True}
+    # One connection for the worker, and for a moment one for the thread that renews its lease.
+    arguments: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 1, "max_overflow": 1}
     if local:
         arguments = {"connect_args": {"timeout": LOCK_WAIT_SECONDS}}
     try:

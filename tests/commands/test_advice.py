@@ -130,6 +130,9 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     "integrity/test_rebuilding.py::test_tracking_elsewhere_is_refused": (
         "integrity/rebuilding.py",
     ),
+    "measuring/test_cluster.py::test_all_trials_are_run_once_and_counted": (
+        "measuring/cluster.py",
+    ),
     "measuring/test_room.py::test_more_than_fit_are_refused_with_the_number_that_fits": (
         "measuring/room.py",
     ),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
+from sqlalchemy import event
 
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.opening import connect
@@ -173,3 +176,41 @@ def test_so_may_two_hosts_and_the_first_to_use_it_is_its_owner(
     assert Tracker(stores[0], "other").experiment_id
     with pytest.raises(StoreError, match=f"is the database of the store {tmp_path}/a; unset it"):
         Tracker(stores[1], "tiny")
+
+
+def test_a_worker_keeps_one_connection(store: Store, postgres: Server) -> None:
+    """Though as many threads as it has trials side by side renew their leases at once."""
+    ledger = opened(store, design(seeds=2))
+    claimed = claim_all(ledger)
+    assert ledger.leases is not None
+    with ThreadPoolExecutor(len(claimed)) as pool:
+        for _ in range(5):
+            list(pool.map(ledger.leases.take, [ledger._id(each.number) for each in claimed]))
+    database = store.ledger_url.rpartition("/")[2]
+    with psycopg.connect(postgres.url("postgres")) as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        assert connection.execute(query, [database]).fetchone() == (1,)
+    assert len({entry.lease["holder"] for entry in ledger.entries() if entry.lease}) == 1
+
+
+def test_the_ledgers_calls_for_a_trial_do_not_grow(store: Store) -> None:
+    """Whether it is the fifth or the fortieth; the fiftieth enqueues more points."""
+    ledger = opened(store, design(seeds=25))
+    statements: list[str] = []
+    event.listen(
+        ledger._storage.engine,
+        "before_cursor_execute",
+        lambda *arguments: statements.append(arguments[2]),
+    )
+    counts = []
+    for _ in range(50):
+        statements.clear()
+        with store.lock("claim"):
+            attempt = ledger.claim()
+        assert attempt is not None
+        ledger.report(attempt, 1, 0.5)
+        finish(ledger, attempt)
+        counts.append(len(statements))
+    assert set(counts[1:]) == {counts[1]}
+    assert counts[1] <= 40
+    assert counts[0] / 50 + counts[1] <= 55, "with its part of the enqueuing"
