@@ -138,7 +138,7 @@ class Ledger:
                 continue  # enqueued by another program: a search's next `ask` takes such a trial
             if stalled and not is_promoted(trial):
                 continue
-            if not self._storage.set_trial_state_values(self._id(trial.number), TrialState.RUNNING):
+            if not self._take(trial.number):
                 continue  # another worker was first
             wrote("trial claimed")
             attempt = self._attempt(trial)
@@ -315,6 +315,13 @@ class Ledger:
     def _known(self) -> set[str]:
         """The ids of all enqueued or claimed points."""
         return {trial.user_attrs["point"] for trial in self._trials() if has_point(trial)}
+
+    def _take(self, number: int) -> bool:
+        """Set a waiting trial running; False if another worker was first, or is done already."""
+        try:
+            return self._storage.set_trial_state_values(self._id(number), TrialState.RUNNING)
+        except UpdateFinishedTrialError:
+            return False
 
     def _lost(self, attempt: Attempt) -> LostClaimError:
         return LostClaimError(f"trial {attempt.number} was taken for dead and closed")

@@ -4,6 +4,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState
 
 from fashion_hpo.design.plan import Plan, points
 from fashion_hpo.stores.layout import Store, StoreError
@@ -36,6 +37,27 @@ def test_a_design_hands_out_each_point_once(store: Store) -> None:
     claimed = [first.claim(), second.claim(), first.claim(), second.claim()]
     assert len({attempt.point for attempt in claimed if attempt is not None}) == 4
     assert second.claim() is None
+
+
+def test_a_point_that_another_host_has_claimed_and_finished_is_passed_over(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between this host's look at the waiting trials and its claim."""
+    first, second = opened(store, design()), opened(store, design())
+    looked = second.claim()
+    assert looked is not None
+    waiting = first._trials(TrialState.WAITING)
+    other = second.claim()
+    assert other is not None
+    assert other.number == waiting[0].number
+    finish(second, other)
+    look = first._trials
+    monkeypatch.setattr(
+        first, "_trials", lambda *states: waiting if TrialState.WAITING in states else look(*states)
+    )
+    claimed = first.claim()
+    assert claimed is not None
+    assert claimed.number == waiting[1].number
 
 
 def test_more_points_than_a_slice_all_get_their_turn(
