@@ -59,9 +59,9 @@ def smoothed(values: Sequence[float]) -> np.ndarray:
 
 
 def roughness(history: Sequence[Epoch]) -> float:
-    """Standard deviation of the second differences of the validation accuracy, last half.
+    """Standard deviation of the second differences of the validation accuracy in the last half.
 
-    NaN where that half has fewer than four epochs, and so fewer than two differences.
+    NaN if that half has fewer than four epochs, and so fewer than two second differences.
     """
     return _roughness([epoch.val_accuracy for epoch in history])
 

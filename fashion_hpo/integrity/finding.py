@@ -15,7 +15,7 @@ from fashion_hpo.stores.tracking import Tracker
 
 
 class Files:
-    """Files by sha256: first of the added folders, then of the whole store."""
+    """Finds files by sha256: first in the added folders, then in the whole store."""
 
     def __init__(self, store: Store) -> None:
         self._paths: dict[str, Path] = {}

@@ -130,7 +130,7 @@ def _put_in_place(store: Store, new: Store) -> Path | None:
 
 
 def _linked(old: Path) -> Path:
-    """A second name for the old database, so that it always has at least one."""
+    """Link the old database to a second name, so that one name is left whenever a kill comes."""
     for name in old.parent.glob("mlflow.db.before-*"):
         if name.samefile(old):  # linked by a process that was killed later
             return name

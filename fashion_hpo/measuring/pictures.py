@@ -44,7 +44,7 @@ def rotated(image: np.ndarray) -> np.ndarray:
 
 
 def photograph_on_white(image: np.ndarray) -> np.ndarray:
-    """Dark on a light grey picture of 800 x 600, off the centre."""
+    """The article, dark, off the centre of a light grey picture of 800 x 600 pixels."""
     return np.asarray(240 - photograph(image).astype(int) * 240 // 255, np.uint8)
 
 

@@ -97,7 +97,7 @@ def _origin(chosen: Candidate) -> str:
 
 
 def _best_of(chosen: Candidate) -> str:
-    """Among how many configs this is the best, and whether a search's base config won."""
+    """How many configs the winner was chosen from, and whether it is a search's base config."""
     won, plan = chosen.winner, chosen.ledger.plan
     by = "mean validation accuracy over seeds" if len(won.trials) > 1 else "a single trial each"
     rank = f"best of {won.configs} configs by {by}" if won.configs > 1 else "the only config"

@@ -141,7 +141,7 @@ def _word_of(cells: Cells, part: Part) -> str:
 
 
 def _word(values: Sequence[np.ndarray]) -> str:
-    """Of a claim that these are all above 0."""
+    """The word of a claim that all these means are above 0."""
     return weakest(decide([Asked(Estimate(each), HIGHER) for each in values]))
 
 

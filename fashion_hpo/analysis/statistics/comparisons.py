@@ -152,7 +152,7 @@ def _parts(records: Records, measure: str, higher: bool) -> list[Part]:
 
 
 def _seeds_needed(estimate: Estimate, delta: float, confidence: float) -> int | None:
-    """Until the interval leaves out 0, or lies within ±δ."""
+    """How many seeds it takes until the interval excludes 0, or lies within ±δ."""
     size = estimate if estimate.mean >= 0 else estimate.negative()
     apart = size.seeds_to_decide(0.0, confidence)
     alike = size.seeds_to_decide(delta, confidence) if size.mean < delta else None

@@ -56,8 +56,10 @@ def at_level(records: Records, measure: str, levels: Mapping[str, Level]) -> Mea
 def between(
     records: Records, measure: str, first: Mapping[str, Level], second: Mapping[str, Level]
 ) -> MeasuredEffect | None:
-    """A measure at the second levels less that at the first, tuned, on the seeds that have both;
-    None without any.  Where levels of one field alone are named, it is a claim's contrast of them.
+    """The difference of a tuned measure: at the second levels minus at the first levels.
+
+    Only seeds with both count; None if no seed has both.  If the levels name one field, this is
+    the contrast that a claim makes of them.
     """
     part = _of_measure(measure, {})
     cells = cells_of(records, part)

@@ -39,7 +39,7 @@ class Counted(Estimate):
         return Interval(self.mean, float(ordered[outside - 1]), float(ordered[-outside]))
 
     def p_above(self, figure: float) -> float:
-        """One-sided: how probable so many seeds above `figure` are if it is the median, at most."""
+        """One-sided p value: the chance of so many seeds above `figure`, if that is the median."""
         above, below = self._sides(figure)
         return _sign_test(above, above + below)
 
@@ -49,7 +49,7 @@ class Counted(Estimate):
         return _sign_test(below, above + below)
 
     def seeds_to_decide(self, margin: float, confidence: float = 0.95) -> int | None:
-        """How many seeds would decide, if the share of those on either side stays as it is."""
+        """How many seeds would decide, if the shares above and below stay as they are."""
         share = max(self._sides(margin)) / len(self.values)
         for count in range(len(self.values) + 1, LARGEST_SEED_COUNT + 1):
             if _sign_test(int(share * count), count) <= (1 - confidence) / 2:
@@ -88,5 +88,5 @@ class Constant(Estimate):
 
 
 def _sign_test(above: int, count: int) -> float:
-    """How probable at least so many heads of `count` coins are."""
+    """The probability of at least that many heads when `count` coins are tossed."""
     return float(bdtrc(above - 1, count, 0.5)) if above else 1.0

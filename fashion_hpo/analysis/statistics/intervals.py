@@ -39,20 +39,20 @@ UNKNOWN = ImageNoise(math.nan, 0)
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean of one value a seed, and how far it may be off.
+    """The mean over seeds of a value that each seed has, and how far the mean may be off.
 
-    With a the variance of the mean over n seeds, widened, and b that of the N images, the mean's
+    Let a be the (widened) variance of the mean over n seeds, and b that of the N images: the mean's
     variance is a + b, with (a + b)² / (a² / (n − 1) + b² / (N − 1)) degrees of freedom
     (Satterthwaite 1946).  An interval is never narrower than by the seeds alone.
     """
 
     values: np.ndarray  # (seeds,)
-    widening: float = 1.0  # of the seeds' variance; more than 1 where the values are correlated
+    widening: float = 1.0  # factor on the seeds' variance; above 1 if the values are correlated
     images: ImageNoise | None = None
 
     @cached_property
     def mean(self) -> float:
-        """Over the seeds."""
+        """The mean over the seeds."""
         return float(self.values.mean())
 
     def minus(self, figure: float) -> "Estimate":
@@ -81,7 +81,7 @@ class Estimate:
 
     @property
     def has_width(self) -> bool:
-        """Whether its interval has a width; one without, or none, decides nothing."""
+        """Whether the interval has a width above 0; without one, nothing can be decided."""
         has_noise = self.images is not None and self.images.variance > 0
         return len(self.values) > 1 and (has_noise or bool(np.ptp(self.values) > NO_WIDTH))
 
@@ -172,11 +172,12 @@ def image_noise(values: np.ndarray) -> ImageNoise:
 
 
 def fold_noise(values: Sequence[np.ndarray]) -> ImageNoise:
-    """What the finite images add, where each seed has a fold of its own; (images,) for each seed.
+    """The variance that the finite images add to a mean over seeds with a fold each.
 
-    The noise of a fold's images is in the spread of the seeds.  But all folds are drawn from the
-    same images, eleven folds' worth, which further seeds do not change: what these add is at most
-    the variance of an image over their number.
+    The arguments are the values of the images, shape (images,), of each seed.  The spread of the
+    seeds contains the noise of the folds.  But all folds come from the same images, eleven times
+    as many as a fold has, and more seeds do not change these.  They add at most the variance of
+    one image divided by their number.
     """
     images = FOLDS_WORTH * len(values[0])
     return ImageNoise(float(np.mean([seed.var(ddof=1) for seed in values])) / images, images)

@@ -94,7 +94,7 @@ def finalists(records: Records) -> list[Finalist]:
 
 
 def winner(records: Records) -> Finalist | None:
-    """The best finalist, once all were trained; None before, and where nothing was confirmed."""
+    """The best finalist, once all finalists were trained; None before, or if none is confirmed."""
     if records.confirmation is None or records.confirmation.remaining:
         return None
     return next(iter(finalists(records)), None)
@@ -137,7 +137,7 @@ def summary(records: Records) -> dict[str, str]:
 
 
 def _noise(confirmation: Records, uids: Sequence[str]) -> tuple[ImageNoise | None, str]:
-    """The images' noise in the mean of these trials, and why it is not known, if so."""
+    """The noise of the images in the mean of these trials; if unknown, None and the reason."""
     try:
         return noise_of_trials(confirmation, uids), ""
     except NoPredictionsError as error:

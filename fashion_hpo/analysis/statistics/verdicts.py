@@ -56,9 +56,9 @@ class Asked:
 
     @property
     def p_values(self) -> tuple[float, float]:
-        """One-sided: how probable the estimate is if the part is not true, and if it is, at most.
+        """Two one-sided p values: if the part is not true, and if it is true.
 
-        Not a number where nothing can be decided.
+        NaN if nothing can be decided.
         """
         part, margin = self.part, self.part.margin
         if not self.estimate.has_width:
@@ -150,9 +150,9 @@ def untestable(claim: Claim) -> Verdict:
 
 
 def decide(asked: Sequence[Asked], error: float = ERROR, compared: int = 0) -> list[str]:
-    """A word for each thing that one claim compares; `error` is two-sided.
+    """The word for each comparison of one claim; `error` is the two-sided error level.
 
-    `compared` is their number, where some have no estimate.
+    compared: how many comparisons the claim makes, if some of them have no estimate.
     """
     p_values = [each.p_values for each in asked]
     unknown = [float("nan")] * (compared - len(asked))

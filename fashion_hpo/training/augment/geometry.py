@@ -49,8 +49,8 @@ class Flip:
 def warp(images: Tensor, maps: Tensor) -> Tensor:
     """Resample uint8 (n, S, S) bilinearly; black outside the image.
 
-    maps: (n, 2, 3), each from a place (x, y) of the result to the place in the image that its pixel
-    is taken from; the image spans [-1, 1], edge to edge, with y downwards.
+    maps: (n, 2, 3).  A map takes a position (x, y) in the result to the position in the image from
+    which the pixel is read.  Positions run from -1 to 1, edge to edge, y downwards.
     """
     pixels = images.unsqueeze(1).float()
     grid = affine_grid(maps, list(pixels.shape), align_corners=False)
