@@ -3,8 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.as_json import add_json, answering
 from fashion_hpo.terminal.saying import say, say_table
 
 
@@ -19,10 +21,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--html", type=command_line.file, metavar="FILE", help="write the page there as well"
     )
     parser.add_argument("--markdown", action="store_true", help="print one Markdown table")
+    add_json(parser)
     return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
+    with answering(args) as answer:
+        return _show(args, answer)
+
+
+def _show(args: argparse.Namespace, answer: dict[str, Any]) -> int:
     from fashion_hpo.analysis.findings import gather
     from fashion_hpo.files.atomic import write_atomically
     from fashion_hpo.reporting.page import claims_page
@@ -35,6 +43,7 @@ def _run(args: argparse.Namespace) -> int:
     findings = claims_page.on_store(gathered, where)
     if args.html is not None:
         write_atomically(args.html, claims_page.page(findings, unreadable, where).encode())
+    answer |= {"claims": [finding.as_dict() for finding in findings], "unreadable": unreadable}
     if args.markdown:
         print(claims_page.markdown(findings))
         return 0

@@ -3,10 +3,12 @@
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.as_json import add_json, answering
 
 if TYPE_CHECKING:
     from fashion_hpo.integrity.evidence import Violation
@@ -38,10 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="copy the store and stop; studies may go on running",
     )
+    add_json(parser)
     return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
+    with answering(args) as answer:
+        return _check(args, answer)
+
+
+def _check(args: argparse.Namespace, answer: dict[str, Any]) -> int:
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.reading import store_to_read
 
@@ -50,6 +58,7 @@ def _run(args: argparse.Namespace) -> int:
     if not store.has_ledgers:
         raise ValueError(f"store {store.root} has no ledgers; run a study first, or name another.")
     if args.copy:
+        answer["copy"] = str(args.copy)
         return _copy(store, args.copy)
     if args.rebuild_mlflow:
         _rebuild(store, args)
@@ -61,12 +70,19 @@ def _run(args: argparse.Namespace) -> int:
         of_ledger, left_of_ledger = _check_ledger(store, ledger, args)
         violations, left = violations + of_ledger, left + left_of_ledger
         to_do += _remedies(left_of_ledger, f"{ledger.plan.name} --budget {ledger.plan.budget}")
-    if not violations:
-        trials = sum(len(ledger.entries()) for ledger in ledgers)
-        print(f"{len(ledgers)} ledger(s), {trials} trials: all invariants hold")
-        return 0
     if not args.fix and any(violation.mendable for violation in left):
         to_do.append("mend it with `python -m fashion_hpo.doctor --fix`")
+    trials = sum(len(ledger.entries()) for ledger in ledgers)
+    answer |= {
+        "ledgers": [ledger.name for ledger in ledgers],
+        "trials": trials,
+        "violations": [asdict(violation) for violation in violations],
+        "left": [asdict(violation) for violation in left],
+        "to_do": [command_line.on_store(line, args) for line in dict.fromkeys(to_do)],
+    }
+    if not violations:
+        print(f"{len(ledgers)} ledger(s), {trials} trials: all invariants hold")
+        return 0
     _print("to do", dict.fromkeys(to_do), args)
     mended = len(violations) - len(left)
     print(f"{len(violations)} violation(s), {mended} mended, {len(left)} left")

@@ -3,9 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.as_json import add_json, answering
 from fashion_hpo.terminal.saying import say
 
 if TYPE_CHECKING:  # imported where they are used: --help waits for nothing slow
@@ -46,12 +47,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--rollback", action="store_true", help="make the previous champion champion again"
     )
+    add_json(parser)
     return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
-    if args.rollback:
-        return _roll_back(args)
+    with answering(args) as answer:
+        return _roll_back(args, answer) if args.rollback else _choose(args, answer)
+
+
+def _choose(args: argparse.Namespace, answer: dict[str, Any]) -> int:
     if args.name is None:
         raise ValueError(
             "no study was named; name one, or type `python -m fashion_hpo.register --rollback`."
@@ -77,7 +82,7 @@ def _run(args: argparse.Namespace) -> int:
     with store.lock("register"):  # two processes would both compare with the same champion
         if args.retrain:
             chosen = _retrained(args, chosen, store, tracker, splits)
-        return _register(args, chosen, store, tracker, splits)
+        return _register(args, chosen, store, tracker, splits, answer)
 
 
 def _register(
@@ -86,6 +91,7 @@ def _register(
     store: "Store",
     tracker: "Tracker",
     splits: "SearchSplits",
+    answer: dict[str, Any],
 ) -> int:
     """In this order: compare the files, gate, test, version, champion.
 
@@ -101,8 +107,10 @@ def _register(
     model = registration.load_proven(chosen, tracker, splits)
     known = registry.find_version(tracker, chosen.attempt.uid, chosen.model_id)
     present = registry.champion(tracker)
+    answer |= {"study": args.name, "ledger": chosen.ledger.name, "uid": chosen.attempt.uid}
     if known is not None and present is not None and known.version == present.version:
         registration.crown(chosen, tracker, known, model)
+        answer |= {"version": str(known.version), "was_champion": True}
         print(f"version {known.version} is this model and champion already; nothing was opened.")
         return 0
     gate, forced = _gate(args, chosen, store, tracker, model, present)
@@ -120,6 +128,15 @@ def _register(
     if not chosen.retrained:  # a retrained model knows the validation images
         tags[classifier.UNSURE] = str(classifier.unsure_below(model, splits.val.images))
     version = registration.register(chosen, tracker, model, tags, model_card(chosen, tested, gate))
+    answer |= {
+        "version": version,
+        "was_champion": False,
+        "test_accuracy": tested.score.accuracy,
+        "test_loss": tested.score.loss,
+        "test_openings_before": tested.openings_before,
+        "gate": gate,
+        "forced": forced,
+    }
     print(f"{registry.REGISTERED_NAME} version {version} is champion", end=": ")
     say(*registered(chosen, tested, gate))
     print(
@@ -223,7 +240,7 @@ def _retrained(
         print(f"epoch {epoch.epoch}: training loss {epoch.train_loss:.4f}", flush=True)
 
 
-def _roll_back(args: argparse.Namespace) -> int:
+def _roll_back(args: argparse.Namespace, answer: dict[str, Any]) -> int:
     from fashion_hpo.registering import registration
     from fashion_hpo.stores.layout import Store
 
@@ -231,6 +248,7 @@ def _roll_back(args: argparse.Namespace) -> int:
     store.check_tracking()
     with store.lock("register"):
         restored, withdrawn = registration.roll_back(store.tracking_uri)
+    answer |= {"version": str(restored), "previous": str(withdrawn)}
     print(f"version {restored} is champion again; version {withdrawn} is previous.")
     return 0
 

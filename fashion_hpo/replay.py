@@ -16,7 +16,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Train a trial again from its logged config and compare every epoch, the weights and the "
         "validation logits; nothing is written to the store.",
     )
-    parser.add_argument("run_id", help="of the trial's run in MLflow")
+    parser.add_argument(
+        "trial",
+        metavar="TRIAL",
+        help="STUDY/BUDGET/REVISION:NUMBER, the trial's uid, or the id of its run in MLflow",
+    )
     command_line.add_store(parser)
     command_line.add_data(parser)
     parser.set_defaults(device=None)  # the trial's device
@@ -35,7 +39,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.stores.reading import store_to_load_from
     from fashion_hpo.training.data import load_or_download
 
-    logged = replay.find(store_to_load_from(args.store, args.storage), args.run_id)
+    logged = replay.find(store_to_load_from(args.store, args.storage), args.trial)
     hardware = replay.hardware_of(logged, args.device)
     splits = load_or_download(args.data)
     print(

@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.as_json import add_json
+from fashion_hpo.terminal.durations import clock
 from fashion_hpo.terminal.saying import say, say_table
 
 if TYPE_CHECKING:
     from fashion_hpo.stores.layout import Store
-    from fashion_hpo.stores.ledger import Ledger
+    from fashion_hpo.stores.ledger import Entry, Ledger
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Progress:
     outcomes: dict[str, int] | None = None  # trials by outcome; None: not begun
     running: int = 0
     to_go: int = 0
+    seconds_left: float | None = None  # by one worker, as long as the trials before took
     best: float | None = None  # the highest mean over the seeds of one config
     seeds: int = 0  # of that config
     note: str = ""  # why there is no best config, or why the ledger cannot be read
@@ -43,9 +46,12 @@ class Progress:
         if self.best is not None:
             label = f"best mean of {self.seeds} seeds" if self.seeds > 1 else "best single trial"
             top = f"; {label} {self.best:.2%}"
+        time = ""
+        if self.seconds_left:
+            time = f" (about {clock(self.seconds_left / max(1, self.running))})"
         first = (
             f"{self.points} points: {done or 'none done'}, {self.running} running, "
-            f"{self.to_go} to go{top}"
+            f"{self.to_go} to go{time}{top}"
         )
         return [first, *filter(None, (self.confirmation, self.answer))]
 
@@ -58,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "name", nargs="?", help="a file of studies/, without .py; default: all of the store"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     command_line.add_store(parser)
     return command_line.run(_run, parser, argv)
 
@@ -165,11 +171,21 @@ def _progress(ledger: "Ledger", confirmation: "Ledger | None") -> Progress:
         outcomes=dict(counts),
         running=sum(entry.state == "RUNNING" for entry in entries),
         to_go=ledger.remaining(),
+        seconds_left=_seconds_left(current, ledger.remaining()),
         best=max(map(mean_of, compared)) if compared else None,
         seeds=len(compared[0]) if compared else 0,
         note=note,
         confirmation=confirmed,
     )
+
+
+def _seconds_left(entries: "Sequence[Entry]", remaining: int) -> float | None:
+    """How long one worker trains the remaining trials, by the mean of the ended ones; None if no
+    trial has ended."""
+    seconds = [
+        sum(epoch["seconds"] for epoch in entry.result.history) for entry in entries if entry.result
+    ]
+    return remaining * sum(seconds) / len(seconds) if seconds else None
 
 
 if __name__ == "__main__":

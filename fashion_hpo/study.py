@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fashion_hpo.terminal import command_line, engine_options
+from fashion_hpo.terminal.as_json import add_json, answering
 from fashion_hpo.terminal.saying import say, say_table
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--revise", action="store_true", help="start a new revision; the old results stay"
     )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
+    add_json(parser)
     return command_line.run(_run, parser, argv)
 
 
@@ -148,7 +150,10 @@ def _run(args: argparse.Namespace) -> int:
         more_seeds=args.more_seeds,
         searching=_searching(args),
     )
-    return _dry_run(plan, args) if args.dry_run else _train(plan, args)
+    if args.dry_run:
+        return _dry_run(plan, args)
+    with answering(args) as answer:
+        return _train(plan, args, answer)
 
 
 def _listed(path: Path) -> str:
@@ -183,7 +188,7 @@ def _dry_run(plan: "Plan", args: argparse.Namespace) -> int:
     return 0
 
 
-def _train(plan: "Plan", args: argparse.Namespace) -> int:
+def _train(plan: "Plan", args: argparse.Namespace, answer: dict[str, Any]) -> int:
     from fashion_hpo.engines import sharing
     from fashion_hpo.measuring import room, scaling
     from fashion_hpo.running import confirmation, session, workers
@@ -228,7 +233,7 @@ def _train(plan: "Plan", args: argparse.Namespace) -> int:
     if confirming is not None and not limits.reached:
         say(*plan_lines(confirming.ledger.plan))
         _work(confirming, args, ray, count, "", limits)
-    return _close(here, confirming, args)
+    return _close(here, confirming, args, answer)
 
 
 def _work(
@@ -244,8 +249,9 @@ def _work(
     from fashion_hpo.engines.local import Local
     from fashion_hpo.measuring import estimate
     from fashion_hpo.running import reconcile, workers
+    from fashion_hpo.terminal.durations import clock
     from fashion_hpo.terminal.output import ClosedOutputError
-    from fashion_hpo.terminal.progress import Progress, clock
+    from fashion_hpo.terminal.progress import Progress
 
     plan = here.ledger.plan
     for mended in reconcile.reconcile(here.mirror):
@@ -296,7 +302,12 @@ def _work(
     return limits.after(done)
 
 
-def _close(here: "Session", confirming: "Session | None", args: argparse.Namespace) -> int:
+def _close(
+    here: "Session",
+    confirming: "Session | None",
+    args: argparse.Namespace,
+    answer: dict[str, Any],
+) -> int:
     """Publish the report and print what to do next."""
     from fashion_hpo.integrity.mending import bring_back
     from fashion_hpo.running import reconcile
@@ -315,6 +326,12 @@ def _close(here: "Session", confirming: "Session | None", args: argparse.Namespa
         say(f"not in MLflow yet ({published.away}); the same command logs what it lacks.")
     where = command_line.store_arguments(args)
     remaining = sum(session.ledger.remaining() for session in sessions)
+    answer |= published.as_dict() | {
+        "study": here.ledger.plan.name,
+        "budget": here.ledger.plan.budget,
+        "ledger": here.ledger.name,
+        "to_go": remaining,
+    }
     # Unfolded: a person copies these paths and commands.
     print(f"report    {published.page}")
     print(f"look      python -m fashion_hpo.ui{where}")

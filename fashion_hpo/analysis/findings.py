@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from fashion_hpo.analysis.records import command_for, look_up_ledger, of_ledger
 from fashion_hpo.analysis.statistics.verdicts import (
@@ -32,6 +33,10 @@ class Finding:
     verdict: Verdict
     study: str = ""
     basis: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The finding for JSON."""
+        return {**self.verdict.as_dict(), "study": self.study, "rests_on": self.basis}
 
 
 def gather(store: Store, budget: str | None = None) -> tuple[list[Finding], list[str]]:

@@ -5,6 +5,7 @@ in another order round differently.
 """
 
 import math
+import re
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from fashion_hpo.running.documents import write_documents
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger, Result
-from fashion_hpo.stores.opening import ledger_of_trial
+from fashion_hpo.stores.opening import ledger_of_trial, readable_and_not
 from fashion_hpo.stores.tracking import TAG
 from fashion_hpo.training import devices, packaging
 from fashion_hpo.training.architectures import CLASSICAL, build_for
@@ -34,6 +35,9 @@ from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import epochs_of, train
 
 TIMES = ("seconds", "images_per_second")  # differ between any two trainings
+UID = re.compile(r"[0-9a-f]{12}-\d{5,}", re.ASCII)
+NUMBERED = re.compile(r"([\w/]+):(\d{1,9})", re.ASCII)
+GIVE = "give STUDY/BUDGET/REVISION:NUMBER, the trial's uid or the id of its run in MLflow"
 COMPARED = tuple(name for name in EPOCH_METRICS if name not in TIMES)
 
 
@@ -58,27 +62,47 @@ class Logged:
         return self.result.hardware
 
 
-def find(store: Store, run_id: str) -> Logged:
-    """The trial of an MLflow run, from the ledger.
+def find(store: Store, named: str) -> Logged:
+    """A trial from the ledger, by the id of its MLflow run, its uid, or LEDGER:NUMBER.
 
-    Raises NoSuchRunError for an unknown run, and for a trial without epochs to compare.
+    LEDGER may lack its end, as in `tiny:3`, if no other ledger begins so.  Raises NoSuchRunError
+    for an unknown trial, and for a trial without epochs to compare.
     """
     client = MlflowClient(store.tracking_uri, store.tracking_uri)
-    try:
-        run = client.get_run(run_id)
-    except MlflowException:
-        raise NoSuchRunError(
-            f"run {quoted(run_id, 80)} is not in {store.root}; give the id of a trial's "
-            "run, which the UI shows on its page."
-        ) from None
-    uid = run.data.tags.get(f"{TAG}.uid", "")
+    if numbered := NUMBERED.fullmatch(named):
+        named = f"{_ledger(store, numbered[1]).uid}-{int(numbered[2]):05d}"
+    run = _run_of(client, named) if UID.fullmatch(named) else _run(store, client, named)
+    uid = run.data.tags.get(f"{TAG}.uid", "") if run else named
     ledger = ledger_of_trial(store, uid)
     for entry in ledger.entries() if ledger is not None else ():
-        if ledger is not None and entry.attempt.uid == uid and entry.result is not None:
+        if ledger is not None and run and entry.attempt.uid == uid and entry.result is not None:
             return _with_epochs(Logged(store, client, run, ledger, entry, entry.result))
-    raise NoSuchRunError(
-        f"run {run_id} is not a trial with a result; give the id of a trial's run."
-    )
+    raise NoSuchRunError(f"{named} is not a trial with a result; {GIVE}.")
+
+
+def _ledger(store: Store, begin: str) -> Ledger:
+    """The only ledger of that name, or whose name begins so."""
+    ledgers = {ledger.name: ledger for ledger in readable_and_not(store)[0]}
+    fitting = [name for name in ledgers if f"{name}/".startswith(f"{begin}/")]
+    if len(fitting) != 1:
+        raise NoSuchRunError(
+            f"ledger {quoted(begin, 80)} is {len(fitting)} of those in {store.root}; choose among "
+            f"{', '.join(fitting or ledgers) or 'none'}."
+        )
+    return ledgers[fitting[0]]
+
+
+def _run(store: Store, client: MlflowClient, run_id: str) -> Run:
+    try:
+        return client.get_run(run_id)
+    except MlflowException:
+        raise NoSuchRunError(f"run {quoted(run_id, 80)} is not in {store.root}; {GIVE}.") from None
+
+
+def _run_of(client: MlflowClient, uid: str) -> Run | None:
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(experiments, f"tags.`{TAG}.uid` = '{uid}'", max_results=1)
+    return runs[0] if runs else None
 
 
 def hardware_of(logged: Logged, device: str | None) -> Hardware:

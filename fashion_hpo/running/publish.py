@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from fashion_hpo.analysis.checks.every import Check
 from fashion_hpo.analysis.findings import Finding
 from fashion_hpo.analysis.statistics import predictions, selection, verdicts
 from fashion_hpo.analysis.statistics.pareto import places
+from fashion_hpo.analysis.statistics.verdicts import Verdict
 from fashion_hpo.design.sentences import with_store
 from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.reporting.page import claims_page, page
@@ -29,12 +31,23 @@ ALL_CLAIMS = "all-claims"  # no study can have this name
 @dataclass(frozen=True)
 class Published:
     """The answer's sentences, the page's path, why MLflow does not have it ("" if it does), and a
-    study's checks."""
+    study's checks and verdicts."""
 
     answer: list[str]
     page: Path
     away: str
     checks: tuple[Check, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report for JSON."""
+        return {
+            "answer": [sentence for sentence in self.answer if sentence],
+            "verdicts": [verdict.as_dict() for verdict in self.verdicts],
+            "checks": [dataclasses.asdict(check) for check in self.checks],
+            "report": str(self.page),
+            "in_mlflow": self.mirrored,
+        }
 
     @property
     def mirrored(self) -> bool:
@@ -80,7 +93,7 @@ def publish(
         if mirrored and len(study.plan.objectives) > 1:
             words = places(study)
             mirrored = mirror.tag_trials({uid: {"pareto": word} for uid, word in words.items()})
-    return Published(answer, path, "" if mirrored else mirror.away, checks)
+    return Published(answer, path, "" if mirrored else mirror.away, checks, tuple(judged))
 
 
 def _extras(

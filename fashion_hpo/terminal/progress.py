@@ -15,6 +15,7 @@ from fashion_hpo.design.plan import Plan
 from fashion_hpo.engines.team import WorkerDied
 from fashion_hpo.running.workers import EpochDone, Event, TrialEnded, TrialStarted
 from fashion_hpo.terminal.console import Console
+from fashion_hpo.terminal.durations import clock
 
 BARS = "▁▂▃▄▅▆▇█"
 BAR = 40  # columns of the bar at most
@@ -188,13 +189,3 @@ def sparkline(values: list[float], longest: int = CURVE) -> str:
     low, high = min(shown), max(shown)
     span = (high - low) or 1.0
     return "".join(BARS[int((value - low) / span * (len(BARS) - 1))] for value in shown)
-
-
-def clock(seconds: float) -> str:
-    """12 s, 3 min 20 s or 2 h 05 min."""
-    whole = round(max(0.0, seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,5 +1,6 @@
 """The table of claims on a real, tiny store: a study of one's own, trained on small images."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -131,6 +132,18 @@ def test_another_budget_has_other_results(home: Path, capsys: pytest.CaptureFixt
     assert claims.main(["--budget", "quick"]) == 0
     said = block(capsys.readouterr().out, "R2.a")
     assert "; `python -m fashion_hpo.study dropout_ablation --budget quick` makes them." in said
+
+
+def test_json_has_the_same_verdicts(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert claims.main(["--json"]) == 0
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    by_claim = {claim["claim"]: claim for claim in answer["claims"]}
+    assert reports().claims.keys() < by_claim.keys()
+    for claim_id, claim in by_claim.items():
+        assert f"{claim_id}  {claim['verdict'].upper()}  {claim['text']}\n" in said.err
+    assert by_claim["R2.a"]["measured"][0].endswith(": +0 (0 to 0), 2 seeds")
+    assert by_claim["R2.a"]["rests_on"] == "standard: 100 images × 2 epochs"
 
 
 def test_markdown_is_one_table(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

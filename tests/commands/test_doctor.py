@@ -1,5 +1,6 @@
 """`doctor` names what is wrong, mends what it can and says what is left, in its exit code too."""
 
+import json
 import os
 from pathlib import Path
 
@@ -47,6 +48,28 @@ def test_a_violation_is_named_and_mended(
         "1 violation(s), 1 mended, 0 left",
     ]
     assert run(done) == 0
+
+
+def test_json_has_each_violation(done: Finished, capsys: pytest.CaptureFixture[str]) -> None:
+    done.tracker.client.delete_run(done.run_id())
+    assert run(done, "--json") == 1
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    assert answer["ledgers"] == ["tiny/standard/r1", "tiny_search/standard/r1"]
+    assert (
+        answer["violations"]
+        == answer["left"]
+        == [
+            {
+                "invariant": "one run",
+                "where": done.uid(),
+                "what": "had its run deleted in MLflow",
+                "mendable": True,
+            }
+        ]
+    )
+    assert f"--fix --store {done.store.root}`" in answer["to_do"][0]
+    assert said.err.endswith("1 violation(s), 0 mended, 1 left\n")
 
 
 def test_what_cannot_be_mended_is_left_with_what_to_do(

@@ -249,6 +249,17 @@ def test_killed_at_one_write_after_the_other_it_is_completed(
     assert home.openings() == ["test", "gate", "test"]
 
 
+def test_json_has_what_was_tested(home: Home) -> None:
+    code, out, err = home.register("learns", "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert (answer["version"], answer["was_champion"]) == ("1", False)
+    assert f"test accuracy {answer['test_accuracy']:.2%} (95 %" in err
+    answer = json.loads(home.register("learns", "--json")[1])
+    assert (answer["version"], answer["was_champion"]) == ("1", True)
+    assert home.openings() == ["test"]
+
+
 def test_retrained_on_training_and_validation_images(home: Home) -> None:
     code, out, _ = home.register("learns", "--retrain")
     assert code == 0

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,31 @@ def test_pruned_trials_go_on_by_themselves_and_more_of_a_finished_search(
     )
     assert study.main([*at, "--warm-start", "nobody"]) == 2
     assert "(warm_start: none → nobody:standard); undo" in capsys.readouterr().err
+
+
+def test_json_is_all_that_standard_output_has(
+    store: Store,
+    tmp_path: Path,
+    splits: SearchSplits,
+    handlers: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    enter(tmp_path, monkeypatch, splits, SEARCH)
+    arguments = ["tiny_search", "--store", str(store.root), "--device", "cpu", "--json"]
+    assert study.main([*arguments, "--max-trials", "1"]) == command_line.HALTED
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    assert (answer["ledger"], answer["to_go"]) == ("tiny_search/standard/r1", 1)
+    assert answer["in_mlflow"] is True
+    assert Path(answer["report"]).exists()
+    assert all(sentence in " ".join(said.err.split()) for sentence in answer["answer"])
+    assert "1 point(s) left" in said.err
+    assert status.main(["tiny_search", "--json", "--store", str(store.root)]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["seconds_left"] > 0
+    assert status.main(["tiny_search", "--store", str(store.root)]) == 0
+    assert "1 to go (about " in capsys.readouterr().out
 
 
 def test_a_design_has_no_pruned_trials_to_resume(capsys: pytest.CaptureFixture[str]) -> None:

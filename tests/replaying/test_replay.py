@@ -109,7 +109,7 @@ def test_a_pruned_trial_is_replayed_as_far_as_it_went(done: Finished, splits: Se
 
 
 def test_runs_that_are_no_trial_are_refused(done: Finished) -> None:
-    with pytest.raises(replay.NoSuchRunError, match=r"run 'nothing' is not in .*; give the id"):
+    with pytest.raises(replay.NoSuchRunError, match=r"run 'nothing' is not in .*; give STUDY/"):
         replay.find(done.store, "nothing")
     study_run = str(done.run().data.tags["mlflow.parentRunId"])
     with pytest.raises(replay.NoSuchRunError, match="is not a trial with a result"):
@@ -137,6 +137,17 @@ def test_the_command_says_it_and_exits_so(
     monkeypatch.setattr(replay, "differing_epochs", lambda *given: ["val_loss from epoch 1 on"])
     assert command.main([done.run_id(), *at, "--epochs", "1"]) == 1
     assert "different: val_loss from epoch 1 on." in capsys.readouterr().out
+
+
+def test_a_trial_is_found_by_its_number_and_its_uid(done: Finished) -> None:
+    for named in ("tiny/standard/r1:2", "tiny/standard:2", "tiny:2", done.uid(2)):
+        logged = replay.find(done.store, named)
+        assert (logged.entry.attempt.uid, logged.run.info.run_id) == (done.uid(2), done.run_id(2))
+    for named in ("tiny:9", "0123456789ab-00001"):
+        with pytest.raises(replay.NoSuchRunError, match="is not a trial with a result; give STUDY"):
+            replay.find(done.store, named)
+    with pytest.raises(replay.NoSuchRunError, match=r"'tin' is 0 .* among tiny/standard/r1, tiny_"):
+        replay.find(done.store, "tin:0")
 
 
 def test_its_uid_leads_to_the_ledgers_config(done: Finished) -> None:

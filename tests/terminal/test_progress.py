@@ -8,7 +8,8 @@ from fashion_hpo.design.config import Epoch, TrainConfig
 from fashion_hpo.engines.team import WorkerDied
 from fashion_hpo.running.workers import EpochDone, TrialEnded, TrialStarted
 from fashion_hpo.stores.ledger import Attempt, Result
-from fashion_hpo.terminal.progress import BARS, Progress, clock, sparkline
+from fashion_hpo.terminal.durations import clock
+from fashion_hpo.terminal.progress import BARS, Progress, sparkline
 from tests import plans
 
 CODES = re.compile(r"\033\[[\d;?]*[A-Za-z]|\r|\n|[^\033\r\n]+")
@@ -82,18 +83,6 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> None:
 def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain lines for each epoch, not every half minute."""
     monkeypatch.setattr("fashion_hpo.terminal.progress.PLAIN_EVERY_SECONDS", 0)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (-3, "0 s"), (0, "0 s"), (12.4, "12 s"), (59.4, "59 s"), (59.6, "1 min 00 s"),
-        (200, "3 min 20 s"), (3599.6, "1 h 00 min"), (7500, "2 h 05 min"),
-        (360_000, "100 h 00 min"),
-    ],
-)  # fmt: skip
-def test_a_duration_in_words(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
 
 
 def test_a_curve_is_drawn_between_its_lowest_and_highest_value() -> None:

@@ -10,6 +10,7 @@ declared before its study ran and is a question of its own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, find_all
@@ -45,6 +46,17 @@ class Verdict:
     sentence: str
     reported: str = ""
     ours: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verdict for JSON."""
+        return {
+            "claim": self.claim_id,
+            "text": self.text,
+            "verdict": self.word,
+            "why": self.sentence,
+            "reported": self.reported,
+            "measured": list(self.ours),
+        }
 
 
 @dataclass(frozen=True)
