@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     command_line.add_store(parser)
+    command_line.add_champion_of(parser)
     return command_line.run(_run, parser, argv)
 
 
@@ -35,13 +36,14 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.serving.images import files_in
 
     paths = [file for path in args.pictures for file in files_in(path)]
-    prepared, errors = _read(paths)
+    own = _own_champion(args)
+    prepared, errors = _read(paths, own)
     if not prepared and len(errors) == 1:
         raise ValueError(*errors.values())
 
     from fashion_hpo.serving.classifier import champion, stacked
 
-    classifier = champion(args.store)
+    classifier = own or champion(args.store)
     images = [picture.pixels for picture in prepared.values()]
     answers = classifier.answers(stacked(images)) if images else []
     if args.json:
@@ -51,7 +53,18 @@ def _run(args: argparse.Namespace) -> int:
     return command_line.BAD_INPUT if errors else 0
 
 
-def _read(paths: Sequence[Path]) -> "tuple[dict[Path, Prepared], dict[Path, str]]":
+def _own_champion(args: argparse.Namespace) -> "Classifier | None":
+    """The champion of a data set of one's own, if it is named; it says how to read pictures."""
+    if args.data_name is None:
+        return None
+    from fashion_hpo.serving.classifier import champion
+
+    return champion(args.store, args.data_name)
+
+
+def _read(
+    paths: Sequence[Path], own: "Classifier | None"
+) -> "tuple[dict[Path, Prepared], dict[Path, str]]":
     """The prepared pictures, and an error for each file that is not a picture."""
     import numpy as np
 
@@ -60,8 +73,12 @@ def _read(paths: Sequence[Path]) -> "tuple[dict[Path, Prepared], dict[Path, str]
 
     prepared, errors = {}, {}
     for path in paths:
+        name = f"image {path}"
         try:
-            prepared[path] = prepare(np.asarray(read_grey(path, f"image {path}")))
+            if own is None:
+                prepared[path] = prepare(np.asarray(read_grey(path, name)))
+            else:
+                prepared[path] = own.prepared(path, name)
         except ValueError as error:
             errors[path] = str(error)
     return prepared, errors

@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command_line.add_budget(parser, None, "default: the largest complete one")
     command_line.add_store(parser)
     command_line.add_data(parser)
+    command_line.add_own_data(parser)
     parser.add_argument(
         "--retrain",
         action="store_true",
@@ -76,9 +77,11 @@ def _choose(args: argparse.Namespace, answer: dict[str, Any]) -> int:
     for mended in bring_back(Mirror(store, ledger, tracker)):
         print(f"mended: {mended}")
     chosen = registration.candidate(ledger, tracker, retrain=args.retrain)
+    args.data = command_line.data_of(args, ledger.info.files)
     if warning := registration.too_small(ledger.plan):
         say(f"warning: {command_line.on_store(warning, args)}", stream=sys.stderr)
     splits = load_or_download(args.data)
+    registration.check_data(ledger, splits)
     with store.lock("register"):  # two processes would both compare with the same champion
         if args.retrain:
             chosen = _retrained(args, chosen, store, tracker, splits)
@@ -105,8 +108,9 @@ def _register(
     from fashion_hpo.stores.layout import without_password
 
     model = registration.load_proven(chosen, tracker, splits)
-    known = registry.find_version(tracker, chosen.attempt.uid, chosen.model_id)
-    present = registry.champion(tracker)
+    name = chosen.ledger.info.registered_name
+    known = registry.find_version(tracker, chosen.attempt.uid, chosen.model_id, name)
+    present = registry.champion(tracker, name)
     answer |= {"study": args.name, "ledger": chosen.ledger.name, "uid": chosen.attempt.uid}
     if known is not None and present is not None and known.version == present.version:
         registration.crown(chosen, tracker, known, model)
@@ -137,10 +141,10 @@ def _register(
         "gate": gate,
         "forced": forced,
     }
-    print(f"{registry.REGISTERED_NAME} version {version} is champion", end=": ")
+    print(f"{name} version {version} is champion", end=": ")
     say(*registered(chosen, tested, gate))
     print(
-        f'load it: mlflow.pytorch.load_model("{registry.CHAMPION_URI}"), with '
+        f'load it: mlflow.pytorch.load_model("{registry.champion_uri(name)}"), with '
         f'mlflow.set_tracking_uri("{without_password(store.tracking_uri)}")'
     )
     return 0
@@ -167,6 +171,8 @@ def _gate(
         return present.tags.get(f"{TAG}.gate", FIRST), present.tags.get(f"{TAG}.forced") == "True"
     if not registry.has_model(tracker.client, present):
         return f"version {present.version} was deleted in MLflow, so nothing was compared", False
+    if not args.force:
+        final_results.check_same_data(chosen, present)
     comparison = final_results.compared(chosen, tracker, present)
     if comparison is None:
         try:
@@ -241,13 +247,18 @@ def _retrained(
 
 
 def _roll_back(args: argparse.Namespace, answer: dict[str, Any]) -> int:
+    from fashion_hpo.design.data_set import DataSet
     from fashion_hpo.registering import registration
+    from fashion_hpo.stores import registry
     from fashion_hpo.stores.layout import Store
 
     store = Store.at(args.store, args.storage)
     store.check_tracking()
+    name = registry.REGISTERED_NAME
+    if args.data_name:
+        name = DataSet(".", args.data_name).registered_name
     with store.lock("register"):
-        restored, withdrawn = registration.roll_back(store.tracking_uri)
+        restored, withdrawn = registration.roll_back(store.tracking_uri, name)
     answer |= {"version": str(restored), "previous": str(withdrawn)}
     print(f"version {restored} is champion again; version {withdrawn} is previous.")
     return 0

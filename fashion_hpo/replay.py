@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     command_line.add_store(parser)
     command_line.add_data(parser)
+    command_line.add_own_data(parser)
     parser.set_defaults(device=None)  # the trial's device
     parser.add_argument(
         "--epochs",
@@ -41,7 +42,7 @@ def _run(args: argparse.Namespace) -> int:
 
     logged = replay.find(store_to_load_from(args.store, args.storage), args.trial)
     hardware = replay.hardware_of(logged, args.device)
-    splits = load_or_download(args.data)
+    splits = load_or_download(command_line.data_of(args, logged.ledger.info.files))
     print(
         f"trial {logged.entry.attempt.number} of {logged.ledger.name}: "
         f"{logged.entry.attempt.config.architecture} on {hardware.describe()['device_name']}, "

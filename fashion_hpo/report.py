@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command_line.add_budget(parser, None, "default: the largest complete one")
     command_line.add_store(parser)
     command_line.add_data_folder(parser)
+    command_line.add_own_data(parser)
     parser.add_argument("--csv", action="store_true", help="also write trials.csv and epochs.csv")
     return command_line.run(_run, parser, argv)
 
@@ -42,7 +43,8 @@ def _run(args: argparse.Namespace) -> int:
         tables.trials.to_csv(folder / "trials.csv", index=False)
         tables.epochs.to_csv(folder / "epochs.csv", index=False)
     mirror = Mirror(store, ledger, Tracker(store, args.name))
-    splits, why = splits_at_hand(args.data, ledger.data_hash)
+    data = command_line.data_of(args, ledger.info.files)
+    splits, why = splits_at_hand(data, ledger.data_hash)
     published = publish(mirror, splits, why, command_line.store_arguments(args))
     say(f"budget {ledger.plan.budget}", *published.answer)
     print(f"report    {published.page}")

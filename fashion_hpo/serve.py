@@ -13,6 +13,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     files have changed since they were registered."""
     parser = command_line.parser("serve", "Serve the champion over HTTP, for this machine alone.")
     command_line.add_store(parser)
+    command_line.add_champion_of(parser)
     command_line.add_port(parser, 5001)
     return command_line.run(_run, parser, argv)
 
@@ -23,7 +24,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.serving import server
     from fashion_hpo.serving.classifier import champion
 
-    classifier = champion(args.store)
+    classifier = champion(args.store, args.data_name)
     print(
         f"{classifier.name} version {classifier.version} on http://{HOST}:{args.port}  "
         "(Ctrl-C stops it)",

@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command_line.add_budget(parser, "standard", "quick proves the wiring; standard is the default")
     command_line.add_store(parser)
     command_line.add_data(parser)
+    command_line.add_own_data(parser)
     parser.add_argument(
         "--workers",
         type=_workers,
@@ -139,6 +140,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.new:
         return _new(args)
     question, spec = load_study(args.name)
+    args.data = command_line.data_of(args, spec.data)
     given = command_line.settings(args.changes)
     changes = {name: parse_field(name, text) for name, text in given.items()}
     plan = make_plan(
@@ -216,6 +218,7 @@ def _train(plan: "Plan", args: argparse.Namespace, answer: dict[str, Any]) -> in
         threads=args.cpus_per_worker or 1 if ray else sharing.threads_for(count, args.device),
     )
     here.signals.install()
+    say(*here.notes)
     limits = Limits(
         args.max_trials, None if args.timeout is None else time.monotonic() + args.timeout
     )

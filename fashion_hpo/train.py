@@ -15,6 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     command_line.add_changes(parser, "any field of TrainConfig, such as architecture=optimized_cnn")
     command_line.add_data(parser)
+    command_line.add_own_data(parser)
     parser.add_argument("--list", action="store_true", help="list the fields and the networks")
     return command_line.run(_run, parser, argv)
 
@@ -27,6 +28,7 @@ def _run(args: argparse.Namespace) -> int:
     given = command_line.settings(args.changes)
     config = TrainConfig(**{name: parse_field(name, text) for name, text in given.items()})
 
+    from fashion_hpo.design.fitting import all_images
     from fashion_hpo.training import devices
     from fashion_hpo.training.architectures import build_for, parameter_count
     from fashion_hpo.training.data import load_or_download
@@ -34,8 +36,12 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.training.train import epochs_of, train
 
     hardware = devices.choose(args.device).at(config)
-    network = build_for(config)
-    splits = load_or_download(args.data)
+    splits = load_or_download(command_line.data_of(args))
+    say(*splits.notes)
+    if config.train_images > splits.info.train:
+        say(all_images(config.train_images, splits.info))
+        config = config.replace(train_images=splits.info.train)
+    network = build_for(config, info=splits.info)
     print(
         f"{config.architecture}, {parameter_count(network):,} parameters, on "
         f"{hardware.describe()['device_name']}, {hardware.precision}"

@@ -9,6 +9,7 @@ from fashion_hpo.analysis.statistics.tuning import tuned
 from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.constraints import is_feasible
+from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo
 from fashion_hpo.design.plan import Plan, make_plan
 from fashion_hpo.design.sentences import study_command
 from fashion_hpo.design.spec import StudySpec
@@ -49,6 +50,7 @@ class Records:
     remaining: int
     predictions: PredictionFiles | None = None  # None without a store
     confirmation: "Records | None" = None  # a search's finalists on fresh seeds
+    info: DataInfo = FASHION_MNIST
 
     @property
     def varied(self) -> list[str]:
@@ -232,6 +234,7 @@ def _of_ledger(ledger: Ledger, store: Store | None, confirmation: Ledger | None)
         trials=pd.DataFrame(trials, columns=None if trials else trial_columns(ledger.plan)),
         epochs=pd.DataFrame(epochs, columns=None if epochs else epoch_columns(ledger.plan)),
         remaining=ledger.remaining(),
+        info=ledger.info,
         predictions=(
             PredictionFiles(store, ledger.plan.name, ledger.name, logits) if store else None
         ),

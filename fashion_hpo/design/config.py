@@ -13,7 +13,10 @@ from fashion_hpo.design.checks import is_number, make_plain, plain
 from fashion_hpo.design.sentences import did_you_mean, listed
 
 TRAIN_IMAGES = 50_000
-"""Images of the training split; a config may use a nested, stratified subset."""
+"""Images of Fashion-MNIST's training split; a config may use a nested, stratified subset."""
+
+MOST_IMAGES = 10_000_000
+"""Of any data set's training split; more than the data set has means all."""
 
 MOST_FOLDS = 10_000
 SEEDED = ("seed", "fold")
@@ -237,7 +240,7 @@ _CHOICES = {
 
 _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "dropout": ("0 up to, not including, 1", lambda v: 0 <= v < 1),
-    "train_images": (f"10 to {TRAIN_IMAGES}", lambda v: 10 <= v <= TRAIN_IMAGES),
+    "train_images": (f"10 to {MOST_IMAGES}", lambda v: 10 <= v <= MOST_IMAGES),
     "epochs": ("1 to 10000", lambda v: 1 <= v <= 10_000),
     "batch_size": (
         f"2 to {TRAIN_IMAGES} (batch normalisation needs two images)",

@@ -199,5 +199,7 @@ _ROWS = (
 )  # fmt: skip
 
 MEASURES = {measure.name: measure for measure in _ROWS}
+OF_FASHION_MNIST = {"look_alike_errors", *(name for name in MEASURES if name[:7] == "recall_")}
+"""Measures of its classes; a claim about one of them cannot be judged on another data set."""
 CLAIMABLE = tuple(name for name, measure in MEASURES.items() if measure.needs != "search")
 """What a claim may be about: all that a trial logs."""

@@ -33,6 +33,7 @@ from fashion_hpo.design.claims import Claim as Claim  # a study file has all it 
 from fashion_hpo.design.claims import Regime as Regime
 from fashion_hpo.design.claims import check_claims
 from fashion_hpo.design.config import SEEDED, TrainConfig, field_names
+from fashion_hpo.design.data_set import DataSet as DataSet
 from fashion_hpo.design.search import Search as Search
 from fashion_hpo.design.search import check_search, plain_ranges
 from fashion_hpo.design.sentences import did_you_mean, listed, quoted
@@ -87,6 +88,7 @@ class StudySpec:
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     models: Models = "all"  # keep every model, or those that are best of their level when they end
     seed: int = 0
+    data: DataSet | None = None  # of one's own; None: Fashion-MNIST, or that of --data
 
     def __post_init__(self) -> None:
         make_plain(self)
@@ -127,6 +129,8 @@ def _check_types(spec: StudySpec) -> None:
         raise ValueError(f"base is {spec.base!r}; allowed is a TrainConfig.")
     if spec.search is not None and not isinstance(spec.search, Search):
         raise ValueError(f"search is {spec.search!r}; allowed is a Search.")
+    if spec.data is not None and not isinstance(spec.data, DataSet):
+        raise ValueError(f'data is {spec.data!r}; allowed is a DataSet, as DataSet("my/pictures").')
     for name in ("scientific", "nuisance", "captions", "budgets"):
         check_mapping(name, getattr(spec, name))
     if not isinstance(spec.claims, tuple | list):

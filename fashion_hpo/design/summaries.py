@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fashion_hpo.design.config import Epoch
-from fashion_hpo.design.measures import MEASURES
+from fashion_hpo.design.data_set import DataInfo
+from fashion_hpo.design.measures import MEASURES, OF_FASHION_MNIST
 
 
 def curve_summaries(history: Sequence[Epoch]) -> dict[str, float]:
@@ -20,12 +21,17 @@ def curve_summaries(history: Sequence[Epoch]) -> dict[str, float]:
     }
 
 
-def model_summaries(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The measures of a model's predictions, by name; probabilities (N, classes), labels (N,)."""
+def model_summaries(
+    probabilities: np.ndarray, labels: np.ndarray, info: DataInfo
+) -> dict[str, float]:
+    """The measures of a model's predictions, by name; probabilities (N, classes), labels (N,).
+
+    Measures of Fashion-MNIST's classes are left out for other data sets.
+    """
     return {
         name: measure.of_model(probabilities, labels)
         for name, measure in MEASURES.items()
-        if measure.of_model is not None
+        if measure.of_model is not None and (info.is_default or name not in OF_FASHION_MNIST)
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from fashion_hpo.design.data_set import DataSet
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.engines.sharing import shares
 from fashion_hpo.running.reconcile import reconcile
@@ -28,7 +29,7 @@ class Start:
     number: int
     store: Store
     plan: Plan
-    data: Path | None
+    data: Path | DataSet | None
     device: str
     max_trials: int | None
     timeout: float | None
@@ -100,7 +101,7 @@ def work(
     session: Session,
     count: int,
     *,
-    data: Path | None = None,
+    data: Path | DataSet | None = None,
     device: str = "auto",
     max_trials: int | None = None,
     timeout: float | None = None,

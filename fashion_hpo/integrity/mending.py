@@ -34,7 +34,7 @@ from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.stores.experiments import find_experiment, is_deleted
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger, Result
-from fashion_hpo.stores.registry import CHAMPION, REGISTERED_NAME, retire_others
+from fashion_hpo.stores.registry import CHAMPION, aliases, registered_names, retire_others
 from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.tracking import NOTE, TAG, Tracker
 
@@ -282,11 +282,16 @@ def _mend_versions(tracker: Tracker, violations: Iterable[Violation]) -> Iterato
     uids = {violation.where for violation in violations if violation.invariant == "one version"}
     if not uids:
         return
-    champion = tracker.client.get_registered_model(REGISTERED_NAME).aliases.get(CHAMPION)
-    registered = tracker.client.search_model_versions(f"name = '{REGISTERED_NAME}'")
+    client = tracker.client
+    registered = [
+        version
+        for name in registered_names(client)
+        for version in client.search_model_versions(f"name = '{name}'")
+    ]
     for uid in sorted(uids):
         versions = [version for version in registered if version.tags.get(f"{TAG}.uid") == uid]
-        first = min(versions, key=lambda v: (str(v.version) != str(champion), int(v.version)))
+        champion = aliases(client, versions[0].name).get(CHAMPION)
+        first = min(versions, key=lambda v: (str(v.version) != champion, int(v.version)))
         for number in retire_others(tracker, uid, first):
             yield f"version {number} no longer counts as the trial's, which has another"
 

@@ -48,17 +48,22 @@ class MirrorCopy:
         Returns the number of versions, and the aliases that the new registry had already, which
         keep their versions.  A version whose model was deleted in MLflow is left out.
         """
+        names = registry.registered_names(self._client)
+        copied = [self._registered_model(name) for name in names]
+        return sum(count for count, _ in copied), [alias for _, taken in copied for alias in taken]
+
+    def _registered_model(self, name: str) -> tuple[int, list[str]]:
         numbers = {}
-        for version in sorted(_versions(self._client), key=lambda v: int(v.version)):
+        for version in sorted(_versions(self._client, name), key=lambda v: int(v.version)):
             if registry.has_model(self._client, version):
                 numbers[str(version.version)] = self._copy_version(version)
         if not numbers:
             return 0, []
         client = next(iter(self._targets.values())).client
-        present, taken = registry.aliases(client), []
-        for alias, number in registry.aliases(self._client).items():
+        present, taken = registry.aliases(client, name), []
+        for alias, number in registry.aliases(self._client, name).items():
             if number in numbers and alias not in present:
-                client.set_registered_model_alias(registry.REGISTERED_NAME, alias, numbers[number])
+                client.set_registered_model_alias(name, alias, numbers[number])
                 wrote("alias copied")
             elif present.get(alias) != numbers.get(number):
                 taken.append(alias)
@@ -68,7 +73,7 @@ class MirrorCopy:
         original = str(version.source)
         model = self._client.get_logged_model(original.removeprefix("models:/"))
         target = self._targets[str(model.experiment_id)]
-        for copy in _versions(target.client):
+        for copy in _versions(target.client, version.name):
             if copy.tags.get(f"{TAG}.{FROM}") == original:
                 return str(copy.version)
         trial = str(model.tags[f"{TAG}.uid"])
@@ -81,12 +86,13 @@ class MirrorCopy:
             {**tags, FROM: original},
             str(version.description),
             registry.manifest_of(version) or {},
+            self._client.get_registered_model(version.name),
         )
         return str(copy.version)
 
 
-def _versions(client: MlflowClient) -> Sequence[ModelVersion]:
-    return list(pages(client.search_model_versions, f"name = '{registry.REGISTERED_NAME}'"))
+def _versions(client: MlflowClient, name: str) -> Sequence[ModelVersion]:
+    return list(pages(client.search_model_versions, f"name = '{name}'"))
 
 
 def _copy_experiment(source: Tracker, target: Tracker) -> int:

@@ -16,7 +16,7 @@ from fashion_hpo.stores.experiments import find_experiment, is_deleted
 from fashion_hpo.stores.layout import ID, Store
 from fashion_hpo.stores.models import changes
 from fashion_hpo.stores.opening import readable_and_not
-from fashion_hpo.stores.registry import CHAMPION, REGISTERED_NAME, aliases, manifest_of
+from fashion_hpo.stores.registry import CHAMPION, aliases, manifest_of, registered_names
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, prepare_tracking
 from fashion_hpo.stores.tracking import TAG
 
@@ -122,7 +122,11 @@ def versions(
     client: MlflowClient, tracking_uri: str, belongs: Callable[[str], bool]
 ) -> Iterator[Violation]:
     """Each trial has at most one registered version, with unaltered files."""
-    registered = pages(client.search_model_versions, f"name = '{REGISTERED_NAME}'")
+    registered = [
+        version
+        for name in registered_names(client)
+        for version in pages(client.search_model_versions, f"name = '{name}'")
+    ]
     # Versions that a person made have no uid.
     ours = [version for version in registered if f"{TAG}.uid" in version.tags]
     checked = [version for version in ours if belongs(str(version.tags[f"{TAG}.uid"]))]
@@ -136,7 +140,7 @@ def versions(
             continue
         address = _address(client, str(version.source))
         if address is None:  # only the champion's model is needed
-            if str(version.version) == aliases(client).get(CHAMPION):
+            if str(version.version) == aliases(client, version.name).get(CHAMPION):
                 what = "is champion, and its model was deleted in MLflow"
                 yield Violation("version", where, what, mendable=False)
             continue

@@ -52,7 +52,7 @@ def _epoch_seconds(config: TrainConfig, splits: SearchSplits, hardware: Hardware
         batch_size=min(config.batch_size, images),
     )
     small = replace(splits, val=splits.val.first(images))
-    state = TrainingState(short, build_for(short), hardware.at(short))
+    state = TrainingState(short, build_for(short, info=splits.info), hardware.at(short))
     epochs = list(epochs_of(train(state, small)))[1:]
     training = min(images / epoch.images_per_second for epoch in epochs)
     evaluation = min(epoch.seconds - images / epoch.images_per_second for epoch in epochs)

@@ -5,6 +5,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from fashion_hpo.design.config import TrainConfig
+from fashion_hpo.design.data_set import DataSet
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.engines.sharing import accelerators
 from fashion_hpo.running import processes
@@ -27,7 +28,7 @@ _splits: SearchSplits | None = None
 
 
 def fastest(
-    store: Store, plan: Plan, data: Path | None, device: str, *, revise: bool = False
+    store: Store, plan: Plan, data: Path | DataSet | None, device: str, *, revise: bool = False
 ) -> tuple[int, str]:
     """The number of workers to start, and the reason, as the end of a sentence."""
     if devices_here := accelerators(device):
@@ -48,7 +49,9 @@ def fastest(
     return (cores if many > WORTH_IT * one else 1), f" ({speeds}, measured)"
 
 
-def images_per_second(config: TrainConfig, cores: int, data: Path | None) -> tuple[float, float]:
+def images_per_second(
+    config: TrainConfig, cores: int, data: Path | DataSet | None
+) -> tuple[float, float]:
     """Images trained per second by one worker with all cores, and by one worker per core."""
     load_or_download(data)  # here, because a pool restarts workers that fail to start for ever
     context = processes.context()
@@ -65,7 +68,7 @@ def images_per_second(config: TrainConfig, cores: int, data: Path | None) -> tup
     return statistics.median(one[1:]), statistics.median(many[1:])
 
 
-def _prepare(barrier: Barrier, data: Path | None) -> None:
+def _prepare(barrier: Barrier, data: Path | DataSet | None) -> None:
     global _barrier, _splits
     _barrier, _splits = barrier, load_or_download(data)
 
@@ -77,7 +80,7 @@ def _train(config: TrainConfig, images: int, threads: int, together: bool) -> fl
     size = max(config.batch_size, images)
     short = config.replace(epochs=1, train_images=size)
     hardware = devices.choose("cpu", threads=threads).at(config)
-    state = TrainingState(short, build_for(short), hardware)
+    state = TrainingState(short, build_for(short, info=_splits.info), hardware)
     if together:
         _barrier.wait()
     (epoch,) = epochs_of(train(state, _splits))

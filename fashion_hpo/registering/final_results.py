@@ -13,6 +13,7 @@ import numpy as np
 from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
+from fashion_hpo.design.data_set import DataInfo
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.registering.gate import Comparison, paired
 from fashion_hpo.registering.registration import Candidate, Score, register_command, score
@@ -67,10 +68,12 @@ def load_champion(chosen: Candidate, tracker: Tracker, present: ModelVersion) ->
         folder = registry.download_verified(tracker.uri, registry.address_of(present))
         return models.read_model(folder)
     except (UnsafeModelError, ValueError) as error:
-        back = ", go back with `python -m fashion_hpo.register --rollback`"
+        has_previous = _has_previous(tracker, present.name)
+        command = rollback_command(chosen.ledger.info)
+        back = f", go back with `{command}`" if has_previous else ""
         raise RefusedError(
             f"champion version {present.version} cannot be compared with ("
-            f"{str(error).rstrip('.')}); restore it{back if _has_previous(tracker) else ''}, or "
+            f"{str(error).rstrip('.')}); restore it{back}, or "
             f"replace it uncompared with {forced(chosen)}."
         ) from None
 
@@ -81,9 +84,28 @@ def forced(chosen: Candidate) -> str:
     return register_command(chosen.ledger.plan, f"{retrain}--force")
 
 
-def _has_previous(tracker: Tracker) -> bool:
+def check_same_data(chosen: Candidate, present: ModelVersion) -> None:
+    """Raise RefusedError if the champion was trained on other images of the data set: it may know
+    the gate's."""
+    before, now = present.tags.get(f"{TAG}.data_hash"), chosen.ledger.data_hash
+    if before not in (None, now):
+        raise RefusedError(
+            f"champion version {present.version} was trained on other images of "
+            f"{chosen.ledger.info.name} (sha256 {before[:12]}…, now {now[:12]}…), so the gate "
+            f"cannot compare; replace it uncompared with {forced(chosen)}."
+        )
+
+
+def rollback_command(info: DataInfo) -> str:
+    """The command that goes back to the champion before."""
+    return "python -m fashion_hpo.register --rollback" + (
+        "" if info.is_default else f" --data-name {info.name}"
+    )
+
+
+def _has_previous(tracker: Tracker, name: str) -> bool:
     try:
-        registry.to_roll_back(tracker.client)
+        registry.to_roll_back(tracker.client, name)
     except ValueError:
         return False
     return True
@@ -94,14 +116,15 @@ def tested(chosen: Candidate, tracker: Tracker) -> Tested | None:
     stored = _stored(tracker, chosen, "tested")
     if stored is None:
         return None
-    return Tested(Score(stored["loss"], np.array(stored["confusion"])), stored["openings_before"])
+    confusion, classes = np.array(stored["confusion"]), chosen.ledger.info.classes
+    return Tested(Score(stored["loss"], confusion, classes), stored["openings_before"])
 
 
 def test(
     chosen: Candidate, tracker: Tracker, model: nn.Module, images: Split, openings_before: int
 ) -> Tested:
     """Measure the verified model on the test images; store the result."""
-    measured = score(model, images)
+    measured = score(model, images, chosen.ledger.info.classes)
     values = {
         "loss": measured.loss,
         "confusion": measured.confusion.tolist(),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 from fashion_hpo.analysis.statistics.intervals import t_interval, wilson
+from fashion_hpo.design.data_set import DataInfo
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.registering.final_results import Tested
 from fashion_hpo.registering.registration import Candidate
@@ -56,9 +57,7 @@ Against the champion before: {gate}.
 |---|---|---|---|---|
 {_class_rows(tested)}
 
-Input: raw uint8 (N, 28, 28), grey, the article bright on black. Output: ten probabilities.
-Intended use: teaching, and comparing methods, on Fashion-MNIST.
-Limits: not for photographs of clothes. {_selection(won)}The test accuracy says less the more
+{_use(ledger.info)} {_selection(won)}The test accuracy says less the more
 often the test set was opened before.
 Data sha256: {ledger.data_hash}
 
@@ -121,10 +120,28 @@ def _of_model(chosen: Candidate) -> str:
     if chosen.retrained:
         return ""
     summaries = chosen.result.summaries
-    accuracy = accuracy_text(summaries["model_val_accuracy"], 5_000)
+    accuracy = accuracy_text(summaries["model_val_accuracy"], chosen.ledger.info.val)
     return (
         f"| validation accuracy of this model | {accuracy} |\n"
         f"| calibration error (validation, 15 bins of equal mass) | {summaries['ece']:.4f} |\n"
+    )
+
+
+def _use(info: DataInfo) -> str:
+    if info.is_default:
+        return (
+            "Input: raw uint8 (N, 28, 28), grey, the article bright on black. Output: ten "
+            "probabilities.\nIntended use: teaching, and comparing methods, on Fashion-MNIST.\n"
+            "Limits: not for photographs of clothes."
+        )
+    shape = ", ".join(map(str, ("N", *info.image_shape)))
+    colour = "grey" if info.channels == 1 else "red, green, blue"
+    return (
+        f"Data set: {info.name}, {info.train:,} training, {info.val:,} validation, {info.gate:,} "
+        f"gate and {info.test:,} test images of {len(info.classes)} classes.\n"
+        f"Input: raw uint8 ({shape}), {colour}. Output: {len(info.classes)} probabilities.\n"
+        f"Intended use: pictures like those of {info.name}.\nLimits: pictures of other sources "
+        "were not tested."
     )
 
 

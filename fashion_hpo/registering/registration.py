@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
+from fashion_hpo.design.classes import CLASSES
 from fashion_hpo.design.confirmation import SEARCHED_SEED
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.design.scores import class_scores, confusion_matrix
@@ -21,7 +22,7 @@ from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.ranking import nothing_ranked
 from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training import packaging
-from fashion_hpo.training.data import CLASSES, SearchSplits, Split
+from fashion_hpo.training.data import SearchSplits, Split
 
 LOSS_TOLERANCE = 1e-3  # nats; machines round differently
 
@@ -44,10 +45,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Score:
-    """A model's score on one set of images; confusion: counts (10, 10), rows are true classes."""
+    """A model's score on one set of images.
+
+    confusion: counts (classes, classes), rows are true classes; names: of the classes.
+    """
 
     loss: float  # nats
     confusion: np.ndarray
+    names: tuple[str, ...] = CLASSES
 
     @property
     def images(self) -> int:
@@ -64,7 +69,7 @@ class Score:
         """Name, precision, recall, F1 and images of each class."""
         scores = class_scores(self.confusion)
         columns = (scores.precision, scores.recall, scores.f1, scores.support)
-        return list(zip(CLASSES, *(column.tolist() for column in columns), strict=True))
+        return list(zip(self.names, *(column.tolist() for column in columns), strict=True))
 
 
 def candidate(ledger: Ledger, tracker: Tracker, *, retrain: bool = False) -> Candidate:
@@ -91,6 +96,20 @@ def candidate(ledger: Ledger, tracker: Tracker, *, retrain: bool = False) -> Can
     return Candidate(ledger, won, attempt, won.chosen.result, run_id or "", model_id or "")
 
 
+def check_data(ledger: Ledger, splits: SearchSplits) -> None:
+    """Raise ValueError unless a study's own data set is as the study began with it."""
+    before, now = ledger.info, splits.info
+    if before.is_default and now.is_default:
+        return
+    if before.name != now.name or ledger.data_hash != splits.data_hash:
+        again = study_command(ledger.plan.name, ledger.plan.budget, "--revise")
+        raise ValueError(
+            f"{ledger.name} was trained on {before.name} (sha256 {ledger.data_hash[:12]}…), and "
+            f"the data here are {now.name} ({splits.data_hash[:12]}…); put the files back as they "
+            f"were, or train on these with {again}."
+        )
+
+
 def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn.Module:
     """The candidate's model, verified to be the model that was measured.
 
@@ -103,7 +122,7 @@ def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn
     model = models.read_model(folder)
     if differences := packaging.differences(model, model, splits.val.images):
         raise AlteredModelError(f"trial {chosen.attempt.number}: {'; '.join(differences)}")
-    measured, recorded = score(model, splits.val), chosen.result.summaries
+    measured, recorded = score(model, splits.val, splits.info.classes), chosen.result.summaries
     same_accuracy = abs(measured.accuracy - recorded["model_val_accuracy"]) < 0.5 / len(splits.val)
     if not same_accuracy or abs(measured.loss - recorded["model_val_loss"]) > LOSS_TOLERANCE:
         raise AlteredModelError(
@@ -114,13 +133,13 @@ def load_proven(chosen: Candidate, tracker: Tracker, splits: SearchSplits) -> nn
     return model
 
 
-def score(model: nn.Module, images: Split) -> Score:
+def score(model: nn.Module, images: Split, classes: tuple[str, ...] = CLASSES) -> Score:
     """Mean loss and confusion matrix of a served model."""
     probabilities = packaging.probabilities_of(model, images.images)
     labels = images.labels.numpy()
     picked = probabilities[np.arange(len(labels)), labels]
     loss = float(-np.log(np.maximum(picked, np.finfo(np.float32).tiny)).mean())
-    return Score(loss, confusion_matrix(probabilities.argmax(1), labels))
+    return Score(loss, confusion_matrix(probabilities.argmax(1), labels, len(classes)), classes)
 
 
 def register(
@@ -130,11 +149,21 @@ def register(
 
     An existing version gets these tags and this card.
     """
-    version = registry.find_version(tracker, chosen.attempt.uid, chosen.model_id)
+    info = chosen.ledger.info
+    version = registry.find_version(
+        tracker, chosen.attempt.uid, chosen.model_id, info.registered_name
+    )
     if version is None:
         hashes = models.hashes_in(chosen.result.files)
         version = registry.create_version(
-            tracker, chosen.model_id, chosen.run_id, chosen.attempt.uid, tags, card, hashes
+            tracker,
+            chosen.model_id,
+            chosen.run_id,
+            chosen.attempt.uid,
+            tags,
+            card,
+            hashes,
+            registry.registered_model(info),
         )
     elif version.description != card:
         registry.describe(tracker, version, tags, card)
@@ -150,7 +179,7 @@ def crown(chosen: Candidate, tracker: Tracker, version: ModelVersion, model: nn.
     """
     registry.set_manifest(tracker, version, models.hashes_in(chosen.result.files))
     folder = registry.download_verified(tracker.uri, registry.address_of(version))
-    images = torch.randint(0, 256, (512, 28, 28), dtype=torch.uint8)
+    images = torch.randint(0, 256, (512, *chosen.ledger.info.image_shape), dtype=torch.uint8)
     if differences := packaging.differences(models.read_model(folder), model, images):
         raise AlteredModelError(
             f"version {version.version} is not the tested model: {differences[0]}"
@@ -159,17 +188,17 @@ def crown(chosen: Candidate, tracker: Tracker, version: ModelVersion, model: nn.
     registry.retire_others(tracker, chosen.attempt.uid, version)
 
 
-def roll_back(tracking_uri: str) -> tuple[str, str]:
+def roll_back(tracking_uri: str, name: str = registry.REGISTERED_NAME) -> tuple[str, str]:
     """Make the previous champion champion again; the versions restored and withdrawn.
 
     Raises ValueError if there is no previous champion, and UnsafeModelError, with nothing changed,
     if its files differ from the registered ones.
     """
     client = MlflowClient(tracking_uri, tracking_uri)
-    restored, withdrawn = registry.to_roll_back(client)
-    address = f"models:/{registry.REGISTERED_NAME}/{restored}"
+    restored, withdrawn = registry.to_roll_back(client, name)
+    address = f"models:/{name}/{restored}"
     models.read_model(registry.download_verified(tracking_uri, address))
-    registry.roll_back(client)
+    registry.roll_back(client, name)
     return restored, withdrawn
 
 

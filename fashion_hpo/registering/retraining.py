@@ -26,7 +26,7 @@ from fashion_hpo.stores.ledger import Result
 from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training import packaging
 from fashion_hpo.training.architectures import build_for
-from fashion_hpo.training.data import CLASSES, SearchSplits, Split
+from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import epochs_of, train
@@ -101,6 +101,7 @@ def _run(chosen: Candidate, tracker: Tracker, uid: str, config: TrainConfig) -> 
         params=config.to_dict(),
         tags={"of": chosen.attempt.uid, "ledger": ledger.name},
         data_hash=ledger.data_hash,
+        info=ledger.info,
     )
 
 
@@ -126,7 +127,7 @@ def _train(
     folder: Path,
 ) -> Generator[Epoch, None, Result]:
     torch.set_num_threads(hardware.threads)
-    network = build_for(config, kept_backbone(store, chosen.ledger.uid, config))
+    network = build_for(config, kept_backbone(store, chosen.ledger.uid, config), splits.info)
     state = TrainingState(config, network, hardware)
     yield from epochs_of(train(state, splits, images=images))
     if state.history[-1].diverged:
@@ -136,14 +137,16 @@ def _train(
             f"validation images; register the trained model itself with {command}."
         )
     model = packaging.served(network, config.pixel_range)
-    metadata = {"classes": list(CLASSES), "config": config.to_dict()}
+    metadata = {**splits.info.of_model(), "config": config.to_dict()}
     models.write_model(model, folder, splits.val.images[:2].numpy(), metadata)
     reloaded = models.read_model(folder)
     if differences := packaging.differences(reloaded, model, splits.val.images):
         raise AlteredModelError(
             f"the exported model is not the trained one: {'; '.join(differences)}"
         )
-    on_val = score(reloaded, splits.val)  # trained on these images: only identifies the model
+    on_val = score(
+        reloaded, splits.val, splits.info.classes
+    )  # trained on these images: only identifies the model
     return Result(
         outcome="complete",
         history=[asdict(epoch) for epoch in state.history],

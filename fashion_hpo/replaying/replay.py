@@ -131,13 +131,18 @@ def replay(
 
     After all epochs, the weights and the files about the validation images are compared too.
     """
+    if splits.info.name != logged.ledger.info.name:
+        raise ValueError(
+            f"the trial was trained on {logged.ledger.info.name}, and the data here are "
+            f"{splits.info.name}; name the trial's data with --data, or leave --data out."
+        )
     splits = splits.of(logged.entry.attempt.config.fold)
     if logged.entry.attempt.config.architecture in CLASSICAL:
         return (yield from _fitted_again(logged, splits, hardware))
     config, logged_epochs = logged.entry.attempt.config, len(logged.result.history)
     wanted = min(epochs or logged_epochs, logged_epochs)
     torch.set_num_threads(hardware.threads)
-    network = build_for(config, kept_backbone(logged.store, logged.ledger.uid, config))
+    network = build_for(config, kept_backbone(logged.store, logged.ledger.uid, config), splits.info)
     state = TrainingState(config, network, hardware)
     training = epochs_of(train(state, splits))
     for epoch in islice(training, wanted):
@@ -227,7 +232,7 @@ def _differing_files(
     logits: np.ndarray,
     labels: np.ndarray,
 ) -> list[str]:
-    write_documents(folder / "files", probabilities, logits, labels)
+    write_documents(folder / "files", probabilities, logits, labels, logged.ledger.info)
     replayed = models.file_hashes(folder / "files")
     return [
         f"{name}, by its sha256"

@@ -54,7 +54,9 @@ def fit(
     labels = session.splits.of(attempt.config.fold).val.labels.numpy()
     summaries = finite(curve_summaries([epoch])) | energy_summary(spent)
     logits = np.log(probabilities)
-    summaries |= write_documents(folder / "files", probabilities, logits, labels)
+    summaries |= write_documents(
+        folder / "files", probabilities, logits, labels, session.splits.info
+    )
     summaries["kept_epoch"] = 1.0
     yield epoch
     return Result(
@@ -70,7 +72,7 @@ def fit(
 def fitted(
     config: TrainConfig, splits: SearchSplits, hardware: Hardware
 ) -> tuple[Epoch, np.ndarray]:
-    """The epoch, and the validation images' probabilities (N, 10)."""
+    """The epoch, and the validation images' probabilities (N, classes)."""
     splits = splits.of(config.fold)
     with threadpool_limits(hardware.threads):
         return _fit(config, splits.train, splits.val)
@@ -103,17 +105,19 @@ def _fit(config: TrainConfig, train: Split, val: Split) -> tuple[Epoch, np.ndarr
 
 
 def pixels(split: Split) -> np.ndarray:
-    """The images as float32 (N, 784) in [0, 1]."""
+    """The images as float32 (N, pixels) in [0, 1]."""
     return split.images.reshape(len(split), -1).numpy().astype(np.float32) / 255
 
 
 def probabilities_of(classifier: ClassifierMixin, split: Split) -> np.ndarray:
-    """Probabilities float64 (N, 10), none of them 0, so that every loss is a number.
+    """Probabilities float64 (N, classes), none of them 0, so that every loss is a number.
 
     An SVM has margins instead; their softmax keeps the ranking but is not calibrated.
     """
     if isinstance(classifier, SVC):
         margins = classifier.decision_function(pixels(split))
+        if margins.ndim == 1:  # of two classes
+            margins = np.stack((-margins, margins), axis=1) / 2
         shares = np.exp(margins - margins.max(1, keepdims=True))
     else:
         shares = classifier.predict_proba(pixels(split))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fashion_hpo.design.confirmation import Confirmation, Values
+from fashion_hpo.design.data_set import DataSet
 from fashion_hpo.design.plan import Plan, confirmation_plan, digest
 from fashion_hpo.design.sentences import study_command
 from fashion_hpo.running.session import Session, open_session
@@ -24,7 +25,7 @@ def is_due(ledger: Ledger) -> bool:
 
 
 def open_confirmation(
-    search: Session, *, data: Path | None = None, device: str = "auto"
+    search: Session, *, data: Path | DataSet | None = None, device: str = "auto"
 ) -> Session | None:
     """The session that confirms a finished search; None if there is nothing to confirm.
 

@@ -5,42 +5,46 @@ from pathlib import Path
 
 import numpy as np
 
+from fashion_hpo.design.data_set import DataInfo
 from fashion_hpo.design.scores import class_scores, confusion_matrix
 from fashion_hpo.design.summaries import finite, model_summaries
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.predictions import FILE
-from fashion_hpo.training.data import CLASSES
 
 
 def write_documents(
-    folder: Path, probabilities: np.ndarray, logits: np.ndarray, labels: np.ndarray
+    folder: Path,
+    probabilities: np.ndarray,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    info: DataInfo,
 ) -> dict[str, float]:
     """Write logits, confusion matrix and per-class table; return the model's summaries.
 
-    probabilities, logits: (N, 10); labels: (N,).  Logits are stored as float16, 20 bytes an image,
-    in the order of the split, so that any statistic can be computed later.
+    probabilities, logits: (N, classes); labels: (N,).  Logits are stored as float16, 20 bytes an
+    image of ten classes, in the order of the split, so that any statistic can be computed later.
     """
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         folder / FILE,
         logits=logits.astype(np.float16),
-        labels=labels.astype(np.uint8),
+        labels=labels.astype(np.uint8 if len(info.classes) <= 256 else np.uint16),
     )
-    confusion = confusion_matrix(probabilities.argmax(1), labels)
+    confusion = confusion_matrix(probabilities.argmax(1), labels, len(info.classes))
     _write_csv(
         folder / "confusion_matrix.csv",
-        ["true class", *CLASSES],
-        [[name, *row] for name, row in zip(CLASSES, confusion.tolist(), strict=True)],
+        ["true class", *info.classes],
+        [[name, *row] for name, row in zip(info.classes, confusion.tolist(), strict=True)],
     )
     scores = class_scores(confusion)
     columns = (scores.precision, scores.recall, scores.f1, scores.support)
     rows = [
         [name, *(round(float(column[i]), 4) for column in columns)]
-        for i, name in enumerate(CLASSES)
+        for i, name in enumerate(info.classes)
     ]
     _write_csv(folder / "class_scores.csv", ["class", "precision", "recall", "f1", "images"], rows)
     wrote("documents written")
-    return finite(model_summaries(probabilities, labels))
+    return finite(model_summaries(probabilities, labels, info))
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[object]]) -> None:

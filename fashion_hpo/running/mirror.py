@@ -181,6 +181,7 @@ class Mirror:
                     "ledger": self.ledger.name,
                 },
                 data_hash=self.ledger.data_hash,
+                info=self.ledger.info,
             )
         return self._runs[attempt.uid]
 

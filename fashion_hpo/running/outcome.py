@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from fashion_hpo.design.config import SEEDED, field_names
+from fashion_hpo.design.data_set import DataInfo
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.design.summaries import curve_summaries, energy_summary, finite
 from fashion_hpo.files.audit import wrote
@@ -19,7 +20,6 @@ from fashion_hpo.stores.ledger import Attempt, Result
 from fashion_hpo.stores.models import file_hashes, read_model, write_model
 from fashion_hpo.training import memory, packaging
 from fashion_hpo.training.architectures import parameter_count
-from fashion_hpo.training.data import CLASSES
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.packaging import ServedClassifier
 from fashion_hpo.training.state import TrainingState
@@ -54,17 +54,19 @@ def finish(
     val = session.splits.of(attempt.config.fold).val
     described = _described(hardware, state)
     if _is_kept(session, attempt, state.history[state.kept_epoch - 1].val_accuracy):
-        probabilities = _written(attempt, model, folder / "model", val.images)
+        info = session.splits.info
+        probabilities = _written(attempt, model, folder / "model", val.images, info)
     else:
         probabilities = packaging.probabilities_of(model, val.images)
         described["model"] = NOT_KEPT
     summaries["export_seconds"] = time.perf_counter() - began
     logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    summaries |= write_documents(folder / "files", probabilities, logits, val.labels.numpy())
+    labels, info = val.labels.numpy(), session.splits.info
+    summaries |= write_documents(folder / "files", probabilities, logits, labels, info)
     summaries["parameters"] = float(parameter_count(state.model))
-    summaries["flops"] = float(packaging.flops(state.model))
+    summaries["flops"] = float(packaging.flops(state.model, session.splits.info))
     if "latency" in session.ledger.plan.measured:
-        summaries["latency"] = packaging.latency(model)
+        summaries["latency"] = packaging.latency(model, info=session.splits.info)
     summaries["kept_epoch"] = float(state.kept_epoch)
     last = state.history[-1]
     # A design compares the last epoch of a fixed number; a search compares the exported model.
@@ -127,13 +129,19 @@ def _level(attempt: Attempt) -> dict[str, object]:
     return {name: getattr(attempt.config, name) for name in field_names() if name not in SEEDED}
 
 
-def _written(attempt: Attempt, model: ServedClassifier, folder: Path, images: Tensor) -> np.ndarray:
+def _written(
+    attempt: Attempt,
+    model: ServedClassifier,
+    folder: Path,
+    images: Tensor,
+    info: DataInfo,
+) -> np.ndarray:
     """Export, reload and compare the model; returns the reloaded model's probabilities.
 
     All summaries then measure the exported float32 model, not the network in memory.
     """
     metadata = {
-        "classes": list(CLASSES),
+        **info.of_model(),
         "point": attempt.point,
         "config": attempt.config.to_dict(),
     }

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+from fashion_hpo.design.data_set import DataSet
 from fashion_hpo.training.data import SearchSplits, load_search_splits
 
 
-def splits_at_hand(folder: Path | None, data_hash: str) -> tuple[SearchSplits | None, str]:
+def splits_at_hand(
+    folder: Path | DataSet | None, data_hash: str
+) -> tuple[SearchSplits | None, str]:
     """The splits; or None and the reason.
 
     They must be the images that the trials were measured on.  Nothing is downloaded.

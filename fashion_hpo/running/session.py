@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fashion_hpo.design.constraints import OF_NETWORKS
+from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo, DataSet
+from fashion_hpo.design.fitting import fitted_to
 from fashion_hpo.design.plan import Plan, check_drawable, points
 from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.running.signals import StopSignals
@@ -26,6 +28,7 @@ class Session:
     mirror: Mirror
     splits: SearchSplits
     hardware: Hardware
+    notes: tuple[str, ...] = ()  # what was left out or made smaller, in words
     signals: StopSignals = field(default_factory=StopSignals)
     checkpoints: SharedCheckpoints | None = None  # None if no other host shares the ledger
 
@@ -39,7 +42,7 @@ def open_session(
     store: Store,
     plan: Plan,
     *,
-    data: Path | None = None,
+    data: Path | DataSet | None = None,
     device: str = "auto",
     revise: bool = False,
     threads: int | None = None,
@@ -57,12 +60,15 @@ def open_session(
     check_drawable(plan)
     hardware = devices.choose(device, precision or plan.base.precision, threads)
     splits = splits or load_or_download(data)
+    check_architectures(plan, splits.info)
+    plan, smaller = fitted_to(plan, splits.info)
     ledger = open_ledger(
         store,
         plan,
         splits.data_hash,
         threads=hardware.threads,
         precision=hardware.precision,
+        info=splits.info,
         revise=revise,
         worker=worker,
     )
@@ -71,18 +77,20 @@ def open_session(
     mirror.open_study_run(hardware)
     place = place_of(store, mirror.artifact_uri)
     checkpoints = None if place is None else SharedCheckpoints(place, ledger.uid)
-    return Session(store, ledger, mirror, splits, hardware, checkpoints=checkpoints)
+    notes = (*splits.notes, *filter(None, [smaller]))
+    return Session(store, ledger, mirror, splits, hardware, notes, checkpoints=checkpoints)
 
 
-def check_architectures(plan: Plan) -> None:
-    """Raise ValueError unless the catalogue has all the plan's architectures and options."""
+def check_architectures(plan: Plan, info: DataInfo = FASHION_MNIST) -> None:
+    """Raise ValueError unless the catalogue has all the plan's architectures and options, for the
+    images and classes of the data set."""
     if plan.search is None:
         configs = [point.config for point in points(plan)]
     else:
         named = getattr(plan.search.space.get("architecture"), "choices", [plan.base.architecture])
         configs = [plan.base.replace(architecture=name) for name in named]
     for name, options in {(c.architecture, tuple(c.architecture_options.items())) for c in configs}:
-        architectures.check(name, dict(options))
+        architectures.check(name, dict(options), info)
         lacking = sorted(plan.measured.intersection(OF_NETWORKS))
         if name in architectures.CLASSICAL and lacking:
             role = "an objective" if lacking[0] in plan.objectives else "constrained"

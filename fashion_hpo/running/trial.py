@@ -147,7 +147,8 @@ def _start(
     session: Session, attempt: Attempt, hardware: Hardware, checkpoint: Path
 ) -> TrainingState:
     torch.set_num_threads(hardware.threads)
-    network = build_for(attempt.config, backbone_file(session, attempt.config))
+    backbone, info = backbone_file(session, attempt.config), session.splits.info
+    network = build_for(attempt.config, backbone, info)
     state = TrainingState(attempt.config, network, hardware)
     for partial in checkpoint.parent.glob(f".{checkpoint.name}.*"):  # left by a killed attempt
         partial.unlink()

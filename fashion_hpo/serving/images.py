@@ -8,10 +8,10 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
-"""Few of Pillow's formats: for some, such as EPS, Pillow runs other programs."""
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
-LARGEST_SIDE = 4096  # pixels; a decompression bomb is refused, not decoded
+from fashion_hpo.training.pictures import FORMATS as FORMATS
+from fashion_hpo.training.pictures import LARGEST_SIDE
+from fashion_hpo.training.pictures import SUFFIXES as SUFFIXES
+
 DARK = 64  # mean of the visible pixels; a darker article would vanish on black
 
 

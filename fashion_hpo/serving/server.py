@@ -10,12 +10,12 @@ import json
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import anyio.to_thread
-import numpy as np
 import torch
 import uvicorn
 from starlette.applications import Starlette
@@ -30,8 +30,7 @@ from torch import Tensor
 
 from fashion_hpo.design.sentences import quoted
 from fashion_hpo.serving.classifier import Answer, Classifier
-from fashion_hpo.serving.images import FORMATS, read_grey
-from fashion_hpo.serving.preparing import prepare
+from fashion_hpo.serving.images import FORMATS
 
 LARGEST_BODY = 4 * 2**20  # bytes
 DRAINED = 4 * LARGEST_BODY  # bytes read and discarded, so that the client receives the refusal
@@ -112,12 +111,14 @@ def application(classifier: Classifier, hosts: list[str]) -> Starlette:
         return JSONResponse({"model": classifier.identity, "predictions": answers})
 
     async def predict(request: Request) -> Response:
-        return await answer(request, _decoder(request.headers), _described)
+        return await answer(request, _decoder(classifier, request.headers), _described)
 
     async def invocations(request: Request) -> Response:
         if _kind(request.headers) != "application/json":
             raise HTTPException(415, "Content-Type is not application/json, the only one allowed.")
-        return await answer(request, lambda body: _from_json(body, "inputs"), _probabilities)
+        return await answer(
+            request, lambda body: _from_json(classifier, body, "inputs"), _probabilities
+        )
 
     return Starlette(
         routes=[
@@ -193,27 +194,26 @@ def _kind(headers: Headers) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _decoder(headers: Headers) -> Decoder:
+def _decoder(classifier: Classifier, headers: Headers) -> Decoder:
     """The function from a body of this Content-Type to images."""
     kind = _kind(headers)
     if kind == "application/json":
-        return lambda body: _from_json(body, "images")
+        return partial(_from_json, classifier, key="images")
     if kind in IMAGE_TYPES:
-        return _from_file
+        return partial(_from_file, classifier)
     allowed = ", ".join(["application/json", *sorted(IMAGE_TYPES)])
     raise HTTPException(415, f"Content-Type is {quoted(kind, 80)}; allowed are {allowed}.")
 
 
-def _from_file(body: bytes) -> Decoded:
+def _from_file(classifier: Classifier, body: bytes) -> Decoded:
     try:
-        grey = read_grey(io.BytesIO(body), "the body")
+        prepared = classifier.prepared(io.BytesIO(body), "the body")
     except ValueError as error:
         raise HTTPException(422, str(error)) from None
-    prepared = prepare(np.asarray(grey))
     return torch.from_numpy(prepared.pixels[None]), prepared.changes
 
 
-def _from_json(body: bytes, key: str) -> Decoded:
+def _from_json(classifier: Classifier, body: bytes, key: str) -> Decoded:
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):
@@ -223,8 +223,19 @@ def _from_json(body: bytes, key: str) -> Decoded:
         raise HTTPException(
             422, f'The body is not {{"{key}": [...]}} with 1 to {MOST_IMAGES} images.'
         )
-    pixels = b"".join(_pixels(image, f"{key}[{i}]") for i, image in enumerate(images))
-    return torch.frombuffer(bytearray(pixels), dtype=torch.uint8).reshape(-1, SIDE, SIDE), ()
+    check = _pixels if classifier.channels == 1 else _colours
+    pixels = b"".join(check(image, f"{key}[{i}]") for i, image in enumerate(images))
+    flat = torch.frombuffer(bytearray(pixels), dtype=torch.uint8)
+    shape = (SIDE, SIDE) if classifier.channels == 1 else (3, SIDE, SIDE)
+    return flat.reshape(-1, *shape), ()
+
+
+def _colours(image: object, where: str) -> bytes:
+    """Three times 28 rows: red, green, blue."""
+    channels = image if isinstance(image, list) else []
+    if len(channels) != 3:
+        raise HTTPException(422, f"{where} is not three times 28 rows (red, green, blue).")
+    return b"".join(_pixels(channel, f"{where}[{i}]") for i, channel in enumerate(channels))
 
 
 def _pixels(image: object, where: str) -> bytes:

@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.constraints import excesses, of_network
+from fashion_hpo.design.data_set import DataInfo
 from fashion_hpo.design.narrowing import narrowed
 from fashion_hpo.design.plan import (
     Plan,
@@ -52,6 +53,7 @@ from fashion_hpo.stores.samplers import make_sampler
 SLICE = 50  # points enqueued at a time
 MOST_REFUSED = 100  # consecutive draws without a valid config, after which a search halts
 MOST_LEARNED = 5  # the first of those draws use the search's sampler; the others are random
+DATA_SET = "data_set"  # attribute of a ledger of another data set than Fashion-MNIST
 NARROWED = "narrowed"  # attribute of a search that samples from narrowed ranges
 
 
@@ -91,6 +93,11 @@ class Ledger:
     def uid(self) -> str:
         """The ledger's id in other stores; Optuna's study number would not survive a copy."""
         return str(self.attributes["uid"])
+
+    @property
+    def info(self) -> DataInfo:
+        """The data set."""
+        return DataInfo.from_dict(self.attributes.get(DATA_SET))
 
     @property
     def data_hash(self) -> str:

@@ -27,10 +27,6 @@ from torch import nn
 
 from fashion_hpo.design.sentences import quoted, shortened
 
-SIGNATURE = ModelSignature(
-    inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, 28, 28))]),
-    outputs=Schema([TensorSpec(np.dtype("float32"), (-1, 10))]),
-)
 REQUIREMENTS = [f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"]
 ARCHIVE = "data/model.pt2"
 FILES = {
@@ -82,17 +78,27 @@ def write_model(
 ) -> None:
     """Write an MLflow model folder.
 
-    example: raw images, uint8 (2, 28, 28); with one image the export would fix the batch size at 1.
+    example: raw images, uint8 (2, 28, 28) or (2, 3, 28, 28); with one image the export would fix
+    the batch size at 1.
     """
     shutil.rmtree(folder, ignore_errors=True)  # left by an attempt that died here
     mlflow.pytorch.save_model(
         served,
         str(folder),
-        signature=SIGNATURE,
+        signature=_signature(served, example),
         input_example=example,
         pip_requirements=REQUIREMENTS,  # inferring them takes 11 s
         metadata=dict(metadata),
         serialization_format="pt2",
+    )
+
+
+@torch.no_grad()
+def _signature(served: nn.Module, example: np.ndarray) -> ModelSignature:
+    classes = served(torch.from_numpy(example)).shape[1]
+    return ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *example.shape[1:]))]),
+        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, classes))]),
     )
 
 
@@ -115,6 +121,12 @@ def read_model(folder: Path | str) -> nn.Module:
         reason = shortened(error, 200) or type(error).__name__
         raise UnsafeModelError(f"model {folder} cannot be read ({reason}).") from None
     return model
+
+
+def metadata_of(folder: Path) -> dict[str, Any]:
+    """What `write_model` was given to say about a model, of a folder that `read_model` accepts."""
+    described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    return dict(described.get("metadata") or {})
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

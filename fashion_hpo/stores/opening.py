@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.confirmation import Confirmation
+from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo
 from fashion_hpo.design.narrowing import narrowed
 from fashion_hpo.design.objectives import directions
 from fashion_hpo.design.plan import (
@@ -31,7 +32,7 @@ from fashion_hpo.stores.failures import is_disk_full, reason_of
 from fashion_hpo.stores.kept import UnreadableLedgerError, kept_base, kept_plan, readable
 from fashion_hpo.stores.layout import Store, StoreError, without_password
 from fashion_hpo.stores.leases import Leases
-from fashion_hpo.stores.ledger import NARROWED, Ledger
+from fashion_hpo.stores.ledger import DATA_SET, NARROWED, Ledger
 from fashion_hpo.stores.samplers import make_pruner
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, alone, check_ledger, make_empty
 from fashion_hpo.stores.warm_start import warm_start
@@ -48,6 +49,7 @@ def open_ledger(
     *,
     threads: int,
     precision: str = "fp32",
+    info: DataInfo = FASHION_MNIST,
     revise: bool = False,
     worker: int = 0,
 ) -> Ledger:
@@ -75,8 +77,8 @@ def open_ledger(
             wrote("ledger created")
         study = _load(storage, name, plan)
         if LAST_DESCRIBED not in study.user_attrs:
-            _describe(study, plan, data_hash, threads, precision)
-        plan = _extended(study, plan, data_hash)
+            _describe(study, plan, data_hash, info, threads, precision)
+        plan = _extended(study, plan, data_hash, info)
     return Ledger(study, storage, plan, _leases(store, storage), worker)
 
 
@@ -266,7 +268,12 @@ def _leases(store: Store, storage: RDBStorage) -> Leases | None:
 
 
 def _describe(
-    study: optuna.Study, plan: Plan, data_hash: str, threads: int, precision: str
+    study: optuna.Study,
+    plan: Plan,
+    data_hash: str,
+    info: DataInfo,
+    threads: int,
+    precision: str,
 ) -> None:
     identity = plan.identity()
     attributes = {
@@ -275,6 +282,7 @@ def _describe(
         "spec_hash": digest(identity),
         "question": plan.question,
         "data_hash": data_hash,
+        **({} if info.is_default else {DATA_SET: info.to_dict()}),
         "threads": threads,
         "precision": precision,
         "logits": "in the store",
@@ -304,13 +312,15 @@ def _load(storage: RDBStorage, name: str, plan: Plan) -> optuna.Study:
     return study
 
 
-def _extended(study: optuna.Study, plan: Plan, data_hash: str) -> Plan:
+def _extended(study: optuna.Study, plan: Plan, data_hash: str, info: DataInfo) -> Plan:
     """The plan united with the ledger's extent; raises StoreError if the specs differ."""
     stored = study.user_attrs
     identity = json.loads(canonical_json(plan.identity()))
     changed = differences(json.loads(stored["identity"]), identity)
-    if stored["data_hash"] != data_hash:
-        changed.append(f"data: {stored['data_hash'][:12]}… → {data_hash[:12]}…")
+    before = DataInfo.from_dict(stored.get(DATA_SET))
+    if stored["data_hash"] != data_hash or before.name != info.name:
+        old_data, new_data = f"{before.name} {stored['data_hash'][:12]}…", f"{data_hash[:12]}…"
+        changed.append(f"data: {old_data} → {info.name} {new_data}")
     old, new = [d.name.lower() for d in study.directions], directions(plan.objectives)
     if old != new:
         changed.append(f"direction: {', '.join(old)} → {', '.join(new)}")
@@ -323,6 +333,8 @@ def _extended(study: optuna.Study, plan: Plan, data_hash: str) -> Plan:
             f"ledger {study.study_name} holds another spec ({'; '.join(changed)}); undo the "
             "change, or run the same command with --revise, which starts a new revision."
         )
+    if info != before:  # the files were moved
+        study.set_user_attr(DATA_SET, info.to_dict())
     plan = _grown(plan, stored["extent"])
     if plan.extent() != stored["extent"]:
         study.set_user_attr("extent", plan.extent())

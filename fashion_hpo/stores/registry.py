@@ -13,40 +13,56 @@ from pathlib import Path
 import mlflow
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel, RegisteredModelTag
 from mlflow.exceptions import MlflowException
 
+from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo
 from fashion_hpo.design.sentences import quoted
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.layout import without_password
 from fashion_hpo.stores.models import UnsafeModelError, changes, remedy
 from fashion_hpo.stores.tracking import TAG, Tracker
 
-REGISTERED_NAME = "fashion-mnist-classifier"
+REGISTERED_NAME = FASHION_MNIST.registered_name
+DATA_SET = f"{TAG}.data_set"  # tag of the registered models of other data sets
 CHAMPION = "champion"
 PREVIOUS = "previous"  # the alias of the previous champion
 WITHDRAWN = "withdrawn"  # the champion that an unfinished roll-back replaces
 CHAMPION_URI = f"models:/{REGISTERED_NAME}@{CHAMPION}"
-DESCRIPTION = """Says which of ten articles of clothing an image of Fashion-MNIST shows.
+DESCRIPTION = """Says which of {classes} an image of {data_set} shows.
 
-* **Input**: raw uint8 images, shape (N, 28, 28), grey, the article bright on black.
-* **Output**: ten probabilities for each image, in the order of the class names in its metadata.
+* **Input**: raw uint8 images, shape ({shape}), {colours}.
+* **Output**: {count} probabilities for each image, in the order of the class names in its metadata.
 * **`champion`** is the version in use, **`previous`** the one before. A version becomes champion
   only if it is not worse on images that no training and no choice has seen.
 * Each version's description is its model card: config, accuracy with intervals, limits.
 """
+MOST_MODELS = 1000  # registered models that are looked through
 MANIFEST = f"{TAG}.manifest"
 REGISTER = "python -m fashion_hpo.register STUDY"
 MODEL = re.compile(r"models:/(\w[\w.-]{0,255})", re.ASCII)
 VERSION = re.compile(r"models:/(\w[\w.-]{0,255})(?:/(\d{1,9})|@(\w[\w.-]{0,255}))", re.ASCII)
 
 
-def find_version(tracker: Tracker, uid: str, model_id: str | None = None) -> ModelVersion | None:
+def registered_names(client: MlflowClient) -> list[str]:
+    """The names of our registered models, one for each data set, whether or not there are any."""
+    models = client.search_registered_models(max_results=MOST_MODELS)
+    return [REGISTERED_NAME, *sorted(model.name for model in models if DATA_SET in model.tags)]
+
+
+def champion_uri(name: str) -> str:
+    """The address of a registered model's champion."""
+    return f"models:/{name}@{CHAMPION}"
+
+
+def find_version(
+    tracker: Tracker, uid: str, model_id: str | None = None, name: str = REGISTERED_NAME
+) -> ModelVersion | None:
     """The version made from a trial, so that registering twice makes one version.
 
     With `model_id`, only a version of that model: the trial's earlier model may have been deleted.
     """
-    versions = tracker.client.search_model_versions(f"name = '{REGISTERED_NAME}'")
+    versions = tracker.client.search_model_versions(f"name = '{name}'")
     sources = {f"models:/{model_id}"} if model_id else {str(v.source) for v in versions}
     of_trial = (v for v in versions if v.tags.get(f"{TAG}.uid") == uid)
     return next((v for v in of_trial if str(v.source) in sources), None)
@@ -56,13 +72,11 @@ def retire_others(tracker: Tracker, uid: str, version: ModelVersion) -> list[str
     """Take the uid from a trial's other versions; returns their numbers."""
     others = [
         str(other.version)
-        for other in tracker.client.search_model_versions(f"name = '{REGISTERED_NAME}'")
+        for other in tracker.client.search_model_versions(f"name = '{version.name}'")
         if other.tags.get(f"{TAG}.uid") == uid and str(other.version) != str(version.version)
     ]
     for number in others:
-        tracker.client.set_model_version_tag(
-            REGISTERED_NAME, number, f"{TAG}.uid", f"{uid}-{number}"
-        )
+        tracker.client.set_model_version_tag(version.name, number, f"{TAG}.uid", f"{uid}-{number}")
     return others
 
 
@@ -74,10 +88,15 @@ def create_version(
     tags: Mapping[str, str],
     card: str,
     hashes: Mapping[str, str],
+    model: RegisteredModel | None = None,
 ) -> ModelVersion:
-    """Register a logged model, with its description and its files' sha256."""
+    """Register a logged model, with its description and its files' sha256.
+
+    `model`: the registered model that it is a version of; default: Fashion-MNIST's.
+    """
+    model = model or registered_model(FASHION_MNIST)
     try:
-        tracker.client.create_registered_model(REGISTERED_NAME, description=DESCRIPTION)
+        tracker.client.create_registered_model(model.name, model.tags, model.description)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -86,7 +105,7 @@ def create_version(
     wrote("registered model created")
     with _fluent_uri(tracker.uri):
         version = tracker.client.create_model_version(
-            REGISTERED_NAME,
+            model.name,
             f"models:/{model_id}",
             run_id,
             tags=prefixed,
@@ -101,7 +120,7 @@ def set_manifest(tracker: Tracker, version: ModelVersion, hashes: Mapping[str, s
     """Write the manifest of a version that has none."""
     if manifest_of(version) is None:
         tracker.client.set_model_version_tag(
-            REGISTERED_NAME, str(version.version), MANIFEST, _canonical(hashes)
+            version.name, str(version.version), MANIFEST, _canonical(hashes)
         )
 
 
@@ -128,12 +147,12 @@ def describe(tracker: Tracker, version: ModelVersion, tags: Mapping[str, str], c
     wrote("version described")
 
 
-def champion(tracker: Tracker) -> ModelVersion | None:
+def champion(tracker: Tracker, name: str = REGISTERED_NAME) -> ModelVersion | None:
     """The version with the alias `champion`; None if there is none."""
-    number = aliases(tracker.client).get(CHAMPION)
+    number = aliases(tracker.client, name).get(CHAMPION)
     if number is None:
         return None
-    return tracker.client.get_model_version(REGISTERED_NAME, number)
+    return tracker.client.get_model_version(name, number)
 
 
 def has_model(client: MlflowClient, version: ModelVersion) -> bool:
@@ -152,60 +171,76 @@ def make_champion(tracker: Tracker, version: ModelVersion) -> None:
 
     A killed roll-back is finished first, if the version to restore still exists.
     """
-    client, number = tracker.client, str(version.version)
-    if WITHDRAWN in aliases(client):
+    client, number, name = tracker.client, str(version.version), str(version.name)
+    if WITHDRAWN in aliases(client, name):
         try:
-            roll_back(client)
+            roll_back(client, name)
         except ValueError:
-            client.delete_registered_model_alias(REGISTERED_NAME, WITHDRAWN)
-    present = aliases(client).get(CHAMPION)
+            client.delete_registered_model_alias(name, WITHDRAWN)
+    present = aliases(client, name).get(CHAMPION)
     if present == number:
         return
     if present is not None:
-        _point(client, PREVIOUS, present)
-    _point(client, CHAMPION, number)
+        _point(client, name, PREVIOUS, present)
+    _point(client, name, CHAMPION, number)
 
 
-def to_roll_back(client: MlflowClient) -> tuple[str, str]:
+def to_roll_back(client: MlflowClient, name: str = REGISTERED_NAME) -> tuple[str, str]:
     """The versions that a roll-back restores and withdraws, or those of a killed roll-back.
 
     Raises ValueError if there is no previous champion.
     """
-    present = aliases(client)
+    present = aliases(client, name)
     withdrawn = present.get(WITHDRAWN, present.get(CHAMPION, ""))
     candidates = (present.get(PREVIOUS), present.get(CHAMPION))
     restored = next((number for number in candidates if number not in (None, withdrawn)), None)
     if restored is None:
-        raise ValueError(
-            f"{REGISTERED_NAME} has no previous champion to go back to; register another study."
-        )
+        raise ValueError(f"{name} has no previous champion to go back to; register another study.")
     return restored, withdrawn
 
 
-def roll_back(client: MlflowClient) -> None:
+def roll_back(client: MlflowClient, name: str = REGISTERED_NAME) -> None:
     """Swap `champion` and `previous`; a repetition after a kill finishes the same swap.
 
     The alias `withdrawn` exists during the swap.  Raises ValueError as `to_roll_back` does.
     """
-    restored, withdrawn = to_roll_back(client)
+    restored, withdrawn = to_roll_back(client, name)
     if withdrawn:
-        _point(client, WITHDRAWN, withdrawn)
-    _point(client, CHAMPION, restored)
+        _point(client, name, WITHDRAWN, withdrawn)
+    _point(client, name, CHAMPION, restored)
     if withdrawn:
-        _point(client, PREVIOUS, withdrawn)
-        client.delete_registered_model_alias(REGISTERED_NAME, WITHDRAWN)
+        _point(client, name, PREVIOUS, withdrawn)
+        client.delete_registered_model_alias(name, WITHDRAWN)
         wrote("roll-back ended")
 
 
-def _point(client: MlflowClient, alias: str, number: str) -> None:
-    client.set_registered_model_alias(REGISTERED_NAME, alias, number)
+def registered_model(info: DataInfo) -> RegisteredModel:
+    """The registered model of a data set, to be created."""
+    shape = ", ".join(map(str, ("N", *info.image_shape)))
+    tags = [] if info.is_default else [RegisteredModelTag(DATA_SET, info.name)]  # type: ignore[no-untyped-call]
+    what = DESCRIPTION.format(
+        classes="ten articles of clothing" if info.is_default else f"{len(info.classes)} classes",
+        data_set="Fashion-MNIST" if info.is_default else info.name,
+        shape=shape,
+        colours=(
+            "grey, the article bright on black"
+            if info.is_default
+            else ("grey" if info.channels == 1 else "red, green, blue")
+        ),
+        count="ten" if len(info.classes) == 10 else len(info.classes),
+    )
+    return RegisteredModel(info.registered_name, description=what, tags=tags)
+
+
+def _point(client: MlflowClient, name: str, alias: str, number: str) -> None:
+    client.set_registered_model_alias(name, alias, number)
     wrote("alias moved" if alias == CHAMPION else f"{alias} set")
 
 
-def aliases(client: MlflowClient) -> dict[str, str]:
+def aliases(client: MlflowClient, name: str = REGISTERED_NAME) -> dict[str, str]:
     """Version numbers by alias; empty before the first registration."""
     try:
-        model = client.get_registered_model(REGISTERED_NAME)
+        model = client.get_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise

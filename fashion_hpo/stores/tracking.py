@@ -37,6 +37,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
+from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.addresses import artifact_folder, artifact_location, is_server
@@ -147,6 +148,7 @@ class Tracker:
         params: Mapping[str, Any],
         tags: Mapping[str, str],
         data_hash: str,
+        info: DataInfo = FASHION_MNIST,
     ) -> str:
         """The id of a trial's run, created at first use, nested under the study run."""
         run = self._find(uid)
@@ -156,7 +158,7 @@ class Tracker:
             run = self._create_run(name, prefixed)
         run_id = str(run.info.run_id)
         if not run.data.params:  # logged last
-            self.client.log_inputs(run_id, [_dataset(data_hash)])
+            self.client.log_inputs(run_id, [_dataset(data_hash, info)])
             wrote("inputs logged")
             entries = [Param(key, param_text(value)) for key, value in params.items()]
             self.client.log_batch(run_id, params=entries)
@@ -365,14 +367,17 @@ def _experiment(client: MlflowClient, store: Store, study: str) -> str:
     return _experiment(client, store, study)  # another host has just created it
 
 
-def _dataset(data_hash: str) -> DatasetInput:
-    profile = {"train_images": 50_000, "val_images": 5_000, "sha256": data_hash}
-    schema = {"images": "uint8 (N, 28, 28)", "labels": "0 to 9"}
+def _dataset(data_hash: str, info: DataInfo) -> DatasetInput:
+    profile = {"train_images": info.train, "val_images": info.val, "sha256": data_hash}
+    shape = ", ".join(map(str, ("N", *info.image_shape)))
+    schema = {"images": f"uint8 ({shape})", "labels": f"0 to {len(info.classes) - 1}"}
+    url = "https://github.com/zalandoresearch/fashion-mnist"
+    source = {"url": url} if info.files is None else {"path": info.files.path}
     dataset = Dataset(
-        name="fashion-mnist",
+        name=info.name,
         digest=data_hash[:36],  # MLflow's limit; the profile has the whole hash
         source_type="local",
-        source=json.dumps({"url": "https://github.com/zalandoresearch/fashion-mnist"}),
+        source=json.dumps(source),
         schema=json.dumps(schema),
         profile=json.dumps(profile),
     )

@@ -13,8 +13,9 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fashion_hpo import __version__
 from fashion_hpo.design.budgets import BUDGETS
@@ -23,6 +24,9 @@ from fashion_hpo.running.signals import Stopped
 from fashion_hpo.terminal import environment, output
 from fashion_hpo.terminal.folding import HelpFormatter
 from fashion_hpo.terminal.saying import say
+
+if TYPE_CHECKING:
+    from fashion_hpo.design.data_set import DataSet
 
 DEFAULT_STORE = Path("mlruns")
 BAD_INPUT, HALTED = 2, 1
@@ -113,7 +117,45 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 def add_data_folder(parser: argparse.ArgumentParser) -> None:
     """--data."""
-    parser.add_argument("--data", type=folder, metavar="DIR", help="folder of the data files")
+    parser.add_argument(
+        "--data",
+        type=folder,
+        metavar="DIR",
+        help="the data files' folder, or data of your own",
+    )
+
+
+def add_own_data(parser: argparse.ArgumentParser) -> None:
+    """--data-name and --skip-bad; `data_of` reads them with --data."""
+    parser.add_argument(
+        "--data-name",
+        metavar="NAME",
+        help="with --data: that it is a data set of your own, and its name",
+    )
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="leave out unreadable files and images with two labels of your own data set",
+    )
+
+
+def add_champion_of(parser: argparse.ArgumentParser) -> None:
+    """--data-name, for a command that uses a champion."""
+    parser.add_argument(
+        "--data-name",
+        metavar="NAME",
+        help="use the champion of a data set of your own",
+    )
+
+
+def data_of(args: argparse.Namespace, usual: "DataSet | None" = None) -> "Path | DataSet | None":
+    """The data that a call names; else `usual`, a study's own."""
+    from fashion_hpo.training.data import chosen_data
+
+    if args.data is None and usual is not None and not args.data_name:
+        return replace(usual.absolute(), skip_bad=usual.skip_bad or args.skip_bad)
+    path = None if args.data is None else args.data.absolute()  # other processes may read it too
+    return chosen_data(path, args.data_name, args.skip_bad)
 
 
 def add_budget(parser: argparse.ArgumentParser, default: str | None, note: str) -> None:

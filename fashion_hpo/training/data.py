@@ -13,34 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from fashion_hpo.design.classes import CLASSES as CLASSES
-from fashion_hpo.training import download, sources
+from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo, DataSet
+from fashion_hpo.training import download, own_data, sources
 from fashion_hpo.training.sources import Arrays, MissingDataError
+from fashion_hpo.training.split import Split as Split
+from fashion_hpo.training.split import by_turns
 
 PER_CLASS_HELD_OUT = 500  # images per class in the gate; validation has as many
 FOLDS = 55_000  # keys the draw of folds; never change it
 MOST_HELD_FOLDS = 2  # in memory, 43 MB each, for the trials of a seed
-
-
-@dataclass(frozen=True)
-class Split:
-    """Images uint8 (N, 28, 28) and labels int64 (N,), on one device."""
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def first(self, count: int) -> "Split":
-        """The first `count` images; of the training split, a nested and stratified subset."""
-        return Split(self.images[:count], self.labels[:count])
-
-    def to(self, device: str) -> "Split":
-        """A copy on the given device."""
-        return Split(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
@@ -49,8 +32,11 @@ class SearchSplits:
 
     train: Split
     val: Split
-    data_hash: str  # sha256 of all bytes of the 60,000 images and labels, independent of order
+    data_hash: str  # sha256 of all bytes of the 60,000 images and labels, independent of order;
+    # of other data sets, of all images, test images included
     fold: int = 0
+    info: DataInfo = FASHION_MNIST
+    notes: tuple[str, ...] = ()  # what was left out, in words
     _resident: dict[str, "SearchSplits"] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -84,18 +70,18 @@ class SearchSplits:
     def _drawn(self, fold: int) -> "SearchSplits":
         images = torch.cat([self.train.images, self.val.images])
         labels = torch.cat([self.train.labels, self.val.labels])
-        held = torch.bincount(self.val.labels, minlength=len(CLASSES)).tolist()
+        held = torch.bincount(self.val.labels, minlength=len(self.info.classes)).tolist()
         draw = np.random.default_rng([FOLDS, fold])
-        drawn = [draw.permutation(np.flatnonzero(labels == label)) for label in range(len(CLASSES))]
+        drawn = [draw.permutation(np.flatnonzero(labels == label)) for label in range(len(held))]
         parts = [
-            torch.from_numpy(_by_turns(rows))
+            torch.from_numpy(by_turns(rows))
             for rows in (
                 [rows[:count] for rows, count in zip(drawn, held, strict=True)],
                 [rows[count:] for rows, count in zip(drawn, held, strict=True)],
             )
         ]
         val, train = (Split(images[rows], labels[rows]) for rows in parts)
-        return SearchSplits(train, val, self.data_hash, fold)
+        return SearchSplits(train, val, self.data_hash, fold, self.info)
 
 
 class Thirds(NamedTuple):
@@ -106,13 +92,18 @@ class Thirds(NamedTuple):
     gate: np.ndarray
 
 
-def load_search_splits(folder: Path | None = None) -> SearchSplits:
-    """Find, verify and split the data: 50,000 training and 5,000 validation images.
+def load_search_splits(data: Path | DataSet | None = None) -> SearchSplits:
+    """Find, verify and split the data: 50,000 training and 5,000 validation images of
+    Fashion-MNIST, or those of a data set of one's own.
 
     Raises MissingDataError if no data are found, and BrokenDataError, naming the file, if the
-    content is not Fashion-MNIST's.
+    content is not Fashion-MNIST's or no data set.
     """
-    arrays = sources.read("train", folder)
+    if isinstance(data, DataSet):
+        own = own_data.read(data)
+        train, val = own.splits["train"], own.splits["val"]
+        return SearchSplits(train, val, own.data_hash, info=own.info, notes=own.notes)
+    arrays = sources.read("train", data)
     rows = partition(arrays)
     return SearchSplits(
         train=take(arrays, rows.train), val=take(arrays, rows.val), data_hash=data_hash(arrays)
@@ -120,15 +111,30 @@ def load_search_splits(folder: Path | None = None) -> SearchSplits:
 
 
 def load_or_download(
-    folder: Path | None = None, mirrors: Sequence[str] = download.MIRRORS
+    data: Path | DataSet | None = None, mirrors: Sequence[str] = download.MIRRORS
 ) -> SearchSplits:
     """Like `load_search_splits`, but download missing files into the user's cache first.
 
     Never downloads if a folder is named by argument or FASHION_HPO_DATA.
     """
-    if sources.asked_folder(folder) is None and _needs_download():
+    if isinstance(data, DataSet):
+        return load_search_splits(data)
+    if sources.asked_folder(data) is None and _needs_download():
         download.fetch(sources.cache_folder(), mirrors)
-    return load_search_splits(folder)
+    return load_search_splits(data)
+
+
+def chosen_data(
+    path: Path | None, name: str | None = None, skip_bad: bool = False
+) -> Path | DataSet | None:
+    """What --data, --data-name and --skip-bad mean: a data set of one's own if its form or a name
+    says so, else the folder of Fashion-MNIST's files."""
+    if path is not None and (name or (not sources.has_files(path) and own_data.is_own(path))):
+        return DataSet(str(path), name or "", skip_bad)
+    if name or skip_bad:
+        option = "--data-name" if name else "--skip-bad"
+        raise ValueError(f"{option} needs --data with a data set of your own; name it.")
+    return path
 
 
 def partition(arrays: Arrays) -> Thirds:
@@ -139,12 +145,6 @@ def partition(arrays: Arrays) -> Thirds:
     held = PER_CLASS_HELD_OUT
     gate, val, train = ranked[:held], ranked[held : 2 * held], ranked[2 * held :]
     return Thirds(train=train.ravel(), val=val.ravel(), gate=gate.ravel())
-
-
-def _by_turns(classes: Sequence[np.ndarray]) -> np.ndarray:
-    """The first row of each class, then the second of each, and so on."""
-    rank = np.concatenate([np.arange(len(rows)) for rows in classes])
-    return np.concatenate(list(classes))[np.argsort(rank, kind="stable")]
 
 
 def take(arrays: Arrays, rows: np.ndarray) -> Split:

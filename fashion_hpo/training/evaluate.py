@@ -22,17 +22,22 @@ class Score(NamedTuple):
 
 
 def normalise(images: Tensor, pixel_range: PixelRange, hardware: Hardware) -> Tensor:
-    """uint8 (N, 28, 28) to float32 (N, 1, 28, 28) in [0, 1] or [-1, 1]."""
-    pixels = images.unsqueeze(1).to(torch.float32, memory_format=hardware.memory_format)
+    """uint8 (N, 28, 28) or (N, 3, 28, 28) to float32 (N, 1 or 3, 28, 28) in [0, 1] or [-1, 1]."""
+    pixels = with_channels(images).to(torch.float32, memory_format=hardware.memory_format)
     pixels = pixels.div_(255)
     return pixels if pixel_range == "unit" else pixels.mul_(2).sub_(1)
+
+
+def with_channels(images: Tensor) -> Tensor:
+    """Grey images (N, 28, 28) with a dimension for the one channel; colour ones as they are."""
+    return images.unsqueeze(1) if images.dim() == 3 else images
 
 
 @torch.no_grad()
 def logits_of(
     model: nn.Module, split: Split, pixel_range: PixelRange, hardware: Hardware
 ) -> Tensor:
-    """Logits float32 (N, 10) in evaluation mode; the model's mode is restored.
+    """Logits float32 (N, classes) in evaluation mode; the model's mode is restored.
 
     A micro-batch that training needs for lack of memory limits the evaluation too.
     """

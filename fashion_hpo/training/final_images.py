@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashion_hpo.training import data, sources
-from fashion_hpo.training.data import Split
+from fashion_hpo.design.data_set import DataSet
+from fashion_hpo.training import data, own_data, sources
+from fashion_hpo.training.split import Split
 
 
 class Opened(NamedTuple):
@@ -24,21 +25,31 @@ class Opened(NamedTuple):
     data_hash: str
 
 
-def open_gate(log: Path, purpose: str, folder: Path | None = None) -> Opened:
+def open_gate(log: Path, purpose: str, folder: Path | DataSet | None = None) -> Opened:
     """The 5,000 gate images, on which a challenger is compared with the champion."""
+    if isinstance(folder, DataSet):
+        return _open_own("gate", log, purpose, folder)
     arrays = sources.read("train", folder)
-    return _open("gate", data.take(arrays, data.partition(arrays).gate), log, purpose, arrays)
+    return _open(
+        "gate", data.take(arrays, data.partition(arrays).gate), log, purpose, data.data_hash(arrays)
+    )
 
 
-def open_test(log: Path, purpose: str, folder: Path | None = None) -> Opened:
+def open_test(log: Path, purpose: str, folder: Path | DataSet | None = None) -> Opened:
     """The 10,000 test images, in the files' order."""
+    if isinstance(folder, DataSet):
+        return _open_own("test", log, purpose, folder)
     arrays = sources.read("test", folder)
     split = data.take(arrays, np.arange(len(arrays.labels)))
-    return _open("test", split, log, purpose, arrays)
+    return _open("test", split, log, purpose, data.data_hash(arrays))
 
 
-def _open(part: str, split: Split, log: Path, purpose: str, arrays: sources.Arrays) -> Opened:
-    digest = data.data_hash(arrays)
+def _open_own(part: str, log: Path, purpose: str, folder: DataSet) -> Opened:
+    own = own_data.read(folder)
+    return _open(part, own.splits[part], log, purpose, own.data_hash)
+
+
+def _open(part: str, split: Split, log: Path, purpose: str, digest: str) -> Opened:
     log.parent.mkdir(parents=True, exist_ok=True)
     before = _openings(log, part, digest)
     entry = {"part": part, "data_hash": digest, "purpose": purpose, "unix_time": int(time.time())}

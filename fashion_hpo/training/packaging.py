@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from fashion_hpo.design.config import PixelRange
+from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo
+from fashion_hpo.training.evaluate import with_channels
 
 PROOF_BATCHES = (1, 7, 512)
 """Batch sizes at which the reloaded model is compared with the measured one."""
@@ -18,7 +20,8 @@ WARM_UP = 5  # passes
 
 
 class ServedClassifier(nn.Module):
-    """uint8 (N, 28, 28) to probabilities float32 (N, 10); includes the preprocessing."""
+    """uint8 (N, 28, 28), or (N, 3, 28, 28) in colour, to probabilities float32 (N, classes);
+    includes the preprocessing."""
 
     def __init__(self, network: nn.Module, pixel_range: PixelRange) -> None:
         super().__init__()
@@ -27,7 +30,7 @@ class ServedClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Scale the pixels, run the network and take the softmax."""
-        pixels = images.unsqueeze(1).to(torch.float32) * self.scale + self.shift
+        pixels = with_channels(images).to(torch.float32) * self.scale + self.shift
         return torch.softmax(self.network(pixels), dim=1)
 
 
@@ -43,7 +46,7 @@ def served(network: nn.Module, pixel_range: PixelRange) -> ServedClassifier:
 
 @torch.no_grad()
 def probabilities_of(model: nn.Module, images: Tensor, batch: int = 500) -> np.ndarray:
-    """Probabilities float32 (N, 10) of raw images uint8 (N, 28, 28)."""
+    """Probabilities float32 (N, classes) of raw images uint8 (N, 28, 28) or (N, 3, 28, 28)."""
     return np.concatenate([model(part).numpy() for part in images.split(batch)])
 
 
@@ -73,10 +76,10 @@ def differences(
 
 
 @torch.no_grad()
-def latency(model: nn.Module, repeats: int = 50) -> float:
+def latency(model: nn.Module, repeats: int = 50, info: DataInfo = FASHION_MNIST) -> float:
     """Milliseconds a served model takes for one image on this CPU: the median of `repeats` passes
     after a warm-up."""
-    image = torch.zeros(1, 28, 28, dtype=torch.uint8)
+    image = torch.zeros(1, *info.image_shape, dtype=torch.uint8)
     passes = []
     for _ in range(WARM_UP + repeats):
         began = time.perf_counter()
@@ -85,13 +88,13 @@ def latency(model: nn.Module, repeats: int = 50) -> float:
     return 1000 * statistics.median(passes[WARM_UP:])
 
 
-def flops(network: nn.Module) -> int:
+def flops(network: nn.Module, info: DataInfo = FASHION_MNIST) -> int:
     """Floating-point operations of one image's forward pass (a multiply-add counts as two)."""
     from torch.utils.flop_counter import FlopCounterMode  # slow: imports Triton
 
     was_training = network.training
     network.eval()
-    image = torch.zeros(1, 1, 28, 28, device=next(network.parameters()).device)
+    image = torch.zeros(1, info.channels, 28, 28, device=next(network.parameters()).device)
     # With gradients: the counter cannot track views of a parameter that were made without.
     with FlopCounterMode(display=False) as counter, torch.enable_grad():
         network(image)

@@ -81,6 +81,11 @@ def find(folder: Path | None = None) -> Path:
     raise MissingDataError(f"Fashion-MNIST was not found; {WAYS_OUT}.")
 
 
+def has_files(folder: Path) -> bool:
+    """Whether a folder that a person named has any file of Fashion-MNIST's names."""
+    return _with_files(folder, (*SUBFOLDERS, "raw")) is not None
+
+
 def asked_folder(folder: Path | None = None) -> Path | None:
     """The folder named by the argument or FASHION_HPO_DATA, if any."""
     asked = folder or os.environ.get("FASHION_HPO_DATA")

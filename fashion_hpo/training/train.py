@@ -161,7 +161,7 @@ def _batches(
         chosen = rows.part(begin, begin + sum(sizes))
         raw = images.images.index_select(0, chosen.device)
         for step in steps:
-            raw = step(raw, chosen)
+            raw = augment.apply(step, raw, chosen)
         pixels = normalise(raw, config.pixel_range, hardware).split(sizes)
         labels = images.labels[chosen.device].split(sizes)
         for place, (some_pixels, some_labels) in enumerate(zip(pixels, labels, strict=True)):

@@ -98,6 +98,12 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
         "integrity/store_invariants.py",
     ),
     "commands/test_doctor.py::test_a_sound_store_takes_one_line": ("stores/layout.py",),
+    "commands/test_own_data.py::test_the_options_that_are_told_for_bad_data_help": (
+        "design/data_set.py",
+        "replaying/replay.py",
+        "training/data.py",
+        "training/own_data.py",
+    ),
     "commands/test_register.py::test_an_altered_champion_is_replaced_by_force_alone": (
         "registering/final_results.py",
     ),

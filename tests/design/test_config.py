@@ -23,7 +23,7 @@ EPOCH = Epoch(
 
 OUT_OF_RANGE: list[tuple[str, Any]] = [
     ("dropout", -0.1), ("dropout", 1.0), ("dropout", math.nan),
-    ("train_images", 9), ("train_images", 50_001),
+    ("train_images", 9), ("train_images", 10_000_001),
     ("epochs", 0), ("epochs", 10_001),
     ("batch_size", 1), ("batch_size", 50_001),
     ("accumulation", 0), ("accumulation", 1001),

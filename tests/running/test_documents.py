@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fashion_hpo.design.data_set import FASHION_MNIST
 from fashion_hpo.design.scores import look_alike_errors
 from fashion_hpo.running.documents import write_documents
 from fashion_hpo.training.data import CLASSES
@@ -33,20 +34,26 @@ def test_chance_makes_such_errors_as_well() -> None:
 def test_without_an_error_there_is_no_share(tmp_path: Path) -> None:
     assert math.isnan(look_alike_errors(*predictions(np.diag([50] * 10))))
     sure = np.eye(10)
-    assert "look_alike_errors" not in write_documents(tmp_path, sure, sure, np.arange(10))
+    assert "look_alike_errors" not in write_documents(
+        tmp_path, sure, sure, np.arange(10), FASHION_MNIST
+    )
 
 
 def test_confident_is_from_nine_tenths(tmp_path: Path) -> None:
     probabilities = np.full((4, 10), 0.01)
     probabilities[:, 0] = [0.91, 0.90, 0.89, 0.5]
-    found = write_documents(tmp_path, probabilities, probabilities, np.array([0, 1, 0, 0]))
+    found = write_documents(
+        tmp_path, probabilities, probabilities, np.array([0, 1, 0, 0]), FASHION_MNIST
+    )
     assert found["confident_share"] == 0.5
     assert found["model_val_accuracy"] == 0.75
 
 
 def test_recall_is_of_each_class_that_there_is(tmp_path: Path) -> None:
     probabilities = np.eye(10)[[0, 1, 1, 1]]
-    found = write_documents(tmp_path, probabilities, probabilities, np.array([0, 0, 1, 2]))
+    found = write_documents(
+        tmp_path, probabilities, probabilities, np.array([0, 0, 1, 2]), FASHION_MNIST
+    )
     recalls = {name: value for name, value in found.items() if name.startswith("recall")}
     assert recalls == {"recall_0": 0.5, "recall_1": 1.0, "recall_2": 0.0}
     assert found["brier_score"] == 1.0

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.training.augment import Mixing, steps
+from fashion_hpo.training.augment import Mixing, apply, steps
 from fashion_hpo.training.augment.erasing import Erasing
 from fashion_hpo.training.augment.examples import AMOUNTS, EPOCHS, examples
 from fashion_hpo.training.augment.geometry import Affine, Flip
@@ -124,3 +124,17 @@ def test_draws_are_pinned() -> None:
     assert mixing.lambdas == pytest.approx([0.76058775, 0.11245822, 0.00636147])
     assert mixing.boxes[:2].tolist() == [[16, 14, 28, 28], [1, 0, 7, 3]]
     assert mixing.cuts.nonzero()[0].tolist() == [0, 3, 5]
+
+
+@each_option
+def test_colour_images_are_changed_in_each_channel_by_the_same_draws(
+    option: dict[str, Any], splits: SearchSplits
+) -> None:
+    grey, rows = splits.train.images[:50], rows_of(np.arange(50))
+    colours = torch.stack((grey, 255 - grey, grey), dim=1)
+    for step in steps(TrainConfig(**option), 400, 1):
+        grey, colours = apply(step, grey, rows), apply(step, colours, rows)
+    assert colours.shape == (50, 3, 28, 28)
+    assert torch.equal(colours[:, 0], grey)
+    assert torch.equal(colours[:, 2], grey)
+    assert not torch.equal(colours[:, 1], grey)

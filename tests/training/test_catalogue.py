@@ -3,6 +3,7 @@
 Networks of the full size are only counted; all else runs on those of `SMALL`, where it has a name.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from fashion_hpo.design.config import Option
+from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo
 from fashion_hpo.training.architectures import (
     CATALOGUE,
     build,
@@ -88,8 +90,8 @@ loss that is only far below the 1.95 nats of guessing among seven."""
 LEARNT |= dict.fromkeys(("vit_shallow_prompts", "vit_deep_prompts"), (300, 3e-2, 0.3))
 
 
-def small(name: str, dropout: float = 0.0) -> nn.Module:
-    return build(name, dropout=dropout, **SMALL.get(name, {}))
+def small(name: str, dropout: float = 0.0, info: DataInfo = FASHION_MNIST) -> nn.Module:
+    return build(name, dropout=dropout, info=info, **SMALL.get(name, {}))
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +102,25 @@ def seeded() -> None:
 @pytest.fixture
 def images() -> Tensor:
     return torch.rand(7, 1, 28, 28)
+
+
+@over_catalogue
+def test_a_network_takes_channels_and_classes_from_the_data_set(name: str) -> None:
+    info = replace(FASHION_MNIST, channels=3, classes=("a", "b", "c"))
+    assert small(name, info=info)(torch.rand(2, 3, 28, 28)).shape == (2, 3)
+
+
+def test_a_network_for_ten_classes_alone_is_refused_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fixed(*, dropout: float = 0.0) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+    monkeypatch.setitem(CATALOGUE, "fixed", fixed)
+    assert build("fixed")(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+    info = replace(FASHION_MNIST, name="pets", classes=("cat", "dog"))
+    with pytest.raises(ValueError, match=r"fixed takes no classes, and pets has 2; add"):
+        check("fixed", {}, info)
 
 
 @over_catalogue

@@ -7,17 +7,20 @@ import numpy as np
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.intervals import wilson
+from fashion_hpo.design.classes import CLASSES
 from fashion_hpo.design.scores import CALIBRATION_BINS, equal_mass_bins, is_correct, softmax
 from fashion_hpo.stores.predictions import NoPredictionsError
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """One trial's: probabilities (N, 10) and labels (N,), in the order of the validation split."""
+    """One trial's: probabilities (N, classes) and labels (N,), in the order of the validation
+    split, and the names of the classes."""
 
     trial: int
     probabilities: np.ndarray
     labels: np.ndarray
+    classes: tuple[str, ...] = CLASSES
 
     @property
     def predicted(self) -> np.ndarray:
@@ -53,7 +56,8 @@ def read(records: Records, trial: int) -> Predictions:
     except NoPredictionsError as error:
         what = f"the validation logits of trial {trial} {error}"
         raise NoPredictionsError(what, error.advice) from None
-    return Predictions(trial, softmax(stored.logits), stored.labels.astype(np.int64))
+    labels = stored.labels.astype(np.int64)
+    return Predictions(trial, softmax(stored.logits), labels, records.info.classes)
 
 
 class Pair(NamedTuple):
@@ -70,8 +74,8 @@ def confused_pairs(matrix: np.ndarray, most: int = 10) -> list[Pair]:
     support = matrix.sum(1)
     pairs = [
         Pair(true, predicted, int(matrix[true, predicted]), int(support[true]))
-        for true in range(10)
-        for predicted in range(10)
+        for true in range(len(matrix))
+        for predicted in range(len(matrix))
         if true != predicted and matrix[true, predicted]
     ]
     return sorted(pairs, key=lambda pair: -pair.mistakes)[:most]

@@ -7,6 +7,7 @@ from fashion_hpo.design.claim_kinds.kind import levels_text
 from fashion_hpo.design.claims import Claim, Regime
 from fashion_hpo.design.formats import number_text
 from fashion_hpo.design.plan import Plan
+from fashion_hpo.design.reports import reports
 from fashion_hpo.design.sentences import study_command
 
 QUICK = "the quick budget asks no report's claim"
@@ -15,6 +16,8 @@ QUICK = "the quick budget asks no report's claim"
 def not_asked(claim: Claim, records: Records) -> str:
     """Why this budget does not ask the claim, and the command that does; "" if it is asked."""
     plan = records.plan
+    if not records.info.is_default and claim.id.partition("-")[0] in reports().claims:
+        return f"the claim is about Fashion-MNIST, and the study was run on {records.info.name}."
     if claim.small_scale and plan.budget != "quick":
         return f"the claim is about the quick budget; {study_command(plan.name, 'quick')} asks."
     return outside(claim.regime, records) if claim.regime is not None else ""

@@ -9,7 +9,6 @@ from fashion_hpo.analysis.statistics.predictions import (
     precision_recall,
     reliability,
 )
-from fashion_hpo.design.classes import CLASSES
 from fashion_hpo.design.scores import confusion_matrix, expected_calibration_error
 from fashion_hpo.reporting.figures.theme import (
     BLUE,
@@ -24,26 +23,26 @@ from fashion_hpo.reporting.figures.theme import (
 ROW_HEIGHT = 34  # pixels
 CURVE_POINTS = 100  # of each precision-recall curve
 WHISKERS = (5, 95)  # percentiles
-DASHES = ("solid", "dash")  # ten classes, eight colours
+DASHES = ("solid", "dash", "dot", "dashdot")  # for more classes than the eight colours
 SEE_THROUGH = [[0.0, faint(BLUE, 0.0)], [1.0, faint(BLUE, 0.6)]]
 MISTAKES = [[0.0, faint(VERMILLION, 0.0)], [1.0, faint(VERMILLION, 0.7)]]
 
 
 def confusion_counts(of: Predictions) -> go.Figure:
     """Counts of true against predicted classes; hits are blue, mistakes are red."""
-    matrix = confusion_matrix(of.predicted, of.labels)
+    matrix = confusion_matrix(of.predicted, of.labels, len(of.classes))
     figure = new_figure(
         "Confusion matrix",
         "number of validation images; blue: right, red: mistakes, each darker the more there are",
         x="predicted class",
         y="true class",
-        height=520,
+        height=max(520, 150 + 24 * len(of.classes)),
     )
-    hits = np.eye(10, dtype=bool)
+    hits = np.eye(len(of.classes), dtype=bool)
     for chosen, colours in ((hits, SEE_THROUGH), (~hits, MISTAKES)):
         figure.add_heatmap(
-            x=list(CLASSES),
-            y=list(CLASSES),
+            x=list(of.classes),
+            y=list(of.classes),
             z=[[int(n) if is_shown else None for n, is_shown in zip(*row, strict=True)]
                for row in zip(matrix, chosen, strict=True)],
             zmin=0,
@@ -64,7 +63,7 @@ def confusion_counts(of: Predictions) -> go.Figure:
 
 def most_confused(of: Predictions) -> go.Figure:
     """The most frequent mistakes, the most frequent on top."""
-    pairs = confused_pairs(confusion_matrix(of.predicted, of.labels))[::-1]
+    pairs = confused_pairs(confusion_matrix(of.predicted, of.labels, len(of.classes)))[::-1]
     figure = new_figure(
         "Most-confused pairs",
         "share of the images of a class that were taken for another",
@@ -76,7 +75,7 @@ def most_confused(of: Predictions) -> go.Figure:
         shares = [100 * pair.mistakes / pair.images for pair in pairs]
         figure.add_bar(
             x=shares,
-            y=[f"{CLASSES[pair.true]} → {CLASSES[pair.predicted]}" for pair in pairs],
+            y=[f"{of.classes[pair.true]} → {of.classes[pair.predicted]}" for pair in pairs],
             orientation="h",
             marker={"color": VERMILLION, "line": {"width": 0}},
             text=[str(pair.mistakes) for pair in pairs],
@@ -132,14 +131,14 @@ def confidence_boxes(of: Predictions) -> go.Figure:
         "box: quartiles; whiskers: 5th to 95th percentile; apart for right and wrong predictions",
         x="confidence (%)",
         y="predicted class",
-        height=140 + 44 * len(CLASSES),
+        height=140 + 44 * len(of.classes),
     )
     for name, chosen, colour in (
         ("right", of.correct, BLUE),
         ("wrong", ~of.correct, VERMILLION),
     ):
-        parts = [100 * of.confidence[chosen & (of.predicted == i)] for i in range(len(CLASSES))]
-        nonempty = [(CLASSES[i], part) for i, part in enumerate(parts) if len(part)]
+        parts = [100 * of.confidence[chosen & (of.predicted == i)] for i in range(len(of.classes))]
+        nonempty = [(of.classes[i], part) for i, part in enumerate(parts) if len(part)]
         if not nonempty:
             continue
         low, first, middle, third, high = (
@@ -160,7 +159,7 @@ def confidence_boxes(of: Predictions) -> go.Figure:
         )
     figure.update_layout(boxmode="group", boxgap=0.25)
     figure.update_yaxes(
-        categoryorder="array", categoryarray=list(CLASSES), autorange="reversed", showgrid=False
+        categoryorder="array", categoryarray=list(of.classes), autorange="reversed", showgrid=False
     )
     return figure
 
@@ -174,7 +173,7 @@ def precision_recall_curves(of: Predictions) -> go.Figure:
         y="precision (share, 0 to 1)",
         height=540,
     )
-    for label, name in enumerate(CLASSES):
+    for label, name in enumerate(of.classes):
         curve = precision_recall(of, label)
         if curve is None:
             continue
@@ -186,7 +185,7 @@ def precision_recall_curves(of: Predictions) -> go.Figure:
             name=f"{name} (AP {curve.average:.3f})",
             line={
                 "color": COLOURS[label % len(COLOURS)],
-                "dash": DASHES[label // len(COLOURS)],
+                "dash": DASHES[label // len(COLOURS) % len(DASHES)],
                 "width": 1.75,
             },
             hovertemplate="%{fullData.name}<br>recall %{x:.3f}: precision %{y:.3f}<extra></extra>",

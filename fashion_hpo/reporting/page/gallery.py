@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fashion_hpo.analysis.statistics.predictions import Predictions, confident_mistakes
-from fashion_hpo.design.classes import CLASSES
 from fashion_hpo.reporting.page.pictures import data_address
 
 MOST = 24
@@ -22,14 +21,17 @@ class Mistake(NamedTuple):
 
 
 def mistakes(predictions: Predictions, images: np.ndarray) -> list[Mistake]:
-    """The most confident ones.  images: uint8 (N, 28, 28), in the order of the predictions."""
+    """The most confident ones.
+
+    images: uint8 (N, 28, 28) or (N, 3, 28, 28), in the order of the predictions.
+    """
     return [
         Mistake(
             number,
             data_address(images[number]),
-            CLASSES[predictions.predicted[number]],
+            predictions.classes[predictions.predicted[number]],
             f"{predictions.confidence[number]:.1%}".replace("%", "\u00a0%"),
-            CLASSES[predictions.labels[number]],
+            predictions.classes[predictions.labels[number]],
         )
         for number in confident_mistakes(predictions, MOST).tolist()
     ]

@@ -131,7 +131,7 @@ def source(records: Records) -> dict[str, str]:
         "ledger": f"{records.ledger_name} ({records.ledger_uid})",
         "budget": f"{plan.budget}: {plan.trials} trials of up to {plan.base.epochs} epochs over "
         f"{plan.base.train_images} images",
-        "data (sha256)": records.data_hash,
+        "data (sha256)": f"{records.info.name}, {records.data_hash}",
         "devices": ", ".join(sorted(str(name) for name in devices if name)) or "none yet",
         "hours of training": f"{seconds / 3600:.2f}",
     }

@@ -1,6 +1,7 @@
 """The networks: one file a family, registered by one line here; one builder a variant.
 
-Every network maps float32 (N, 1, 28, 28) to logits (N, 10).
+Every network maps float32 (N, channels, 28, 28) to logits (N, classes); channels and classes are
+the data set's, 1 and 10 for Fashion-MNIST.
 """
 
 import inspect
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from fashion_hpo.design.config import Option, TrainConfig
+from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo
 from fashion_hpo.design.sentences import did_you_mean, listed
 from fashion_hpo.training.architectures import cnn as cnn
 from fashion_hpo.training.architectures import cnn_transformer as cnn_transformer
@@ -33,21 +35,27 @@ from fashion_hpo.training.architectures.pretrained import read_weights
 from fashion_hpo.training.architectures.prompted_vit import PromptedTransformer
 from fashion_hpo.training.randomness import seed_default_generator
 
+DEFAULT_SHAPE = {"in_channels": 1, "classes": 10}  # Fashion-MNIST's
 CLASSICAL = ("logistic_regression", "nearest_neighbours", "svm", "random_forest", "mlp")
 """Classifiers that are not networks but may be a study's architecture: see `running.classical`."""
 
 
 def build(
-    name: str, *, dropout: float = 0.0, backbone_file: Path | None = None, **options: Option
+    name: str,
+    *,
+    dropout: float = 0.0,
+    backbone_file: Path | None = None,
+    info: DataInfo = FASHION_MNIST,
+    **options: Option,
 ) -> nn.Module:
-    """A network, initialised from torch's default generator.
+    """A network for a data set, initialised from torch's default generator.
 
     `backbone_file`: the state dict of the trained `vit` that the option `backbone` names.  Raises
     ValueError for an unknown name or option, a value that makes no network, and weights that do not
     fit or are not available.
     """
     _check_options(name, options)
-    network = CATALOGUE[name](dropout=dropout, **options)
+    network = CATALOGUE[name](dropout=dropout, **_shape(name, info), **options)
     backbone = options.get("backbone", "random")
     if backbone_file is not None and backbone == "random":
         raise ValueError(f"backbone_file is {backbone_file}, but {name} takes none; leave it out.")
@@ -62,15 +70,17 @@ def build(
     return network
 
 
-def build_for(config: TrainConfig, backbone_file: Path | None = None) -> nn.Module:
-    """The config's network; its initial weights depend on the seed and the backbone alone."""
+def build_for(
+    config: TrainConfig, backbone_file: Path | None = None, info: DataInfo = FASHION_MNIST
+) -> nn.Module:
+    """The config's network for a data set; seed and backbone alone decide its initial weights."""
     name, options = config.architecture, dict(config.architecture_options)
     _check_options(name, options)  # here too: an option "dropout" would shadow the argument
     seed_default_generator(config.seed, "initial weights")
-    return build(name, dropout=config.dropout, backbone_file=backbone_file, **options)
+    return build(name, dropout=config.dropout, backbone_file=backbone_file, info=info, **options)
 
 
-def skeleton(name: str, options: Mapping[str, Option]) -> nn.Module:
+def skeleton(name: str, options: Mapping[str, Option], info: DataInfo = FASHION_MNIST) -> nn.Module:
     """The network on torch's meta device: shapes without values, which take no memory.
 
     Raises ValueError as `build` does, but loads no weights.
@@ -78,17 +88,17 @@ def skeleton(name: str, options: Mapping[str, Option]) -> nn.Module:
     _check_options(name, options)
     try:
         with torch.device("meta"):
-            return CATALOGUE[name](**options)
+            return CATALOGUE[name](**_shape(name, info), **options)
     except (RuntimeError, TypeError) as error:  # torch's, for sizes beyond 64 bits
         raise ValueError(
             f"architecture_options {dict(options)} make no network ({error}); lower them."
         ) from None
 
 
-def check(name: str, options: Mapping[str, Option]) -> None:
-    """Raise ValueError unless the architecture exists and has these options."""
+def check(name: str, options: Mapping[str, Option], info: DataInfo = FASHION_MNIST) -> None:
+    """Raise ValueError unless the architecture exists, has these options and fits the data set."""
     if name not in CLASSICAL:
-        skeleton(name, options)
+        skeleton(name, options, info)
     elif options:
         raise ValueError(f"architecture_options has {min(options)!r}; {name} has no options.")
 
@@ -103,6 +113,20 @@ def trainable_count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
+def _shape(name: str, info: DataInfo) -> dict[str, int]:
+    """The builder's arguments for a data set; a builder without them makes a network for
+    Fashion-MNIST's one channel and ten classes."""
+    parameters = inspect.signature(CATALOGUE[name]).parameters
+    wanted = {"in_channels": info.channels, "classes": len(info.classes)}
+    for argument, value in wanted.items():
+        if argument not in parameters and value != DEFAULT_SHAPE[argument]:
+            raise ValueError(
+                f"architecture {name} takes no {argument}, and {info.name} has {value}; add the "
+                f"argument {argument} to its builder."
+            )
+    return {argument: value for argument, value in wanted.items() if argument in parameters}
+
+
 def _check_options(name: str, options: Mapping[str, Option]) -> None:
     """Check the options' names and types; the builder checks their values."""
     if name in CLASSICAL:
@@ -113,6 +137,8 @@ def _check_options(name: str, options: Mapping[str, Option]) -> None:
         raise ValueError(f"architecture is {name!r}; {hint}")
     known = {p.name: p for p in inspect.signature(CATALOGUE[name]).parameters.values()}
     del known["dropout"]  # a field of the config
+    for argument in DEFAULT_SHAPE:  # the data set's
+        known.pop(argument, None)
     for option, value in options.items():
         if option not in known:
             raise ValueError(

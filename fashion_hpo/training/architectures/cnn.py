@@ -13,14 +13,20 @@ from fashion_hpo.training.architectures.pooling import MaxPool2x2
 
 @network
 def cnn(
-    *, dropout: float = 0.0, channels: int = 32, hidden: int = 128, dilation: int = 1
+    *,
+    dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
+    channels: int = 32,
+    hidden: int = 128,
+    dilation: int = 1,
 ) -> nn.Sequential:
     """conv c, pool, conv 2c, pool, fc hidden, fc 10; 3x3 convolutions that keep the size."""
     return nn.Sequential(
-        nn.Conv2d(1, channels, 3, padding=dilation, dilation=dilation),
+        nn.Conv2d(in_channels, channels, 3, padding=dilation, dilation=dilation),
         MaxPool2x2(relu=True),
         nn.Conv2d(channels, 2 * channels, 3, padding=dilation, dilation=dilation),
         MaxPool2x2(relu=True), nn.Flatten(),
         nn.Linear(2 * channels * 7 * 7, hidden), nn.ReLU(), nn.Dropout(dropout),
-        nn.Linear(hidden, 10),
+        nn.Linear(hidden, classes),
     )  # fmt: skip

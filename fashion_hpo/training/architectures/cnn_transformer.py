@@ -17,6 +17,8 @@ from fashion_hpo.training.architectures.transformer import EncoderLayer, Tokens
 def cnn_transformer(
     *,
     dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
     channels: int = 32,
     depth: int = 2,
     heads: int = 4,
@@ -25,9 +27,10 @@ def cnn_transformer(
     """conv c, pool, conv 2c, pool; `depth` layers over 49 tokens of width 2c."""
     width = 2 * channels
     convolutions = nn.Sequential(
-        nn.Conv2d(1, channels, 3, padding=1), nn.BatchNorm2d(channels), MaxPool2x2(relu=True),
+        nn.Conv2d(in_channels, channels, 3, padding=1), nn.BatchNorm2d(channels),
+        MaxPool2x2(relu=True),
         nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), MaxPool2x2(relu=True),
         Tokens(),
     )  # fmt: skip
     layers = [EncoderLayer(width, heads, mlp_ratio, dropout) for _ in range(depth)]
-    return PooledTransformer(convolutions, 7 * 7, width, layers, dropout)
+    return PooledTransformer(convolutions, 7 * 7, width, layers, dropout, classes)

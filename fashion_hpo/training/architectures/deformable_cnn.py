@@ -23,14 +23,22 @@ from fashion_hpo.training.architectures.cnn import cnn
 
 @network
 def deformable_cnn(
-    *, dropout: float = 0.0, channels: int = 32, hidden: int = 128, offset_penalty: float = 0.0
+    *,
+    dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
+    channels: int = 32,
+    hidden: int = 128,
+    offset_penalty: float = 0.0,
 ) -> nn.Sequential:
     """The layers of `cnn`; `offset_penalty` is β, in nats per squared pixel of offset."""
     if not 0 <= offset_penalty < math.inf:
         raise ValueError(
             f"architecture option offset_penalty is {offset_penalty!r}; allowed is 0 or more."
         )
-    network = cnn(dropout=dropout, channels=channels, hidden=hidden)
+    network = cnn(
+        dropout=dropout, in_channels=in_channels, classes=classes, channels=channels, hidden=hidden
+    )
     for index, layer in enumerate(network):
         if isinstance(layer, nn.Conv2d):
             network[index] = DeformableConv2d(layer, offset_penalty)

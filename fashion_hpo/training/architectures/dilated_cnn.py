@@ -12,7 +12,20 @@ from fashion_hpo.training.architectures.cnn import cnn
 
 @network
 def dilated_cnn(
-    *, dropout: float = 0.0, channels: int = 32, hidden: int = 128, dilation: int = 2
+    *,
+    dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
+    channels: int = 32,
+    hidden: int = 128,
+    dilation: int = 2,
 ) -> nn.Sequential:
     """conv c, pool, conv 2c, pool, fc hidden, fc 10; 3x3 convolutions with `dilation`."""
-    return cnn(dropout=dropout, channels=channels, hidden=hidden, dilation=dilation)
+    return cnn(
+        dropout=dropout,
+        in_channels=in_channels,
+        classes=classes,
+        channels=channels,
+        hidden=hidden,
+        dilation=dilation,
+    )

@@ -27,6 +27,8 @@ from fashion_hpo.training.architectures.pretrained import (
 def mobilenet_v2(
     *,
     dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
     weights: Literal["none", "imagenet"] = "none",
     image_size: int = 32,
     hidden: int = 128,
@@ -34,6 +36,7 @@ def mobilenet_v2(
 ) -> nn.Sequential:
     """Resize; features with channels times `width_multiplier`; global average pooling; head."""
     _check(image_size, width_multiplier)
+    del in_channels  # `Resize` makes three channels of one, and leaves three
     models = torchvision_models("mobilenet_v2")
     published = models.mobilenet_v2(width_mult=width_multiplier)
     if weights == "imagenet" and not next(published.parameters()).is_meta:
@@ -44,12 +47,12 @@ def mobilenet_v2(
         Resize(image_size), published.features,
         nn.AdaptiveAvgPool2d(1), nn.Flatten(),
         nn.Linear(published.last_channel, hidden), nn.ReLU(), nn.Dropout(dropout),
-        nn.Linear(hidden, 10),
+        nn.Linear(hidden, classes),
     )  # fmt: skip
 
 
 class Resize(nn.Module):
-    """Grey images (N, 1, H, W) to (N, 3, side, side): bilinear, three equal channels."""
+    """Images (N, 1 or 3, H, W) to (N, 3, side, side): bilinear; of grey, three equal channels."""
 
     def __init__(self, side: int) -> None:
         super().__init__()

@@ -15,17 +15,24 @@ from fashion_hpo.training.architectures.pooling import MaxPool2x2
 
 
 @network
-def optimized_cnn(*, dropout: float = 0.0, channels: int = 32, hidden: int = 256) -> nn.Sequential:
+def optimized_cnn(
+    *,
+    dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
+    channels: int = 32,
+    hidden: int = 256,
+) -> nn.Sequential:
     """Blocks of conv, batch norm, ReLU, (pool,) dropout with c, 2c, 4c, 4c channels; fc; fc 10."""
     c = channels
     return nn.Sequential(
-        *_block(1, c, 5, dropout, pool=True),
+        *_block(in_channels, c, 5, dropout, pool=True),
         *_block(c, 2 * c, 3, dropout, pool=True),
         *_block(2 * c, 4 * c, 3, dropout, pool=True),
         *_block(4 * c, 4 * c, 3, dropout, pool=False),
         nn.Flatten(),
         nn.Linear(4 * c * 3 * 3, hidden), nn.ReLU(), nn.Dropout(dropout),
-        nn.Linear(hidden, 10),
+        nn.Linear(hidden, classes),
     )  # fmt: skip
 
 

@@ -33,6 +33,8 @@ from fashion_hpo.training.architectures.transformer import (
 def vit_pooled(
     *,
     dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
     patch: int = 7,
     width: int = 64,
     depth: int = 4,
@@ -40,15 +42,17 @@ def vit_pooled(
     mlp_ratio: int = 6,
 ) -> nn.Module:
     """`depth` layers over (28 / patch)² tokens."""
-    embedding = PatchEmbedding(patch, width)
+    embedding = PatchEmbedding(patch, width, in_channels)
     layers = [EncoderLayer(width, heads, mlp_ratio, dropout) for _ in range(depth)]
-    return PooledTransformer(embedding, embedding.grid**2, width, layers, dropout)
+    return PooledTransformer(embedding, embedding.grid**2, width, layers, dropout, classes)
 
 
 @network
 def vit_depthwise(
     *,
     dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
     patch: int = 7,
     width: int = 64,
     depth: int = 4,
@@ -56,17 +60,19 @@ def vit_depthwise(
     mlp_ratio: int = 6,
 ) -> nn.Module:
     """`vit_pooled` with a depthwise convolution beside each layer."""
-    embedding = PatchEmbedding(patch, width)
+    embedding = PatchEmbedding(patch, width, in_channels)
     layers = [
         DepthwiseLayer(embedding.grid, width, heads, mlp_ratio, dropout) for _ in range(depth)
     ]
-    return PooledTransformer(embedding, embedding.grid**2, width, layers, dropout)
+    return PooledTransformer(embedding, embedding.grid**2, width, layers, dropout, classes)
 
 
 @network
 def vit_patch_free(
     *,
     dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
     tokens: Literal[196, 784] = 196,
     width: int = 64,
     depth: int = 4,
@@ -75,13 +81,13 @@ def vit_patch_free(
 ) -> nn.Module:
     """`vit_pooled` over pixels (784 tokens) or over a convolution with stride 2 (196)."""
     kernel, stride, padding = (1, 1, 0) if tokens == 784 else (3, 2, 1)
-    embedding = nn.Sequential(nn.Conv2d(1, width, kernel, stride, padding), Tokens())
+    embedding = nn.Sequential(nn.Conv2d(in_channels, width, kernel, stride, padding), Tokens())
     layers = [EncoderLayer(width, heads, mlp_ratio, dropout) for _ in range(depth)]
-    return PooledTransformer(embedding, tokens, width, layers, dropout)
+    return PooledTransformer(embedding, tokens, width, layers, dropout, classes)
 
 
 class PooledTransformer(nn.Module):
-    """Images (N, 1, 28, 28) to logits (N, 10), from the mean token.
+    """Images (N, channels, 28, 28) to logits (N, classes), from the mean token.
 
     `embedding` maps images to tokens (N, tokens, width).
     """
@@ -93,6 +99,7 @@ class PooledTransformer(nn.Module):
         width: int,
         layers: Iterable[nn.Module],
         dropout: float,
+        classes: int,
     ) -> None:
         super().__init__()
         self.embedding = embedding
@@ -100,7 +107,7 @@ class PooledTransformer(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.Sequential(*layers)
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, 10)
+        self.head = nn.Linear(width, classes)
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:

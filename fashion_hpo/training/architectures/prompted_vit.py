@@ -33,6 +33,8 @@ NAMES = ("models:/", TRIAL)
 def vit_shallow_prompts(
     *,
     dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
     prompts: int = 50,
     backbone: str = "random",
     patch: int = 4,
@@ -43,13 +45,17 @@ def vit_shallow_prompts(
 ) -> nn.Module:
     """`prompts` at the input; the other options are those of the backbone, a `vit`."""
     _check_backbone(backbone, patch, width, depth, heads, mlp_ratio)
-    return PromptedTransformer(1, prompts, dropout, patch, width, depth, heads, mlp_ratio)
+    return PromptedTransformer(
+        1, prompts, dropout, patch, width, depth, heads, mlp_ratio, in_channels, classes
+    )
 
 
 @network
 def vit_deep_prompts(
     *,
     dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
     prompts: int = 20,
     backbone: str = "random",
     patch: int = 4,
@@ -60,7 +66,9 @@ def vit_deep_prompts(
 ) -> nn.Module:
     """`prompts` at every layer; the other options are those of the backbone, a `vit`."""
     _check_backbone(backbone, patch, width, depth, heads, mlp_ratio)
-    return PromptedTransformer(depth, prompts, dropout, patch, width, depth, heads, mlp_ratio)
+    return PromptedTransformer(
+        depth, prompts, dropout, patch, width, depth, heads, mlp_ratio, in_channels, classes
+    )
 
 
 class PromptedTransformer(VisionTransformer):
@@ -79,8 +87,10 @@ class PromptedTransformer(VisionTransformer):
         depth: int,
         heads: int,
         mlp_ratio: int,
+        in_channels: int,
+        classes: int,
     ) -> None:
-        super().__init__(0.0, patch, width, depth, heads, mlp_ratio)
+        super().__init__(0.0, patch, width, depth, heads, mlp_ratio, in_channels, classes)
         self.requires_grad_(False)
         self.head.requires_grad_(True)
         self.dropout = nn.Dropout(dropout)

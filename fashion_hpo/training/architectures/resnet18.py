@@ -23,37 +23,56 @@ Stem = Literal["imagenet", "small"]
 
 
 @network
-def resnet18(*, dropout: float = 0.0, channels: int = 64, stem: Stem = "imagenet") -> nn.Sequential:
+def resnet18(
+    *,
+    dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
+    channels: int = 64,
+    stem: Stem = "imagenet",
+) -> nn.Sequential:
     """Stem; two blocks each of c, 2c, 4c, 8c channels; global average pooling; fc 10."""
-    return _resnet18(dropout, channels, stem, dilation=1)
+    return _resnet18(dropout, in_channels, classes, channels, stem, dilation=1)
 
 
 @network
 def resnet18_narrow(
-    *, dropout: float = 0.0, channels: int = 32, stem: Stem = "imagenet"
+    *,
+    dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
+    channels: int = 32,
+    stem: Stem = "imagenet",
 ) -> nn.Sequential:
     """`resnet18` with half the channels."""
-    return _resnet18(dropout, channels, stem, dilation=1)
+    return _resnet18(dropout, in_channels, classes, channels, stem, dilation=1)
 
 
 @network
 def resnet18_wide(
-    *, dropout: float = 0.0, channels: int = 128, stem: Stem = "imagenet"
+    *,
+    dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
+    channels: int = 128,
+    stem: Stem = "imagenet",
 ) -> nn.Sequential:
     """`resnet18` with twice the channels."""
-    return _resnet18(dropout, channels, stem, dilation=1)
+    return _resnet18(dropout, in_channels, classes, channels, stem, dilation=1)
 
 
 @network
 def resnet18_dilated(
     *,
     dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
     channels: int = 64,
     stem: Stem = "imagenet",
     dilation: Literal[1, 2] = 2,
 ) -> nn.Sequential:
     """`resnet18` with dilated blocks; at dilation 1 it is `resnet18`."""
-    return _resnet18(dropout, channels, stem, dilation)
+    return _resnet18(dropout, in_channels, classes, channels, stem, dilation)
 
 
 class BasicBlock(nn.Module):
@@ -77,7 +96,9 @@ class BasicBlock(nn.Module):
         return torch.relu(self.residual(features) + self.shortcut(features))
 
 
-def _resnet18(dropout: float, channels: int, stem: Stem, dilation: int) -> nn.Sequential:
+def _resnet18(
+    dropout: float, in_channels: int, classes: int, channels: int, stem: Stem, dilation: int
+) -> nn.Sequential:
     blocks: list[nn.Module] = []
     inputs = channels
     for stage in range(4):
@@ -86,8 +107,8 @@ def _resnet18(dropout: float, channels: int, stem: Stem, dilation: int) -> nn.Se
         blocks.append(BasicBlock(outputs, outputs, 1, dilation))
         inputs = outputs
     network = nn.Sequential(
-        *_stem(stem, channels), *blocks,
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(inputs, 10),
+        *_stem(stem, in_channels, channels), *blocks,
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(inputs, classes),
     )  # fmt: skip
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
@@ -95,9 +116,9 @@ def _resnet18(dropout: float, channels: int, stem: Stem, dilation: int) -> nn.Se
     return network
 
 
-def _stem(stem: Stem, channels: int) -> list[nn.Module]:
+def _stem(stem: Stem, in_channels: int, channels: int) -> list[nn.Module]:
     norm = nn.BatchNorm2d(channels)
     if stem == "small":
-        return [nn.Conv2d(1, channels, 3, padding=1, bias=False), norm, nn.ReLU()]
-    first = nn.Conv2d(1, channels, 7, stride=2, padding=3, bias=False)
+        return [nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), norm, nn.ReLU()]
+    first = nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, bias=False)
     return [first, norm, nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1)]

@@ -13,15 +13,17 @@ from fashion_hpo.training.architectures.pooling import MaxPool2x2
 
 
 @network
-def resnet9(*, dropout: float = 0.0, channels: int = 24) -> nn.Sequential:
+def resnet9(
+    *, dropout: float = 0.0, in_channels: int = 1, classes: int = 10, channels: int = 24
+) -> nn.Sequential:
     """conv c; conv 2c, pool, pair; conv 4c, pool; conv 8c, pool, pair; global max pool; fc 10."""
     c = channels
     return nn.Sequential(
-        _convolution(1, c),
+        _convolution(in_channels, c),
         _convolution(c, 2 * c, pool=True), ResidualPair(2 * c),
         _convolution(2 * c, 4 * c, pool=True),
         _convolution(4 * c, 8 * c, pool=True), ResidualPair(8 * c),
-        nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(8 * c, 10),
+        nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(8 * c, classes),
     )  # fmt: skip
 
 

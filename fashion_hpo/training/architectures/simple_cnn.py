@@ -10,6 +10,15 @@ from fashion_hpo.training.architectures.cnn import cnn
 
 
 @network
-def simple_cnn(*, dropout: float = 0.0, channels: int = 16, hidden: int = 64) -> nn.Sequential:
+def simple_cnn(
+    *,
+    dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
+    channels: int = 16,
+    hidden: int = 64,
+) -> nn.Sequential:
     """conv c, pool, conv 2c, pool, fc hidden, fc 10; all convolutions 3x3."""
-    return cnn(dropout=dropout, channels=channels, hidden=hidden)
+    return cnn(
+        dropout=dropout, in_channels=in_channels, classes=classes, channels=channels, hidden=hidden
+    )

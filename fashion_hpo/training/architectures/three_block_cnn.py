@@ -13,10 +13,15 @@ from fashion_hpo.training.architectures.pooling import MaxPool2x2
 
 @network
 def three_block_cnn(
-    *, dropout: float = 0.0, channels: int = 64, hidden: int = 128
+    *,
+    dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
+    channels: int = 64,
+    hidden: int = 128,
 ) -> nn.Sequential:
     """Blocks with c, 2c, 4c channels; fc hidden with batch norm; fc 10."""
-    widths = (1, channels, 2 * channels, 4 * channels)
+    widths = (in_channels, channels, 2 * channels, 4 * channels)
     layers: list[nn.Module] = []
     for block, factor in enumerate((0.4, 0.6, 0.8)):
         layers += [
@@ -28,5 +33,5 @@ def three_block_cnn(
         nn.Flatten(),
         nn.Linear(widths[3] * 3 * 3, hidden), nn.ReLU(),
         nn.BatchNorm1d(hidden), nn.Dropout(dropout),
-        nn.Linear(hidden, 10),
+        nn.Linear(hidden, classes),
     )  # fmt: skip

@@ -74,12 +74,12 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
 
 class PatchEmbedding(nn.Module):
-    """Images (N, 1, 28, 28) to tokens (N, (28 / patch)², width), row by row.
+    """Images (N, channels, 28, 28) to tokens (N, (28 / patch)², width), row by row.
 
     Raises ValueError if the patch size does not divide the image's side.
     """
 
-    def __init__(self, patch: int, width: int) -> None:
+    def __init__(self, patch: int, width: int, in_channels: int) -> None:
         super().__init__()
         if SIDE % patch:
             raise ValueError(
@@ -87,7 +87,7 @@ class PatchEmbedding(nn.Module):
                 f"{SIDE}; choose one of {', '.join(map(str, _divisors(SIDE)))}."
             )
         self.grid = SIDE // patch
-        self.projection = nn.Conv2d(1, width, patch, stride=patch)
+        self.projection = nn.Conv2d(in_channels, width, patch, stride=patch)
         self.tokens = Tokens()
 
     def forward(self, images: Tensor) -> Tensor:

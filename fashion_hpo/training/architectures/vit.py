@@ -22,6 +22,8 @@ from fashion_hpo.training.architectures.transformer import (
 def vit(
     *,
     dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
     patch: int = 4,
     width: int = 192,
     depth: int = 6,
@@ -29,17 +31,25 @@ def vit(
     mlp_ratio: int = 4,
 ) -> nn.Module:
     """`depth` layers over (28 / patch)² + 1 tokens."""
-    return VisionTransformer(dropout, patch, width, depth, heads, mlp_ratio)
+    return VisionTransformer(dropout, patch, width, depth, heads, mlp_ratio, in_channels, classes)
 
 
 class VisionTransformer(nn.Module):
-    """Images (N, 1, 28, 28) to logits (N, 10), from the class token."""
+    """Images (N, channels, 28, 28) to logits (N, classes), from the class token."""
 
     def __init__(
-        self, dropout: float, patch: int, width: int, depth: int, heads: int, mlp_ratio: int
+        self,
+        dropout: float,
+        patch: int,
+        width: int,
+        depth: int,
+        heads: int,
+        mlp_ratio: int,
+        in_channels: int,
+        classes: int,
     ) -> None:
         super().__init__()
-        self.embedding = PatchEmbedding(patch, width)
+        self.embedding = PatchEmbedding(patch, width, in_channels)
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.position = position_embedding(self.embedding.grid**2 + 1, width)
         self.dropout = nn.Dropout(dropout)
@@ -47,7 +57,7 @@ class VisionTransformer(nn.Module):
             EncoderLayer(width, heads, mlp_ratio, dropout) for _ in range(depth)
         )
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, 10)
+        self.head = nn.Linear(width, classes)
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:

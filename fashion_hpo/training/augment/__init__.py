@@ -11,6 +11,7 @@ Kornia is not used because it was four times slower (RandAugment with two operat
 from collections.abc import Callable
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from fashion_hpo.design.config import TrainConfig
@@ -20,7 +21,7 @@ from fashion_hpo.training.augment.mixing import Batch, Mixing
 from fashion_hpo.training.augment.randaugment import RandAugment
 from fashion_hpo.training.augment.rows import Rows, rows_of
 
-__all__ = ["Batch", "Mixing", "Rows", "Step", "rows_of", "steps"]
+__all__ = ["Batch", "Mixing", "Rows", "Step", "apply", "rows_of", "steps"]
 
 
 class Step(Protocol):
@@ -29,6 +30,17 @@ class Step(Protocol):
     def __call__(self, images: Tensor, rows: Rows) -> Tensor:
         """uint8 (n, S, S) to the same; `rows` (n,) are the images' row numbers in the split."""
         ...
+
+
+def apply(step: Step, images: Tensor, rows: Rows) -> Tensor:
+    """A step on grey images, or on each channel of colour images (n, 3, S, S) with the same draws.
+
+    So colours stay in place; RandAugment's AutoContrast and Equalize act on each channel, as
+    Pillow's do, its Contrast too, and Color changes nothing.
+    """
+    if images.dim() == 3:
+        return step(images, rows)
+    return torch.stack([step(channel, rows) for channel in images.unbind(1)], dim=1)
 
 
 def steps(config: TrainConfig, images: int, epoch: int, device: str = "cpu") -> list[Step]:

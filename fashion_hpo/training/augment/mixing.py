@@ -25,7 +25,7 @@ SIDE = 28
 class Batch:
     """Images ready for a network, and their labels."""
 
-    pixels: Tensor  # float32 (n, 1, 28, 28)
+    pixels: Tensor  # float32 (n, channels, 28, 28)
     labels: Tensor  # int64 (n,)
     partners: Tensor  # int64 (n,): labels of the images that were mixed in
     share: float | Tensor = 1.0  # λ, the weight of an image's own label: one value, or (n,)
@@ -46,7 +46,7 @@ class Batch:
         return (Batch(*part) for part in parts)
 
     def loss(self, logits: Tensor, label_smoothing: float) -> Tensor:
-        """The mean loss of logits (n, 10), in nats."""
+        """The mean loss of logits (n, classes), in nats."""
         return mixed_loss(logits, self.labels, self.partners, self.share, label_smoothing)
 
 
@@ -117,7 +117,7 @@ def cutmix_boxes(alpha: float, images: int, seed: int, epoch: int) -> np.ndarray
 
 
 def cut(images: Tensor, boxes: Tensor) -> Tensor:
-    """Paste the box (n, 4) of each image's partner into the image; images (n, 1, 28, 28)."""
+    """Paste the box (n, 4) of each image's partner into the image; images (n, channels, 28, 28)."""
     return torch.where(inside(boxes, SIDE)[:, None], images.flip(0), images)
 
 
