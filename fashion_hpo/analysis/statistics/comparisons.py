@@ -10,9 +10,11 @@ one study in twenty says something false of any of its levels.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, find
-from fashion_hpo.analysis.statistics.intervals import Estimate, Interval, holm
+from fashion_hpo.analysis.statistics.intervals import Estimate, Interval, holm, wilson
 from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, QUICK
 from fashion_hpo.analysis.wording import Units, what_decides
 from fashion_hpo.design.claim_kinds.kind import Part
@@ -45,13 +47,29 @@ class Comparison:
     delta: float
     word: str
     interval: Interval
+    differences: tuple[float, ...]  # of each shared seed
     p: float
     corrected: float
-    seeds: int
     more_seeds: int | None
     why: str  # why it is undecided; "" where it is decided
     sentence: str
     missing: str = ""
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds both levels have."""
+        return len(self.differences)
+
+    @property
+    def chance_above(self) -> Interval:
+        """P(A > B): the share of seeds whose level is above the reference; a tie counts as half.
+
+        After Bouthillier et al., "Accounting for Variance in Machine Learning Benchmarks" (2021);
+        the interval is Wilson's (1927).
+        """
+        differences = np.array(self.differences)
+        share = float(np.mean((differences > 0) + 0.5 * (differences == 0)))
+        return Interval(share, *wilson(share, self.seeds))
 
 
 @dataclass(frozen=True)
@@ -179,9 +197,9 @@ def _comparison(part: Part, statistic: MeasuredEffect, judged: Judged, delta: fl
         delta=delta,
         word=judged.word,
         interval=interval,
+        differences=tuple(statistic.effect.values.tolist()),
         p=judged.p,
         corrected=judged.corrected,
-        seeds=len(statistic.effect.values),
         more_seeds=judged.more_seeds,
         why=judged.why,
         sentence=f"{of}: {said}.",

@@ -68,13 +68,17 @@ def comparisons_table(compared: Sequence[Comparison]) -> Table | None:
             f"{level_text(comparison.reference)}",
             Cell(comparison.word, "word"),
             f"{comparison.corrected:.2g}",
+            "{:.0%} ({:.0%} to {:.0%})".format(*comparison.chance_above),
             Cell(comparison.sentence, "text"),
         ]
         for comparison in compared
     ]
     by = MEASURES["value"].title
-    caption = f"By {by}; p corrected for the number of comparisons (Holm 1979)"
-    return Table(caption, ["levels", "verdict", "p", "what was seen"], rows)
+    caption = (
+        f"By {by}; p corrected for the number of comparisons (Holm 1979); P(A > B): the chance "
+        "that a seed's first level is above its second (Bouthillier et al. 2021)"
+    )
+    return Table(caption, ["levels", "verdict", "p", "P(A > B)", "what was seen"], rows)
 
 
 def checks_table(checks: Sequence[Check]) -> Table | None:

@@ -42,6 +42,19 @@ def test_each_level_has_a_word() -> None:
     assert in_one_line([first]) == first.sentence
 
 
+def test_the_chance_of_being_above_counts_the_seeds_won() -> None:
+    """Two seeds are above, one below and one tied; the ends are Wilson's equation by hand."""
+    table: Table = {0.0: [0.90, 0.90, 0.91, 0.91], 0.5: [0.92, 0.93, 0.90, 0.91]}
+    (comparison,) = compare(measured(table, column="value"))
+    share, count, z = 2.5 / 4, 4, 1.959964
+    assert comparison.chance_above.mean == pytest.approx(share)
+    share = 2 / 4  # the interval counts whole seeds
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    assert comparison.chance_above.low == pytest.approx(centre - half, abs=1e-6)
+    assert comparison.chance_above.high == pytest.approx(centre + half, abs=1e-6)
+
+
 def test_the_difference_that_matters_can_be_named() -> None:
     assert compared(measured(TABLE, column="value"), delta=0.0001)[1] == (0.5, "undecided")
 
