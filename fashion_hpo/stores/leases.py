@@ -7,9 +7,11 @@ hosts are never compared.
 
 import platform
 import threading
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from optuna.exceptions import OptunaError
@@ -23,11 +25,21 @@ LEASE_SECONDS = 120.0
 RENEW_SECONDS = 20.0
 
 
+def machine() -> str:
+    """What tells this host from another of the same name: its start, where Linux numbers it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    except OSError:
+        return f"{uuid.getnode():x}"
+
+
 class Leases:
     """The leases of one store's trials in a database that other hosts may share."""
 
     def __init__(self, store: Store, storage: RDBStorage) -> None:
-        self.holder = f"{platform.node()}:{store.root}"
+        self.host = f"{platform.node()}:{store.root}"
+        # Two hosts may have the same name and share the folder; locks would not part them.
+        self.holder = f"{platform.node()}@{machine()}:{store.root}"
         self._storage = storage
 
     def take(self, trial_id: int) -> None:

@@ -86,7 +86,7 @@ class Ledger:
         self._study = study
         self._storage = storage
         # Each host has a worker 0; their samplers need different seeds.
-        self._worker = worker if leases is None else f"{leases.holder}#{worker}"
+        self._worker = worker if leases is None else f"{leases.host}#{worker}"
         self._study_id = storage.get_study_id_from_name(study.study_name)
 
     @property

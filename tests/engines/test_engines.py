@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import queue
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -215,6 +217,23 @@ def test_a_ledger_in_a_file_is_refused_on_several_nodes(store: Store) -> None:
         ray_cluster.add_node(running, cpus=1)
         with pytest.raises(StoreError, match=r"2 node\(s\), and the ledger is a file"):
             Ray(running.address, store, cpus=1, gpus=0)
+
+
+def test_without_ray_the_package_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match=r"needs Ray; type `pip install 'ray\[client\]'` first"):
+        Ray(None, store, cpus=1, gpus=0)
+
+
+def test_a_worker_that_cannot_import_torch_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so is missing')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    told: queue.Queue[object] = queue.Queue()
+    outcome, reason = node.work(b"", {}, node.package_hash(), 0, told)
+    assert (outcome, reason) == ("died", "exit code 1 (ImportError: libcudart.so is missing)")
+    assert told.empty()
 
 
 def test_the_hash_is_of_every_source_file() -> None:

@@ -82,6 +82,19 @@ def test_a_claim_takes_a_lease(here: Ledger) -> None:
     assert 0 <= lease["until"] - before - leases.LEASE_SECONDS <= passed
 
 
+def test_hosts_of_one_name_and_folder_are_told_apart(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their folder is on a network file system, whose locks do not part them."""
+    shared = Store(store.root.with_name("here"), storage=store.ledger_url)
+    first = opened(shared)
+    attempt = claim(first)
+    monkeypatch.setattr(leases, "machine", lambda: "another")
+    second = opened(shared)
+    assert second.is_alive_elsewhere(second.entry(attempt.number))
+    assert not first.is_alive_elsewhere(first.entry(attempt.number))
+
+
 def test_a_search_takes_a_lease_as_well(store: Store) -> None:
     shared = Store(store.root, storage=store.ledger_url)
     ledger = open_ledger(shared, search(), "data", threads=1)
