@@ -67,7 +67,7 @@ def _begin(
     project = str(Path(__file__).parents[2])
     paths = [project, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, **variables, "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, "-m", "fashion_hpo.engines.worker"]
+    command = [sys.executable, "-m", "fashion_hpo.engines.launch"]
     with tempfile.TemporaryFile() as file:
         file.write(start)
         file.seek(0)
@@ -78,6 +78,7 @@ def _begin(
             stderr=errors,
             stdout=subprocess.DEVNULL,
             pass_fds=[sender.fileno()],
+            start_new_session=True,  # Ray also kills the group of its process
         )
 
 

@@ -101,16 +101,16 @@ class Ray:
 
     def _connect(self) -> None:
         _probe(self._address)
+        options: dict[str, Any] = {"log_to_driver": False}
+        if not self._address.startswith("ray://"):  # whose server does not start with this option
+            options["configure_logging"] = False
         try:
-            self._ray.init(
-                address=self._address,
-                log_to_driver=False,
-                configure_logging=False,
-            )
-        except (ConnectionError, TimeoutError):
+            self._ray.init(address=self._address, **options)
+        except (ConnectionError, TimeoutError) as error:
+            reason = (str(error).strip().splitlines() or [""])[-1].rstrip(".")
             raise ValueError(
-                f"--address is {self._address}, where no Ray cluster answers; start one by "
-                "`ray start --head`, or correct --address."
+                f"--address is {self._address}, where no Ray cluster answers ({reason}); start one "
+                "by `ray start --head`, or correct --address."
             ) from None
         except ImportError as error:  # Ray's client needs more packages
             raise ValueError(f"--address is {self._address}: {error}; type {EXTRA}.") from None

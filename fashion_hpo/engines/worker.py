@@ -1,10 +1,9 @@
 """The main function of a worker's process, whichever engine has started it.
 
-`python -m fashion_hpo.engines.worker PIPE PARENT` reads what to do from standard input, sends its
-events through the pipe of this number, and stops when its parent process is gone.
+`python -m fashion_hpo.engines.worker PIPE` reads what to do from standard input and sends its
+events through the pipe of this number.
 """
 
-import ctypes
 import os
 import pickle
 import signal
@@ -19,8 +18,6 @@ from fashion_hpo.running.session import open_session
 from fashion_hpo.running.signals import Stopped
 from fashion_hpo.running.workers import StudyHaltedError
 from fashion_hpo.stores.failures import disk_full, is_disk_full
-
-PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
 def run(connection: Connection, start: Start) -> None:
@@ -61,16 +58,11 @@ def cause(exitcode: int) -> str:
 
 def main() -> None:
     """The worker of one Ray task."""
-    pipe, parent = map(int, sys.argv[1:])
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        raise SystemExit(1)  # the parent process has ended meanwhile
     start: Start = pickle.load(sys.stdin.buffer)
     folder = os.environ.get("FASHION_HPO_STORE")  # of this node, as its administrator set it
     if folder and start.store.storage is not None:
         start = replace(start, store=replace(start.store, root=Path(folder).absolute()))
-    with Connection(pipe, readable=False) as connection:
+    with Connection(int(sys.argv[1]), readable=False) as connection:
         run(connection, start)
 
 
