@@ -10,6 +10,7 @@ import json
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from email.message import Message
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -29,6 +30,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from torch import Tensor
 
 from fashion_hpo.design.sentences import quoted
+from fashion_hpo.serving import api
 from fashion_hpo.serving.classifier import Answer, Classifier
 from fashion_hpo.serving.images import FORMATS
 
@@ -43,19 +45,22 @@ Decoded = tuple[Tensor, Sequence[str]]
 Decoder = Callable[[bytes], Decoded]
 Show = Callable[[Answer, Sequence[str]], Any]
 IMAGE_TYPES = {f"image/{name.lower()}" for name in FORMATS}
+FORM = "multipart/form-data"
 PAGE = Path(__file__).parent / "page.html"
 USAGE = """Fashion-MNIST classifier
 
 GET  /             in a browser, a page to drop a picture on
-POST /predict      an image file, its type as Content-Type (PNG, JPEG, GIF, BMP, WEBP or TIFF); it
-                   is made as the data set's pictures are, and "changes" says what was done
+GET  /docs         this interface in full; for programs GET /openapi.json
+POST /predict      an image file, its type as Content-Type (PNG, JPEG, GIF, BMP, WEBP or TIFF), or
+                   as the only file of a form (multipart/form-data); it is made as the data set's
+                   pictures are, and "changes" says what was done
                    or JSON {"images": [[[0, ...], ...], ...]}, taken as they are: 28 rows of 28
                    whole numbers from 0 to 255, an article bright on black
                    a prediction has a "warning" if the model is unsure
 POST /invocations  JSON {"inputs": [[[0, ...], ...], ...]}, as MLflow serves models
 GET  /health       whether the server answers
 
-curl --data-binary @picture.png -H "Content-Type: image/png" http://HOST/predict
+curl -F file=@picture.png http://HOST/predict
 """
 
 
@@ -93,6 +98,7 @@ def server(classifier: Classifier, host: str, port: int) -> uvicorn.Server:
 
 def application(classifier: Classifier, hosts: list[str]) -> Starlette:
     """The application; `hosts`: the allowed Host headers, with ports."""
+    described = api.description(classifier.name, classifier.channels, IMAGE_TYPES, MOST_IMAGES)
     one_at_a_time = anyio.CapacityLimiter(1)  # one request decodes and predicts: bounds the memory
 
     async def usage(request: Request) -> Response:
@@ -102,6 +108,12 @@ def application(classifier: Classifier, hosts: list[str]) -> Starlette:
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
+
+    async def openapi(request: Request) -> Response:
+        return JSONResponse(described)
+
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(api.page(described))
 
     async def answer(request: Request, decode: Decoder, show: Show) -> Response:
         body = await _body(request)
@@ -124,6 +136,8 @@ def application(classifier: Classifier, hosts: list[str]) -> Starlette:
         routes=[
             Route("/", usage),
             Route("/health", health),
+            Route("/openapi.json", openapi),
+            Route("/docs", docs),
             Route("/predict", predict, methods=["POST"]),
             Route("/invocations", invocations, methods=["POST"]),
         ],
@@ -201,8 +215,30 @@ def _decoder(classifier: Classifier, headers: Headers) -> Decoder:
         return partial(_from_json, classifier, key="images")
     if kind in IMAGE_TYPES:
         return partial(_from_file, classifier)
-    allowed = ", ".join(["application/json", *sorted(IMAGE_TYPES)])
+    if kind == FORM:
+        boundary = _boundary(headers["content-type"])
+        return lambda body: _from_file(classifier, _uploaded(body, boundary))
+    allowed = ", ".join(["application/json", FORM, *sorted(IMAGE_TYPES)])
     raise HTTPException(415, f"Content-Type is {quoted(kind, 80)}; allowed are {allowed}.")
+
+
+def _boundary(content_type: str) -> bytes:
+    message = Message()
+    message["Content-Type"] = content_type
+    boundary = message.get_boundary("").encode("ascii", "replace")
+    if not boundary:
+        raise HTTPException(422, f"Content-Type is {FORM} without a boundary.")
+    return boundary
+
+
+def _uploaded(body: bytes, boundary: bytes) -> bytes:
+    """The content of a form's only file."""
+    parts = (b"\r\n" + body).split(b"\r\n--" + boundary)[1:-1]
+    fields = [part.partition(b"\r\n\r\n") for part in parts]
+    files = [content for head, _, content in fields if b"filename=" in head.lower()]
+    if len(files) != 1:
+        raise HTTPException(422, f"The form has {len(files)} files; send 1.")
+    return files[0]
 
 
 def _from_file(classifier: Classifier, body: bytes) -> Decoded:
