@@ -1,0 +1,1 @@
+"""Run studies from Python, and hold their results: what notebooks and programs call."""
