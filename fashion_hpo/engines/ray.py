@@ -102,7 +102,7 @@ class Ray:
     def _connect(self) -> None:
         _probe(self._address)
         options: dict[str, Any] = {"log_to_driver": False}
-        if not self._address.startswith("ray://"):  # whose server does not start with this option
+        if not self._address.startswith("ray://"):  # the logging of that server is not ours
             options["configure_logging"] = False
         try:
             self._ray.init(address=self._address, **options)
