@@ -22,6 +22,7 @@ from fashion_hpo.analysis.wording import startup
 from fashion_hpo.design.claim_kinds.kind import Level, Part
 from fashion_hpo.design.constraints import in_words
 from fashion_hpo.design.formats import level_text
+from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.plan import startup_trials
 from fashion_hpo.design.sentences import study_command
 from fashion_hpo.stores.ranking import nothing_comparable
@@ -120,7 +121,7 @@ def headline(records: Records) -> dict[str, float]:
     if len(records.plan.objectives) > 1 or records.feasible.empty:
         return values
     if records.plan.search is None:
-        interval = _best(records)[1].estimate.interval()
+        interval = _best(records)[1].estimate.interval().within(MEASURES["value"].bounds)
     elif (best := winner(records)) is not None:
         interval = best.fresh
     else:
@@ -143,7 +144,7 @@ def _best(records: Records) -> tuple[Mapping[str, Level], MeasuredEffect]:
 
 def _best_level(records: Records) -> str:
     where, best = _best(records)
-    mean, low, high = best.estimate.interval()
+    mean, low, high = best.estimate.interval().within(MEASURES["value"].bounds)
     spread = "" if math.isnan(low) else f" (95 % interval {low:.2%} to {high:.2%})"
     named = ", ".join(f"{name} {level_text(value)}" for name, value in where.items())
     what = "Best mean" if len(best.effect.values) > 1 else "Best single"

@@ -4,6 +4,7 @@ Every reader takes them from here: what a claim may be about, which summaries a 
 sentences, tables, figures and the README write them.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -78,6 +79,12 @@ class Measure:
     def is_share(self) -> bool:
         """Whether it is a share of 1, which is written as a percentage."""
         return self.unit is SHARE
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The smallest and the largest value that it can have."""
+        least = -math.inf if self.name == "generalization_gap" else 0.0
+        return least, 1.0 if self.is_share else math.inf
 
     @property
     def axis(self) -> str:

@@ -6,6 +6,7 @@ import math
 import pandas as pd
 import pytest
 
+from fashion_hpo.analysis.statistics.cells import column_of
 from fashion_hpo.reporting.figures.curves import (
     accuracy_curves,
     captioned_levels,
@@ -83,6 +84,16 @@ def test_every_trial_is_a_dot_and_the_mean_has_a_t_interval() -> None:
     assert means.x[0] == pytest.approx(100 * (0.9 - 0.025 + 0.01))
     half = 4.303 * 1 / math.sqrt(3)  # t quantile for 2 degrees of freedom; deviation: 1 point
     assert means.error_x.array[0] == pytest.approx(half, rel=1e-3)
+
+
+def test_the_interval_of_a_loss_does_not_go_below_zero() -> None:
+    records = studies.design(seeds=2)
+    losses = [0.1 + 0.5 * seed for seed in records.trials["seed_index"]]
+    records.trials[column_of("val_loss")] = losses
+    _, means = final_loss(records).data
+    assert means.x[0] == pytest.approx(0.35)
+    assert means.error_x.arrayminus[0] == pytest.approx(0.35)
+    assert means.error_x.array[0] > 1
 
 
 def test_every_level_has_its_label_beside_the_axis_title_of_its_field() -> None:

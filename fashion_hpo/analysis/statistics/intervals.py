@@ -22,6 +22,11 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def within(self, bounds: tuple[float, float]) -> "Interval":
+        """The interval without the values that the quantity cannot have."""
+        low, high = np.clip((self.low, self.high), *bounds).tolist()
+        return Interval(self.mean, low, high)
+
 
 class ImageNoise(NamedTuple):
     """The variance that a mean has because its images are a sample, and how many they are.

@@ -60,7 +60,7 @@ def _final(records: Records, measure: Measure, tuned: str = "") -> go.Figure:
     if groups:
         _add_others(figure, records, groups, column, scale)
         _add_dots(figure, groups, column, scale)
-        _add_means(figure, means, scale)
+        _add_means(figure, means, measure)
     labels = [plot_text(", ".join(map(level_text, rows.values)), LEVEL_LABEL) for rows in groups]
     figure.update_yaxes(
         tickvals=list(range(len(groups))),
@@ -111,9 +111,10 @@ def _add_others(
     )
 
 
-def _add_means(figure: go.Figure, means: Sequence[MeasuredEffect | None], scale: float) -> None:
+def _add_means(figure: go.Figure, means: Sequence[MeasuredEffect | None], measure: Measure) -> None:
+    scale = 100 if measure.is_share else 1
     intervals = [
-        (index + 0.2, mean.estimate.interval())
+        (index + 0.2, mean.estimate.interval().within(measure.bounds))
         for index, mean in enumerate(means)
         if mean is not None
     ]
@@ -126,6 +127,7 @@ def _add_means(figure: go.Figure, means: Sequence[MeasuredEffect | None], scale:
         error_x={
             "type": "data",
             "array": [scale * (interval.high - interval.mean) for _, interval in intervals],
+            "arrayminus": [scale * (interval.mean - interval.low) for _, interval in intervals],
             "color": VERMILLION,
             "thickness": 2,
         },

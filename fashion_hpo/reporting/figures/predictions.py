@@ -33,7 +33,7 @@ def confusion_counts(of: Predictions) -> go.Figure:
     matrix = confusion_matrix(of.predicted, of.labels, len(of.classes))
     figure = new_figure(
         "Confusion matrix",
-        "number of validation images; blue: right, red: mistakes, each darker the more there are",
+        "number of validation images; blue: right, orange: mistakes, darker: more",
         x="predicted class",
         y="true class",
         height=max(520, 150 + 24 * len(of.classes)),

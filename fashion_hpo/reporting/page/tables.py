@@ -1,7 +1,7 @@
 """The tables of the report page, as texts; the templates lay them out."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, at_level, interval_note
 from fashion_hpo.analysis.statistics.verdicts import Verdict
 from fashion_hpo.design.formats import level_text
-from fashion_hpo.design.measures import MEASURES
+from fashion_hpo.design.measures import MEASURES, Measure
 from fashion_hpo.reporting.levels import by_level, numbers
 
 NONE = "–"
@@ -73,7 +73,7 @@ def levels_table(records: Records) -> Table:
             level.label,
             str(level.trials["seed_index"].nunique()),
             *(
-                _interval(statistic, measure.unit.cell)
+                _interval(statistic, measure)
                 for statistic, measure in zip(row, LEVEL_MEASURES, strict=True)
             ),
         ]
@@ -118,10 +118,10 @@ def _trial(row: Mapping[Any, object], fields: Sequence[str]) -> list[str]:
     ]
 
 
-def _interval(statistic: MeasuredEffect | None, write: Callable[[float], str]) -> str:
+def _interval(statistic: MeasuredEffect | None, measure: Measure) -> str:
     if statistic is None:
         return NONE
-    interval = statistic.estimate.interval()
+    interval, write = statistic.estimate.interval().within(measure.bounds), measure.unit.cell
     if math.isnan(interval.low):
         return write(interval.mean)
     return f"{write(interval.mean)} ({write(interval.low)} to {write(interval.high)})"

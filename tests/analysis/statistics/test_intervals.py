@@ -9,10 +9,12 @@ from fashion_hpo.analysis.statistics.intervals import (
     LARGEST_SEED_COUNT,
     Estimate,
     ImageNoise,
+    Interval,
     holm,
     image_noise,
     t_interval,
 )
+from fashion_hpo.design.measures import MEASURES
 
 
 def half_width(deviation: float, count: int) -> float:
@@ -163,3 +165,14 @@ def test_holms_correction_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]).tolist() == [1.0, 1.0]
     assert holm([]).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("measure", "low", "high"),
+    [("val_loss", 0.0, 1.2), ("value", 0.0, 1.0), ("generalization_gap", -0.2, 1.2)],
+)
+def test_an_interval_ends_where_its_measure_does(measure: str, low: float, high: float) -> None:
+    assert Interval(0.5, -0.2, 1.2).within(MEASURES[measure].bounds) == (0.5, low, high)
+    without = Interval(0.5, math.nan, math.nan).within(MEASURES[measure].bounds)
+    assert math.isnan(without.low)
+    assert math.isnan(without.high)
