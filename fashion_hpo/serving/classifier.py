@@ -103,7 +103,7 @@ def champion(root: Path, data_name: str | None = None) -> Classifier:
         version.name,
         str(version.version),
         None if tag is None else float(tag),
-        described["classes"],
+        described.get("classes", CLASSES),
         described.get("channels", 1),
         "data_set" in described,
     )
