@@ -142,7 +142,6 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     "measuring/test_room.py::test_more_than_fit_are_refused_with_the_number_that_fits": (
         "measuring/room.py",
     ),
-    "serving/test_server.py::test_an_image_file_is_answered": ("serving/server.py",),
     "stores/test_checkpoints.py::test_a_place_that_cannot_be_written_is_refused": (
         "stores/checkpoints.py",
     ),
