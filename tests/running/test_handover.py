@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from fashion_hpo.running import handover, workers
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.running.signals import Stopped
-from fashion_hpo.running.trial import run_trial
+from fashion_hpo.running.trial import Trained, run_trial
 from fashion_hpo.running.workers import EpochDone
 from fashion_hpo.stores.addresses import sqlite_url
 from fashion_hpo.stores.layout import Store
@@ -64,11 +64,18 @@ def interrupted_after_the_first_epoch(session: Session) -> str:
     training = run_trial(session, attempt)
     while next(training) is None:
         pass
-    interrupted.append(training)  # it would notice to be collected; a lost host notices nothing
+    interrupted.append(training)  # collected, it would copy its checkpoint; a lost host does not
     return attempt.uid
 
 
-interrupted: list[object] = []
+interrupted: list[Trained] = []
+
+
+@pytest.fixture(autouse=True)
+def none_is_left_to_the_end_of_python() -> Iterator[None]:
+    yield
+    while interrupted:
+        interrupted.pop().close()
 
 
 def test_another_host_goes_on_where_a_lost_host_was(
