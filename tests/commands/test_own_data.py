@@ -185,3 +185,25 @@ def test_the_options_that_are_told_for_bad_data_help(
     code, told = run(replay.main, trial_runs(home)[0], *given)
     assert code == 2
     assert "trained on tiles, and the data here are mine; name the trial's data with --data" in told
+
+
+def test_a_champion_of_other_images_is_replaced_by_force_alone_and_can_come_back(
+    home: Path, run: Command
+) -> None:
+    assert run(register.main, "tiles")[0] == 0
+    client = MlflowClient(Store.at(home / "mlruns").tracking_uri)
+    client.set_model_version_tag("tiles-classifier", "1", "fashion_hpo.uid", "another")
+    client.set_model_version_tag("tiles-classifier", "1", "fashion_hpo.data_hash", "0" * 64)
+    code, told = run(register.main, "tiles")
+    assert code == 1
+    assert "champion version 1 was trained on other images of tiles" in told
+    code, told = run(register.main, "tiles", "--force")
+    assert code == 0, told
+    assert "tiles-classifier version 2 is champion" in told
+    code, told = run(register.main, "--rollback", "--data-name", "tiles")
+    assert (code, "version 1 is champion again" in told) == (0, True), told
+    aliases = client.get_registered_model("tiles-classifier").aliases
+    assert {name: str(number) for name, number in aliases.items()} == {
+        "champion": "1",
+        "previous": "2",
+    }
