@@ -54,10 +54,11 @@ def work(
         except KeyboardInterrupt:
             process.terminate()
             _pass_on(receiver, number, queue)
+        except BaseException:  # nobody takes the events any more
+            process.terminate()
+            raise
         finally:
-            if process.poll() is None:
-                process.terminate()
-            process.wait()
+            process.wait()  # no SIGTERM after its last event: its death would be counted
         return _outcome(process.returncode, errors)
 
 
