@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from mlflow import MlflowClient
 
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.running.session import Session, open_session
+from fashion_hpo.running.signals import HANDLED
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import connect
 from fashion_hpo.stores.relocation import relocate
@@ -134,6 +136,15 @@ def open_here(store: Store, splits: SearchSplits) -> OpenSession:
         return open_session(store, plan, device="cpu", splits=splits)
 
     return opened
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """This process's signal handlers, put back at the end."""
+    before = {number: signal.getsignal(number) for number in HANDLED}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")

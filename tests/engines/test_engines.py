@@ -18,7 +18,7 @@ from fashion_hpo.engines.ray import Ray
 from fashion_hpo.engines.team import Engine, WorkerDied
 from fashion_hpo.running import workers
 from fashion_hpo.running.session import Session, open_session
-from fashion_hpo.running.signals import HANDLED, Stopped
+from fashion_hpo.running.signals import Stopped
 from fashion_hpo.running.workers import EpochDone, StudyHaltedError, TrialEnded, TrialStarted
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.ledger import Ledger
@@ -36,15 +36,6 @@ def cluster() -> Iterator[str]:
     """The address of a cluster of one node."""
     with ray_cluster.running(cpus=2) as running:
         yield running.address
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """This process's signal handlers, put back at the end."""
-    before = {number: signal.getsignal(number) for number in HANDLED}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

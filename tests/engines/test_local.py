@@ -3,7 +3,6 @@
 import itertools
 import multiprocessing
 import os
-import signal
 import struct
 import time
 from collections import Counter
@@ -19,7 +18,6 @@ from fashion_hpo.engines import local, sharing, team, worker
 from fashion_hpo.engines.local import Local
 from fashion_hpo.engines.team import Failed, Start, WorkerDied
 from fashion_hpo.running.session import Session, open_session
-from fashion_hpo.running.signals import HANDLED
 from fashion_hpo.running.workers import EpochDone, StudyHaltedError, TrialEnded, TrialStarted
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training.data import SearchSplits
@@ -44,15 +42,6 @@ def open_real(store: Store, real_splits: SearchSplits) -> OpenSession:
 def no_worker_is_left() -> Iterator[None]:
     yield
     assert multiprocessing.active_children() == []
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """This process's signal handlers, put back at the end."""
-    before = {number: signal.getsignal(number) for number in HANDLED}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def test_two_workers_train_two_trials_each_side_by_side(
