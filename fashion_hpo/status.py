@@ -183,7 +183,9 @@ def _seconds_left(entries: "Sequence[Entry]", remaining: int) -> float | None:
     """How long one worker trains the remaining trials, by the mean of the ended ones; None if no
     trial has ended."""
     seconds = [
-        sum(epoch["seconds"] for epoch in entry.result.history) for entry in entries if entry.result
+        sum(epoch.get("seconds", 0.0) for epoch in entry.result.history)  # a damaged one has none
+        for entry in entries
+        if entry.result
     ]
     return remaining * sum(seconds) / len(seconds) if seconds else None
 

@@ -1,5 +1,6 @@
 """Fixtures of all rooms: small images that can be learnt, plain hardware, the real data."""
 
+import gc
 import os
 import shutil
 import signal
@@ -45,6 +46,16 @@ def pytest_configure() -> None:
     if has_room and "TMPDIR" not in os.environ:
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None  # read TMPDIR again
+
+
+def pytest_collection_finish() -> None:
+    """Take modules and collected tests out of the garbage collector's walks: each took seconds."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # at the end of Python modules are collected as ever
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -146,7 +146,7 @@ def test_another_spec_is_refused_with_the_difference(
 
 def test_other_data_are_refused(store: Store) -> None:
     opened(store, design())
-    with pytest.raises(StoreError, match="data: data… → other…"):
+    with pytest.raises(StoreError, match="data: fashion-mnist data… → fashion-mnist other…"):
         opened(store, design(), "other")
 
 

@@ -26,7 +26,7 @@ def test_a_layer_equals_torchs() -> None:
 
 
 def test_patches_are_taken_row_by_row() -> None:
-    embedding = PatchEmbedding(patch=14, width=3)
+    embedding = PatchEmbedding(patch=14, width=3, in_channels=1)
     nn.init.ones_(embedding.projection.weight)
     nn.init.zeros_(embedding.projection.bias)
     image = torch.zeros(1, 1, 28, 28)
