@@ -87,7 +87,7 @@ def test_a_changed_study_is_refused_and_the_old_one_goes_on(lab: Lab, changed: s
 
 def test_changed_data_are_refused_and_the_study_goes_on(lab: Lab, half_done: Store) -> None:
     lab.inject("changed data")
-    with pytest.raises(StoreError, match="data: synthetic… → other…"):
+    with pytest.raises(StoreError, match="data: fashion-mnist synthetic… → fashion-mnist other…"):
         open_ledger(half_done, PLAN, "other", threads=1)
     lab.check(half_done, PLAN)
 
