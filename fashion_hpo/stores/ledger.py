@@ -49,6 +49,7 @@ from fashion_hpo.stores.leases import Leases
 from fashion_hpo.stores.promotion import outstanding
 from fashion_hpo.stores.ranking import ranked
 from fashion_hpo.stores.samplers import make_sampler
+from fashion_hpo.stores.schema import alone
 
 SLICE = 50  # points enqueued at a time
 MOST_REFUSED = 100  # consecutive draws without a valid config, after which a search halts
@@ -138,8 +139,11 @@ class Ledger:
         "claim": a running trial whose lock is free counts as dead.
         """
         stalled = self.has_stalled()
-        if not stalled and not any(map(has_point, self._trials(TrialState.WAITING))):
-            self._enqueue_slice()
+        if not stalled and not self._has_waiting_points():
+            # Else each host would enqueue the same points, and close all but one of each again.
+            with alone(self._storage.url, f"points of {self.name}"):
+                if not self._has_waiting_points():
+                    self._enqueue_slice()
         for trial in self._trials(TrialState.WAITING):
             if not has_point(trial):
                 continue  # enqueued by another program: a search's next `ask` takes such a trial
@@ -352,6 +356,9 @@ class Ledger:
 
     def _id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+    def _has_waiting_points(self) -> bool:
+        return any(map(has_point, self._trials(TrialState.WAITING)))
 
     def _enqueue_slice(self) -> None:
         if not self._points:

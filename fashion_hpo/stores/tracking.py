@@ -30,6 +30,7 @@ from mlflow.entities import (
     Metric,
     Param,
     Run,
+    RunTag,
     ViewType,
 )
 from mlflow.exceptions import MlflowException
@@ -270,9 +271,10 @@ class Tracker:
             self.client.update_run(run_id, status)
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Set tags under the project's prefix."""
-        for key, value in tags.items():
-            self.client.set_tag(run_id, f"{TAG}.{key}", value[:8000])
+        """Set tags under the project's prefix, in one call."""
+        entries = [RunTag(f"{TAG}.{key}", value[:8000]) for key, value in tags.items()]
+        if entries:
+            self.client.log_batch(run_id, tags=entries)
 
     def set_note(self, run_id: str, note: str, first: str) -> None:
         """Replace a run's note, unless a person changed it.
@@ -282,8 +284,8 @@ class Tracker:
         tags = self.client.get_run(run_id).data.tags
         before = tags.get(NOTE, "")
         if before in (note, first) or _digest(before) == tags.get(NOTE_DIGEST):
-            self.client.set_tag(run_id, NOTE, note)
-            self.client.set_tag(run_id, NOTE_DIGEST, _digest(note))
+            entries = [RunTag(NOTE, note), RunTag(NOTE_DIGEST, _digest(note))]
+            self.client.log_batch(run_id, tags=entries)
             wrote("note set")
 
     def describe(self, note: str) -> None:

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 from types import SimpleNamespace
@@ -130,28 +131,39 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-def killed_after(session: Session, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process ends when this call of MLflow's client has been carried out."""
+def killed_after(
+    session: Session, call: str, monkeypatch: pytest.MonkeyPatch, times: int = 1
+) -> None:
+    """The process ends when this call of MLflow's client has been carried out so many times."""
     carry_out = getattr(session.tracker.client, call)
+    numbers = count(1)
 
-    def last(*given: object, **named: object) -> None:
-        carry_out(*given, **named)
-        raise Killed
+    def last(*given: object, **named: object) -> object:
+        answer = carry_out(*given, **named)
+        if next(numbers) == times:
+            raise Killed
+        return answer
 
     monkeypatch.setattr(session.tracker.client, call, last)
 
 
-@pytest.mark.parametrize("call", [
-    "create_run", "log_inputs", "log_batch", "log_artifact", "create_logged_model",
-    "log_model_artifacts", "finalize_logged_model", "log_outputs", "set_tag", "set_terminated",
+LOG_BATCHES = 5  # parameters, epochs, summaries, the model's metrics, tags
+
+
+@pytest.mark.parametrize(("call", "times"), [
+    *((call, 1) for call in (
+        "create_run", "log_inputs", "log_artifact", "create_logged_model",
+        "log_model_artifacts", "finalize_logged_model", "log_outputs", "set_terminated",
+    )),
+    *(("log_batch", times) for times in range(1, LOG_BATCHES + 1)),
 ])  # fmt: skip
 def test_a_run_that_was_cut_off_after_a_call_is_completed_at_the_next_start(
-    open_here: OpenSession, call: str, monkeypatch: pytest.MonkeyPatch
+    open_here: OpenSession, call: str, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = open_here(PLAN)
     attempt = trained(session)
     session.ledger.close(attempt, RESULT)
-    killed_after(session, call, monkeypatch)
+    killed_after(session, call, monkeypatch, times)
     with pytest.raises(Killed):
         session.mirror.complete(attempt, RESULT)
     assert session.store.trial_folder(attempt.uid).exists()

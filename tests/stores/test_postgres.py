@@ -134,6 +134,16 @@ def test_two_processes_may_open_a_fresh_database_at_once(store: Store) -> None:
     assert len({*first, *second}) == len(first) + len(second) == 40
 
 
+def test_hosts_that_start_at_once_enqueue_each_point_once(database: str, tmp_path: Path) -> None:
+    stores = [Store(tmp_path / name, database) for name in "abcd"]
+    ledgers = [opened(store, design(seeds=20)) for store in stores]
+    with ThreadPoolExecutor(len(ledgers)) as threads:
+        attempts = list(threads.map(lambda ledger: ledger.claim(), ledgers))
+    points = [attempt.point for attempt in attempts if attempt is not None]
+    assert len(set(points)) == len(ledgers)
+    assert len(ledgers[0].entries()) == 40
+
+
 def test_so_may_two_hosts(store: Store, database: str, tmp_path: Path) -> None:
     """They share no folder, and so no lock but the server's."""
     stores = [(Store(tmp_path / name, database),) for name in "abc"]
