@@ -112,6 +112,8 @@ def measure(shared: Store, workers: int, trials: int) -> Load:
             wall = time.perf_counter() - began
         seconds = Seconds().add(done)
         count = len(seconds.claiming)
+        if count != workers * trials:
+            raise RuntimeError(f"{count} of {workers * trials} trials were run.")
         return Load(workers, count, wall, seconds, _duplicates(ledger), max(connections, default=0))
 
 

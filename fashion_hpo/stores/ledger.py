@@ -139,25 +139,10 @@ class Ledger:
         "claim": a running trial whose lock is free counts as dead.
         """
         stalled = self.has_stalled()
-        if not stalled and not self._has_waiting_points():
-            # Else each host would enqueue the same points, and close all but one of each again.
-            with alone(self._storage.url, f"points of {self.name}"):
-                if not self._has_waiting_points():
-                    self._enqueue_slice()
-        for trial in self._trials(TrialState.WAITING):
-            if not has_point(trial):
-                continue  # enqueued by another program: a search's next `ask` takes such a trial
-            if stalled and not is_promoted(trial):
-                continue
-            if not self._take(trial.number):
-                continue  # another worker was first
-            wrote("trial claimed")
-            attempt = self._attempt(trial)
-            if self.leases is not None and self._is_duplicate(trial):
-                self.close(attempt, Result("duplicate", reason="two hosts enqueued this point"))
-                continue
-            self._lease(attempt)
-            return attempt
+        while waiting := self._claimable(stalled):  # until other hosts have taken all of them
+            for trial in waiting:
+                if self._take(trial.number) and (attempt := self._taken(trial)) is not None:
+                    return attempt
         return None if stalled else self._propose()
 
     def promote(self) -> int:
@@ -357,17 +342,43 @@ class Ledger:
     def _id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
-    def _has_waiting_points(self) -> bool:
-        return any(map(has_point, self._trials(TrialState.WAITING)))
+    def _claimable(self, stalled: bool) -> list[FrozenTrial]:
+        """The waiting trials that may be claimed; if there is none, more points are enqueued."""
+        waiting = self._waiting()
+        if stalled:
+            return list(filter(is_promoted, waiting))
+        if waiting or not self._missing_points():
+            return waiting
+        # Else each host would enqueue the same points, and close all but one of each again.
+        with alone(self._storage.url, f"points of {self.name}"):
+            if not self._waiting():
+                for point in self._missing_points():
+                    self._add(point, point.params, self._ranges, 1)
+                    wrote("point enqueued")
+        return self._waiting()
 
-    def _enqueue_slice(self) -> None:
+    def _waiting(self) -> list[FrozenTrial]:
+        """The waiting trials, without those that another program enqueued: a search's next `ask`
+        takes such a trial."""
+        return list(filter(has_point, self._trials(TrialState.WAITING)))
+
+    def _taken(self, trial: FrozenTrial) -> Attempt | None:
+        """The attempt of a trial that was set running; None if another host has the point."""
+        wrote("trial claimed")
+        attempt = self._attempt(trial)
+        if self.leases is not None and self._is_duplicate(trial):
+            self.close(attempt, Result("duplicate", reason="two hosts enqueued this point"))
+            return None
+        self._lease(attempt)
+        return attempt
+
+    def _missing_points(self) -> list[Point]:
+        """The next slice of the points that have no trial."""
         if not self._points:
-            return
+            return []
         known = self._known
         missing = [point for point in self._points if point.id not in known]
-        for point in missing[: max(0, min(SLICE, self.plan.trials - len(known)))]:
-            self._add(point, point.params, self._ranges, 1)
-            wrote("point enqueued")
+        return missing[: max(0, min(SLICE, self.plan.trials - len(known)))]
 
     def _add(
         self,

@@ -60,6 +60,25 @@ def test_a_point_that_another_host_has_claimed_and_finished_is_passed_over(
     assert claimed.number == waiting[1].number
 
 
+def test_a_worker_whose_whole_slice_was_taken_by_others_gets_a_point_of_the_next(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between this host's look at the waiting trials and its claim."""
+    monkeypatch.setattr("fashion_hpo.stores.ledger.SLICE", 4)
+    first, second = opened(store, design(seeds=6)), opened(store, design(seeds=6))
+    take, others = first._take, list[Attempt | None]()
+
+    def take_late(number: int) -> bool:
+        if not others:
+            others.extend(second.claim() for _ in range(4))
+        return take(number)
+
+    monkeypatch.setattr(first, "_take", take_late)
+    ours = first.claim()
+    assert ours is not None
+    assert ours.point not in {other.point for other in others if other is not None}
+
+
 def test_more_points_than_a_slice_all_get_their_turn(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
