@@ -97,8 +97,7 @@ def _not_run(claim: Claim, command: str) -> Verdict:
 def _basis(ledger: Ledger, claim: Claim) -> str:
     """The budget, and the images, epochs, settings and trials that were trained."""
     plan, remaining = ledger.plan, ledger.remaining()
-    epochs = "1 epoch" if plan.base.epochs == 1 else f"{plan.base.epochs} epochs"
-    size = f"{plan.base.train_images:,} images × {epochs}"
+    size = f"{plan.base.train_images:,} images × {plan.length}"
     settings = 1 if all(part.untuned for part in claim.all_parts) else plan.nuisance_points
     tuned = f", best of {settings} settings" if settings > 1 else ""
     part = f", {plan.trials - remaining} of {plan.trials} trials" if remaining else ""

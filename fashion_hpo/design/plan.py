@@ -91,6 +91,8 @@ class Plan:
     def epochs(self) -> int:
         """An upper bound on the epochs of all trials together."""
         epochs = self.base.epochs
+        if self.spec.equal_steps:
+            return sum(point.config.epochs for point in points(self))
         if self.search is None or self.search.pruner != "one_epoch":
             return self.trials * epochs
         return self.trials + min(self.search.resume_pruned, self.trials) * (epochs - 1)
@@ -122,6 +124,13 @@ class Plan:
         return {*self.objectives[1:], *self.constraints}
 
     @property
+    def length(self) -> str:
+        """How long a trial trains, in words: "1 epoch", "20 epochs" or "4,692 optimizer steps"."""
+        if self.spec.equal_steps:
+            return f"{self.base.steps:,} optimizer steps"
+        return "1 epoch" if self.base.epochs == 1 else f"{self.base.epochs} epochs"
+
+    @property
     def image_passes(self) -> int:
         """Training images in all epochs."""
         return self.epochs * self.base.train_images
@@ -133,6 +142,8 @@ class Plan:
             later["objectives"] = list(self.objectives)
         if self.spec.folds:
             later["folds"] = True
+        if self.spec.equal_steps:
+            later["equal_steps"] = True
         if self.constraints:
             later["constraints"] = self.constraints
         if self.confirmation is not None:
@@ -335,6 +346,8 @@ def make_point(
     if plan.spec.folds:
         seeded["fold"] = seed_index + 1
     config = plan.base.replace(**values, **seeded)
+    if plan.spec.equal_steps:
+        config = config.replace(epochs=math.ceil(plan.base.steps / config.replace(epochs=1).steps))
     return Point(point_id(config), config, dict(params), seed_index)
 
 

@@ -82,6 +82,7 @@ class StudySpec:
     seeds: int = 3
     max_seeds: int | None = None  # with `--more-seeds`; None: no more, one look
     folds: bool = False  # whether each seed has validation and training images of its own
+    equal_steps: bool = False  # every trial makes the base config's optimizer steps, not its epochs
     search: Search | None = None
     claims: tuple[Claim, ...] | list[Claim] = ()
     captions: Mapping[Level, str] = field(default_factory=dict)  # levels with their own figure
@@ -137,6 +138,12 @@ def _check_types(spec: StudySpec) -> None:
         raise ValueError(f"claims is {spec.claims!r}; allowed is a list of Claims.")
     check_flag("nuisance_base", spec.nuisance_base)
     check_flag("folds", spec.folds)
+    check_flag("equal_steps", spec.equal_steps)
+    if spec.equal_steps and (spec.search or "epochs" in {*spec.scientific, *spec.nuisance}):
+        raise ValueError(
+            "equal_steps is True in a search, or where epochs vary; it chooses the epochs of "
+            "each trial, so leave equal_steps out."
+        )
     if spec.folds and (spec.search is not None or spec.base.fold):
         raise ValueError(
             "folds is True in a search, or with base.fold; searches and chosen folds have one "

@@ -114,6 +114,7 @@ def _spec(identity: Mapping[str, Any], extent: Mapping[str, Any], budget: str) -
         nuisance_base=extent.get("nuisance_base", False),
         seeds=extent["seeds"],
         folds=identity.get("folds", False),
+        equal_steps=identity.get("equal_steps", False),
         search=search,
         budgets={budget: Budget()},
         seed=identity["study_seed"],

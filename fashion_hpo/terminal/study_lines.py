@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from fashion_hpo.analysis.checks.check import Check, counted
+from fashion_hpo.analysis.checks.check import Check
 from fashion_hpo.analysis.wording import startup
 from fashion_hpo.design.constraints import in_words
 from fashion_hpo.design.plan import Plan
@@ -13,8 +13,8 @@ def plan_lines(plan: Plan) -> list[str]:
     """Two lines: the study's question, and the trials that answer it."""
     return [
         f"{plan.name}, budget {plan.budget}: {plan.question}",
-        f"{_trials(plan)}, {counted(plan.base.epochs, 'epoch')} of {plan.base.train_images:,} "
-        f"images each: {plan.image_passes:,} image passes at most{_confirmation(plan)}",
+        f"{_trials(plan)}, {plan.length} of {plan.base.train_images:,} images "
+        f"each: {plan.image_passes:,} image passes at most{_confirmation(plan)}",
     ]
 
 

@@ -80,7 +80,8 @@ def test_every_claim_has_its_verdict_figures_and_basis(
     ids = [line.split()[0] for line in said.splitlines() if re.match(r"R\d\.", line)]
     reported = reports().claims
     own = list(reported)
-    own.insert(own.index("R2.c") + 1, "R2.c-tuned")
+    for variant in ("R2.b-steps", "R2.c-tuned", "R2.f-steps"):
+        own.insert(own.index(variant.partition("-")[0]) + 1, variant)
     assert ids == own
     assert said.index(f"\n{own[-1]}  ") < said.index("\nT.own  "), "other studies' claims come last"
     reproduced = block(said, "R2.a")
@@ -95,7 +96,7 @@ def test_every_claim_has_its_verdict_figures_and_basis(
     assert not_run.startswith("R2.e  NOT RUN HERE")
     assert "; `python -m fashion_hpo.study simple_vs_optimized` makes them.\n" in not_run
     assert re.search(
-        r"^33 claims: 1 reproduced, 1 not reproduced, 2 not testable here, 29 not run here",
+        r"^35 claims: 1 reproduced, 1 not reproduced, 2 not testable here, 31 not run here",
         said,
         re.M,
     )
@@ -150,9 +151,9 @@ def test_markdown_is_one_table(home: Path, capsys: pytest.CaptureFixture[str]) -
     assert claims.main(["--markdown"]) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = [line for line in lines if line.startswith("|")]
-    assert len(rows) == 2 + 33
+    assert len(rows) == 2 + 35
     assert {row.count("|") for row in rows} == {7}
-    assert lines[-1].startswith("33 claims: ")
+    assert lines[-1].startswith("35 claims: ")
 
 
 def test_a_study_that_cannot_be_read_is_named_and_hides_no_other(
@@ -187,5 +188,5 @@ def test_a_folder_without_a_store_is_left_without_one(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     assert claims.main([]) == 0
-    assert "32 claims: " in capsys.readouterr().out
+    assert "34 claims: " in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []

@@ -192,6 +192,17 @@ def test_a_larger_study_keeps_its_points_and_its_identity(changes: dict[str, Any
     assert larger.extent() != plan().extent()
 
 
+def test_trials_may_have_equal_steps_instead_of_equal_epochs() -> None:
+    sizes = {"batch_size": levels(32, 100, 512)}
+    equal = plan(design(scientific=sizes, nuisance={}, equal_steps=True, seeds=1))
+    assert equal.base.steps == 4 * 8
+    assert [point.config.epochs for point in points(equal)] == [1, 4, 16]
+    assert [point.config.steps for point in points(equal)] == [32, 40, 32]
+    assert (equal.epochs, equal.length) == (21, "32 optimizer steps")
+    assert equal.identity()["equal_steps"]
+    assert "equal_steps" not in plan().identity()
+
+
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_the_bases_own_nuisance_values_may_be_the_first_point(count: int) -> None:
     drawn = nuisance_values(plan(design(nuisance_points=count - 1))) if count > 1 else []

@@ -73,6 +73,11 @@ def test_a_good_spec_is_taken(changes: dict[str, Any]) -> None:
         ({"nuisance": "learning_rate"}, "nuisance is 'learning_rate'; allowed is a dict"),
         ({"nuisance_base": 1}, "nuisance_base is 1; allowed is True or False"),
         ({"nuisance_base": True}, "nuisance_base is True without nuisance; name a nuisance"),
+        ({"equal_steps": 1}, "equal_steps is 1; allowed is True or False"),
+        (
+            {"equal_steps": True, "scientific": {"epochs": levels(1, 2)}},
+            "equal_steps is True in a search, or where epochs vary; it chooses the epochs",
+        ),
         ({"claims": [claim(untuned=True)]}, "claim T.a: untuned is True, and the base's own"),
         ({"captions": ["without"]}, "captions is ['without']; allowed is a dict"),
         ({"budgets": ["quick"]}, "budgets is ['quick']; allowed is a dict"),

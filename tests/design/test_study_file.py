@@ -74,7 +74,9 @@ def test_every_claim_of_the_reports_is_asked_by_exactly_one_study() -> None:
     assert len(set(ids)) == len(ids)
     assert set(ids) - set(CLAIMS) == {
         "R2.a-small",
+        "R2.b-steps",
         "R2.c-tuned",
+        "R2.f-steps",
     }  # further answers to reports' questions
     assert set(CLAIMS) <= set(ids)
 

@@ -133,7 +133,7 @@ def source(records: Records) -> dict[str, str]:
     seconds = float(numbers(records.trials, "seconds").sum())
     return {
         "ledger": f"{records.ledger_name} ({records.ledger_uid})",
-        "budget": f"{plan.budget}: {plan.trials} trials of up to {plan.base.epochs} epochs over "
+        "budget": f"{plan.budget}: {plan.trials} trials of up to {plan.length} over "
         f"{plan.base.train_images} images",
         "data (sha256)": f"{records.info.name}, {records.data_hash}",
         "devices": ", ".join(sorted(str(name) for name in devices if name)) or "none yet",
