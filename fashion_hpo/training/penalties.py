@@ -1,28 +1,37 @@
 """Penalties that are added to the cross entropy.
 
-A module with a penalty sets its attribute `penalty` in every forward pass in training mode: a
-weighted scalar, the mean over the images of the pass.  As a mean, the gradient of a step does not
-depend on how the step is cut into micro-batches.
+A penalty is a weighted scalar, the mean over the images of a pass.  As a mean, the gradient of a
+step does not depend on how the step is cut into micro-batches.
 """
 
-import torch
+from typing import Protocol, runtime_checkable
+
 from torch import Tensor, nn
 
 
-def take(model: nn.Module, head_l2: float) -> Tensor | None:
-    """The sum of the modules' penalties and of λ·‖W‖² of the head's weights; None without any.
+@runtime_checkable
+class Penalised(Protocol):
+    """A network with a penalty of its own."""
 
-    Clears the modules' penalties, so that no graph outlives its step.
-    """
-    penalties = []
-    for module in model.modules():
-        penalty = getattr(module, "penalty", None)
-        if isinstance(penalty, Tensor):
-            penalties.append(penalty.float())
-            module.penalty = None  # type: ignore[assignment]
+    def penalised(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` returns, and the penalty."""
+        ...
+
+
+def logits_and_penalty(
+    model: nn.Module, pixels: Tensor, head_l2: float
+) -> tuple[Tensor, Tensor | None]:
+    """A forward pass's logits, and the sum of the network's own penalty and of λ·‖W‖² of the head's
+    weights; None without any."""
+    penalty: Tensor | None = None
+    if isinstance(model, Penalised):
+        logits, penalty = model.penalised(pixels)
+    else:
+        logits = model(pixels)
     if head_l2:
-        penalties.append(head_l2 * head(model).weight.float().square().sum())
-    return torch.stack(penalties).sum() if penalties else None
+        of_head = head_l2 * head(model).weight.float().square().sum()
+        penalty = of_head if penalty is None else penalty + of_head
+    return logits, penalty
 
 
 def head(model: nn.Module) -> nn.Linear:

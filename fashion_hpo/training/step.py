@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from fashion_hpo.training import penalties
 from fashion_hpo.training.augment import Batch
+from fashion_hpo.training.penalties import logits_and_penalty
 from fashion_hpo.training.state import TrainingState
 
 
@@ -46,9 +46,8 @@ class Step:
         count = -(-len(batch) // (hardware.micro_batch or len(batch)))
         for piece in batch.pieces(count):
             with hardware.autocast():
-                logits = model(piece.pixels).float()
-            loss = piece.loss(logits, config.label_smoothing)
-            penalty = penalties.take(model, config.head_l2)
+                logits, penalty = logits_and_penalty(model, piece.pixels, config.head_l2)
+            loss = piece.loss(logits.float(), config.label_smoothing)
             whole = loss if penalty is None else loss + penalty
             (whole * (len(piece) / in_step)).backward()
             total += loss.detach() * len(piece)

@@ -7,7 +7,12 @@ from torch.nn.functional import conv2d, cross_entropy
 from torchvision.ops import deform_conv2d as torchvisions
 
 from fashion_hpo.training.architectures import build
-from fashion_hpo.training.architectures.deformable_cnn import DeformableConv2d, deform_conv2d
+from fashion_hpo.training.architectures.deformable_cnn import (
+    DeformableConv2d,
+    OffsetsPenalised,
+    deform_conv2d,
+)
+from fashion_hpo.training.penalties import logits_and_penalty
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +89,12 @@ def deformed(offset_penalty: float = 0.0) -> nn.Module:
     return network
 
 
+def penalised(weight: float) -> OffsetsPenalised:
+    network = deformed(weight)
+    assert isinstance(network, OffsetsPenalised)
+    return network
+
+
 def convolutions(network: nn.Module) -> list[DeformableConv2d]:
     return [layer for layer in network.modules() if isinstance(layer, DeformableConv2d)]
 
@@ -99,24 +110,26 @@ def test_both_convolutions_are_deformable_and_begin_at_zero() -> None:
 
 
 def test_the_penalty_is_the_squared_length_of_an_images_offsets() -> None:
-    network = deformed(offset_penalty=0.5)
-    first = convolutions(network)[0]
+    network = penalised(0.5)
     images = torch.rand(6, 1, 28, 28)
-    network(images)
-    assert first.penalty is not None
-    lengths = [first.offsets(image.unsqueeze(0)).norm() ** 2 for image in images]
-    torch.testing.assert_close(first.penalty, 0.5 * torch.stack(lengths).mean())
+    logits, penalty = network.penalised(images)
+    torch.testing.assert_close(logits, network(images))
+    lengths = images.new_zeros(6)
+    for layer in network:
+        if isinstance(layer, DeformableConv2d):
+            lengths += layer.offsets(images).flatten(1).norm(dim=1) ** 2
+        images = layer(images)
+    torch.testing.assert_close(penalty, 0.5 * lengths.mean())
 
 
 def test_the_penalty_alone_reaches_the_offset_convolutions() -> None:
-    network = deformed(offset_penalty=0.1)
-    network(torch.rand(6, 1, 28, 28))
+    network = penalised(0.1)
+    _, penalty = network.penalised(torch.rand(6, 1, 28, 28))
+    penalty.backward()
     for layer in convolutions(network):
-        assert layer.penalty is not None
-        layer.penalty.backward(retain_graph=True)
         assert layer.offsets.weight.grad is not None
         assert layer.offsets.weight.grad.abs().sum() > 0
-        assert layer.convolution.weight.grad is None or layer is not convolutions(network)[1]
+    assert convolutions(network)[1].convolution.weight.grad is None
 
 
 def test_a_penalised_loss_shortens_the_offsets() -> None:
@@ -127,27 +140,25 @@ def test_a_penalised_loss_shortens_the_offsets() -> None:
         optimizer = torch.optim.SGD(network.parameters(), 1e-3)
         for _ in range(10):
             optimizer.zero_grad()
-            loss = cross_entropy(network(images), labels)
-            penalties = [layer.penalty for layer in convolutions(network)]
-            sum((p for p in penalties if p is not None), start=loss).backward()
+            logits, penalty = logits_and_penalty(network, images, head_l2=0.0)
+            loss = cross_entropy(logits, labels)
+            (loss if penalty is None else loss + penalty).backward()
             optimizer.step()
         first = convolutions(network)[0]
         lengths.append(first.offsets(images).detach().norm())
     assert lengths[1] < 0.7 * lengths[0]
 
 
-def test_there_is_no_penalty_but_in_training_and_when_asked_for() -> None:
-    images = torch.rand(2, 1, 28, 28)
-    network = deformed(offset_penalty=0.5)
-    network(images)
-    assert all(layer.penalty is not None for layer in convolutions(network))
-    assert all(layer.penalty is None for layer in convolutions(copy.deepcopy(network)))
-    network.eval()
-    network(images)
-    assert all(layer.penalty is None for layer in convolutions(network))
-    free = deformed(offset_penalty=0.0)
-    free(images)
-    assert all(layer.penalty is None for layer in convolutions(free))
+def test_there_is_a_penalty_only_if_its_weight_is_not_zero() -> None:
+    assert isinstance(build("deformable_cnn", offset_penalty=0.5), OffsetsPenalised)
+    free = build("deformable_cnn")
+    assert logits_and_penalty(free, torch.rand(2, 1, 28, 28), head_l2=0.0)[1] is None
+
+
+def test_a_network_can_be_copied_after_a_forward_pass() -> None:
+    network = penalised(0.5)
+    network.penalised(torch.rand(2, 1, 28, 28))
+    assert len(copy.deepcopy(network).state_dict()) == len(network.state_dict())
 
 
 def test_offsets_that_are_no_numbers_give_logits_that_are_none() -> None:

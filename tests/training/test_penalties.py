@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from fashion_hpo.training.architectures import CATALOGUE, build
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
-from fashion_hpo.training.penalties import head, take
+from fashion_hpo.training.penalties import head, logits_and_penalty
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import epochs_of, train
 from tests.training.tiny import tiny_config
@@ -20,8 +20,6 @@ WEIGHT = 0.5  # of the penalty
 class Penalised(nn.Module):
     """Penalises its hidden values, as a network may its offsets."""
 
-    penalty: Tensor | None = None
-
     def __init__(self, weight: float = WEIGHT) -> None:
         super().__init__()
         torch.manual_seed(3)
@@ -29,11 +27,11 @@ class Penalised(nn.Module):
         self.weight = weight
 
     def forward(self, pixels: Tensor) -> Tensor:
+        return self.penalised(pixels)[0]
+
+    def penalised(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.hidden(pixels.flatten(1))
-        if self.training and self.weight:
-            self.penalty = self.weight * hidden.square().sum(1).mean()
-        logits: Tensor = self.head(hidden)
-        return logits
+        return self.head(hidden), self.weight * hidden.square().sum(1).mean()
 
 
 def trained(
@@ -54,7 +52,6 @@ def trained(
     model = Penalised(weight)
     hardware = replace(hardware, micro_batch=micro_batch)
     (epoch,) = epochs_of(train(TrainingState(config, model, hardware), splits))
-    assert model.penalty is None
     return [p.detach() for p in model.parameters()], epoch.train_loss
 
 
@@ -62,9 +59,8 @@ def by_hand(splits: SearchSplits, head_l2: float) -> list[Tensor]:
     """One step of gradient descent on loss and penalties, written out."""
     model = Penalised()
     pixels, labels = splits.train.images[:64].float() / 255, splits.train.labels[:64]
-    loss = cross_entropy(model(pixels), labels)
-    assert model.penalty is not None
-    (loss + model.penalty + head_l2 * (model.head.weight**2).sum()).backward()
+    logits, penalty = model.penalised(pixels)
+    (cross_entropy(logits, labels) + penalty + head_l2 * (model.head.weight**2).sum()).backward()
     return [(p - 0.01 * p.grad).detach() for p in model.parameters() if p.grad is not None]
 
 
@@ -102,28 +98,35 @@ def test_the_training_loss_leaves_penalties_out(splits: SearchSplits, hardware: 
     assert not close(penalised, plain)
 
 
-def test_penalties_are_summed_and_taken_away() -> None:
-    model = nn.Sequential(Penalised(), nn.ReLU(), Penalised())
-    first, _, last = model
-    first.penalty, last.penalty = torch.tensor(1.5), torch.tensor(2.0)
-    assert take(model, 0.0) == 3.5
-    assert (first.penalty, last.penalty) == (None, None)
-    assert take(model, 0.0) is None
+def test_the_networks_penalty_and_the_heads_are_summed() -> None:
+    model, pixels = Penalised(), torch.rand(3, 784)
+    logits, own = model.penalised(pixels)
+    for head_l2 in (0.0, 0.5):
+        again, both = logits_and_penalty(model, pixels, head_l2)
+        assert torch.equal(again, logits)
+        torch.testing.assert_close(both, own + head_l2 * model.head.weight.square().sum())
+
+
+def test_a_network_without_penalties_has_none() -> None:
+    model, pixels = nn.Linear(4, 10), torch.rand(3, 4)
+    logits, penalty = logits_and_penalty(model, pixels, 0.0)
+    assert torch.equal(logits, model(pixels))
+    assert penalty is None
 
 
 def test_the_heads_penalty_is_of_its_weights_alone() -> None:
-    model = Penalised()
+    model = nn.Sequential(nn.Linear(784, 8), nn.Linear(8, 10))
+    hidden, last = model
     with torch.no_grad():
-        model.head.weight.fill_(2.0)
-        model.head.bias.fill_(100.0)
-    found = take(model, 0.5)
-    assert found is not None
-    assert found.item() == pytest.approx(0.5 * 80 * 4)
-    found.backward()
-    assert model.head.weight.grad is not None
-    assert (model.head.weight.grad == 2.0).all()
-    assert model.head.bias.grad is None
-    assert model.hidden.weight.grad is None
+        last.weight.fill_(2.0)
+        last.bias.fill_(100.0)
+    _, penalty = logits_and_penalty(model, torch.rand(3, 784), 0.5)
+    assert penalty is not None
+    assert penalty.item() == pytest.approx(0.5 * 80 * 4)
+    penalty.backward()
+    assert (last.weight.grad == 2.0).all()
+    assert last.bias.grad is None
+    assert hidden.weight.grad is None
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -133,4 +136,4 @@ def test_every_network_has_a_head_of_ten_classes(name: str) -> None:
 
 def test_a_network_without_a_linear_layer_is_refused() -> None:
     with pytest.raises(ValueError, match="head_l2 is set, but Conv2d has no linear layer; leave"):
-        take(nn.Conv2d(1, 10, 28), 0.1)
+        logits_and_penalty(nn.Conv2d(1, 10, 28), torch.rand(2, 1, 28, 28), 0.1)

@@ -10,6 +10,7 @@ option `offset_penalty`, off by default.
 """
 
 import math
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -36,52 +37,61 @@ def deformable_cnn(
         raise ValueError(
             f"architecture option offset_penalty is {offset_penalty!r}; allowed is 0 or more."
         )
-    network = cnn(
+    plain = cnn(
         dropout=dropout, in_channels=in_channels, classes=classes, channels=channels, hidden=hidden
     )
-    for index, layer in enumerate(network):
-        if isinstance(layer, nn.Conv2d):
-            network[index] = DeformableConv2d(layer, offset_penalty)
-    return network
+    layers = [DeformableConv2d(layer) if isinstance(layer, nn.Conv2d) else layer for layer in plain]
+    if offset_penalty:
+        return OffsetsPenalised(layers, offset_penalty)
+    return nn.Sequential(*layers)
 
 
 class DeformableConv2d(nn.Module):
-    """A modulated deformable 3x3 convolution: (N, C, H, W) to (N, C', H, W).
+    """A modulated deformable 3x3 convolution: (N, C, H, W) to (N, C', H, W)."""
 
-    `penalty`, a scalar tensor, is β times the squared length of an image's offsets, mean over the
-    batch; the trainer adds it to the loss.  It is None except after a forward pass in training mode
-    with β above zero.
-    """
-
-    def __init__(self, convolution: nn.Conv2d, offset_penalty: float) -> None:
+    def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
         self.convolution = convolution
         self.offsets = _zero_conv(convolution.in_channels, 2 * 9)
         self.modulators = _zero_conv(convolution.in_channels, 9)
-        self.offset_penalty = offset_penalty
-        self.penalty: Tensor | None = None
 
     def forward(self, images: Tensor) -> Tensor:
-        """Convolve at the offsets; sets `penalty` in training mode."""
+        """Convolve at the offsets."""
+        convolved, _ = self.with_offsets(images)
+        return convolved
+
+    def with_offsets(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Convolve; returns also the offsets, float32 (N, 18, H, W)."""
         offsets = self.offsets(images).float()  # bfloat16 resolves an eighth of a pixel only
         modulators = 2 * torch.sigmoid(self.modulators(images).float())
-        if self.training and self.offset_penalty:
-            self.penalty = self.offset_penalty * offsets.square().flatten(1).sum(1).mean()
         convolve = _torchvisions() if images.is_cuda else None
         weight, bias = self.convolution.weight, self.convolution.bias
         assert bias is not None
         if convolve is None:
-            return deform_conv2d(images, offsets, modulators, weight, bias)
-        convolved: Tensor = convolve(images, offsets, weight, bias, padding=1, mask=modulators)
-        return convolved
+            return deform_conv2d(images, offsets, modulators, weight, bias), offsets
+        return convolve(images, offsets, weight, bias, padding=1, mask=modulators), offsets
 
-    def train(self, mode: bool = True) -> "DeformableConv2d":
-        """Clear the penalty of the last forward pass."""
-        self.penalty = None
-        return super().train(mode)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "penalty": None}  # a tensor of the graph cannot be copied
+class OffsetsPenalised(nn.Sequential):
+    """Layers, and a penalty on the offsets of the deformable convolutions among them.
+
+    The penalty is β (`weight`) times the squared length of an image's offsets, mean over the batch.
+    """
+
+    def __init__(self, layers: Iterable[nn.Module], weight: float) -> None:
+        super().__init__(*layers)
+        self.weight = weight
+
+    def penalised(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and penalty."""
+        penalty = images.new_zeros(())
+        for layer in self:
+            if isinstance(layer, DeformableConv2d):
+                images, offsets = layer.with_offsets(images)
+                penalty = penalty + self.weight * offsets.square().flatten(1).sum(1).mean()
+            else:
+                images = layer(images)
+        return images, penalty
 
 
 def deform_conv2d(
