@@ -7,19 +7,25 @@ from torch import Tensor
 
 from fashion_hpo.training.augment import Batch
 from fashion_hpo.training.penalties import logits_and_penalty
+from fashion_hpo.training.randomness import seed_default_generator
 from fashion_hpo.training.state import TrainingState
 
 
 class Step:
-    """Makes the optimizer steps of one epoch; only `summed_loss` waits for the device.
+    """Makes the optimizer steps of one training; waits for no device.
 
-    Each call runs the network's operations one by one (eager), on every device.  A captured step
-    would take the place of `__call__`: batches, rate and λ would be written into its own tensors.
+    `summed_loss` is the sum of the losses, without penalties, of an epoch's images so far: a scalar
+    on the device.
     """
 
     def __init__(self, state: TrainingState) -> None:
         self._state = state
-        self._total = torch.zeros((), device=state.hardware.device)
+        self.summed_loss = torch.zeros((), device=state.hardware.device)
+
+    def begin(self, epoch: int) -> None:
+        """Begin an epoch: its sum, and its draws of dropout."""
+        self.summed_loss.zero_()
+        seed_default_generator(self._state.config.seed, "dropout", epoch)
 
     def __call__(self, batches: Iterable[Batch], rate: float, images: int) -> None:
         """Step by the mean gradient of the batches' `images` images."""
@@ -28,12 +34,8 @@ class Step:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
         for batch in batches:
-            self._total += self._backward(batch, images)
+            self.summed_loss += self._backward(batch, images)
         optimizer.step()
-
-    def summed_loss(self) -> float:
-        """The sum of all images' losses, without penalties, read from the device."""
-        return float(self._total)
 
     def _backward(self, batch: Batch, in_step: int) -> Tensor:
         """Add the batch's gradients and return its summed loss.

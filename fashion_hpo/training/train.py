@@ -1,7 +1,7 @@
 """The trainer: one config, one network, a generator of epochs."""
 
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
@@ -17,7 +17,6 @@ from fashion_hpo.training.evaluate import logits_of, normalise, score
 from fashion_hpo.training.randomness import (
     default_states,
     restore_default_states,
-    seed_default_generator,
     torch_generator,
 )
 from fashion_hpo.training.schedules import learning_rate
@@ -54,20 +53,25 @@ def train(
     images = images.to(hardware.device)
     sample = images.first(TRAIN_EVAL_IMAGES)
     val = resident.val
+    step = Step(state)
     while not state.finished:
         number = len(state.history) + 1
         began, before = turn.seconds(), energy.read(hardware.device)
-        train_loss, rate = yield from _one_pass(state, images, number, turn)
-        trained = turn.seconds()
+        trained_images, rate = yield from _one_pass(state, step, images, number, turn)
+        seconds_trained = turn.seconds_when_done()
         on_train = score(logits_of(model, sample, config.pixel_range, hardware), sample.labels)
         on_val = score(logits_of(model, val, config.pixel_range, hardware), val.labels)
+        trained = seconds_trained()
+        summed_loss, train_eval_loss, train_eval_accuracy, val_loss, val_accuracy = torch.stack(
+            (step.summed_loss, *on_train, *on_val)
+        ).tolist()  # the only time in an epoch that the host reads from the device
         epoch = Epoch(
             epoch=number,
-            train_loss=train_loss,
-            train_eval_loss=on_train.loss,
-            train_eval_accuracy=on_train.accuracy,
-            val_loss=on_val.loss,
-            val_accuracy=on_val.accuracy,
+            train_loss=summed_loss / trained_images,
+            train_eval_loss=train_eval_loss,
+            train_eval_accuracy=train_eval_accuracy,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
             learning_rate=rate,
             seconds=turn.seconds() - began,
             images_per_second=len(images) / (trained - began),
@@ -95,6 +99,21 @@ class Turn:
         """Seconds since an unknown start, without those of other trainings' turns."""
         return time.perf_counter() - self._passed_seconds
 
+    def seconds_when_done(self) -> Callable[[], float]:
+        """A call that waits until the device has done what it was asked to by now, and returns
+        `seconds` then."""
+        if self._hardware.device_type not in ("cuda", "mps"):
+            done = self.seconds()
+            return lambda: done
+        event = torch.Event(self._hardware.device)
+        event.record()
+
+        def waited() -> float:
+            event.synchronize()
+            return self.seconds()
+
+        return waited
+
     @contextmanager
     def passed(self) -> Iterator[None]:
         """Within, other trainings may change the default generators and the number of threads."""
@@ -107,17 +126,16 @@ class Turn:
 
 
 def _one_pass(
-    state: TrainingState, images: Split, number: int, turn: Turn
-) -> Generator[None, None, tuple[float, float]]:
-    """One epoch; yields after each optimizer step, returns the mean training loss and the last
-    learning rate."""
+    state: TrainingState, step: Step, images: Split, number: int, turn: Turn
+) -> Generator[None, None, tuple[int, float]]:
+    """One epoch; yields after each optimizer step, returns the number of images trained on and the
+    last learning rate."""
     config, hardware = state.config, state.hardware
     state.model.train()
-    seed_default_generator(config.seed, "dropout", number)
+    step.begin(number)
     orders = _orders(config, len(images), number)
     batches = _batches(config, images, orders, hardware, number)
     steps = -(-len(orders) // config.accumulation)
-    step = Step(state)
     rate = config.learning_rate
     for done in range(steps):
         rate = learning_rate(config, (number - 1) * steps + done, steps)
@@ -126,7 +144,7 @@ def _one_pass(
         step(islice(batches, config.accumulation), rate, in_step)
         with turn.passed():
             yield
-    return step.summed_loss() / sum(map(len, orders)), rate
+    return sum(map(len, orders)), rate
 
 
 def _orders(config: TrainConfig, images: int, number: int) -> tuple[Tensor, ...]:

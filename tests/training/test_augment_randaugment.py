@@ -9,7 +9,12 @@ from torchvision.transforms import RandAugment as OneByOne
 from torchvision.transforms.autoaugment import _apply_op
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.training.augment.randaugment import OPERATIONS, RandAugment, apply
+from fashion_hpo.training.augment.randaugment import (
+    OPERATIONS,
+    RandAugment,
+    apply,
+    group_sizes,
+)
 from fashion_hpo.training.augment.rows import rows_of
 from fashion_hpo.training.data import SearchSplits
 
@@ -33,8 +38,11 @@ def pictures() -> Tensor:
 
 def operated(name: str, images: Tensor, strength: float) -> Tensor:
     n = len(images)
-    chosen = np.full(n, NAMES.index(name))
-    return apply(images, chosen, np.full(n, strength, dtype=np.float32))
+    return each_operated(images, np.full(n, NAMES.index(name)), torch.full((n,), strength))
+
+
+def each_operated(images: Tensor, operations: np.ndarray, strengths: Tensor) -> Tensor:
+    return apply(images, group_sizes(operations), torch.from_numpy(operations), strengths)
 
 
 def torchvisions(name: str, images: Tensor, magnitude: int, sign: int) -> Tensor:
@@ -131,8 +139,8 @@ def test_a_shear_keeps_its_edge() -> None:
 def test_images_of_a_batch_have_their_own_operations() -> None:
     image = pictures()[1:2].expand(64, -1, -1)
     chosen = np.arange(64) % 14
-    strengths = np.where(np.arange(64) % 3 == 0, 0.3, -0.6).astype(np.float32)
-    found = apply(image, chosen, strengths)
+    strengths = torch.where(torch.arange(64) % 3 == 0, 0.3, -0.6)
+    found = each_operated(image, chosen, strengths)
     for at in range(64):
         alone = operated(NAMES[chosen[at]], image[:1], float(strengths[at]))
         assert torch.equal(found[at], alone[0])
@@ -152,7 +160,7 @@ def test_operations_and_signs_have_equal_chances() -> None:
     counts = np.bincount(drawn.operations.ravel(), minlength=14)
     assert abs(counts - 3_000).max() < 250
     assert set(np.unique(drawn.strengths)) == {np.float32(-0.4), np.float32(0.4)}
-    assert drawn.strengths.mean() == pytest.approx(0, abs=0.01)
+    assert drawn.strengths.mean().item() == pytest.approx(0, abs=0.01)
     assert (drawn.operations[:, 0] != drawn.operations[:, 1]).mean() == pytest.approx(
         13 / 14, abs=0.01
     )

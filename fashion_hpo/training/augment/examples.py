@@ -10,7 +10,7 @@ from torch import Tensor
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.training.augment import Mixing, rows_of, steps
 from fashion_hpo.training.augment.geometry import as_bytes
-from fashion_hpo.training.augment.randaugment import OPERATIONS, RandAugment, apply
+from fashion_hpo.training.augment.randaugment import OPERATIONS, RandAugment, apply, group_sizes
 from fashion_hpo.training.data import Split
 
 EPOCHS = 3  # draws of each image
@@ -56,8 +56,8 @@ def augmented(config: TrainConfig, split: Split, epoch: int) -> Tensor:
 def operated(config: TrainConfig, split: Split, operation: str, epoch: int) -> Tensor:
     """The images after one operation of RandAugment, with random signs."""
     strengths = RandAugment(config, len(split), epoch).strengths[:, 0]
-    position = [*OPERATIONS].index(operation)
-    return apply(split.images, np.full(len(split), position), strengths)
+    chosen = np.full(len(split), [*OPERATIONS].index(operation))
+    return apply(split.images, group_sizes(chosen), torch.from_numpy(chosen), strengths)
 
 
 def _drawn(draw: Draw) -> np.ndarray:

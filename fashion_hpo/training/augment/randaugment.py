@@ -24,7 +24,7 @@ STRONGEST = 30  # the magnitude of strength 1
 class RandAugment:
     """Draws the operations and signs of each image.
 
-    The draws stay on the host, which must know how many images an operation gets.
+    The host keeps the operations too: it must know how many images an operation gets.
     """
 
     def __init__(self, config: TrainConfig, images: int, epoch: int, device: str = "cpu") -> None:
@@ -32,28 +32,35 @@ class RandAugment:
         drawn = numpy_generator(config.seed, "randaugment", epoch).random(shape)
         self.operations = (drawn[..., 0] * len(OPERATIONS)).astype(np.int64)
         strength = config.randaugment_magnitude / STRONGEST
-        self.strengths = np.where(drawn[..., 1] < 0.5, -strength, strength).astype(np.float32)
+        strengths = np.where(drawn[..., 1] < 0.5, -strength, strength).astype(np.float32)
+        self.strengths = uploaded(torch.from_numpy(strengths), device)
+        self._uploaded_operations = uploaded(torch.from_numpy(self.operations), device)
 
     def __call__(self, images: Tensor, rows: Rows) -> Tensor:
         """Apply the operations in order."""
-        for operations, strengths in zip(
-            self.operations[rows.host].T, self.strengths[rows.host].T, strict=True
+        operations = self._uploaded_operations[rows.device].unbind(1)
+        strengths = self.strengths[rows.device].unbind(1)
+        for of_host, *of_device in zip(
+            self.operations[rows.host].T, operations, strengths, strict=True
         ):
-            images = apply(images, operations, strengths)
+            images = apply(images, group_sizes(of_host), *of_device)
         return images
 
 
-def apply(images: Tensor, operations: np.ndarray, strengths: np.ndarray) -> Tensor:
+def group_sizes(operations: np.ndarray) -> list[int]:
+    """How many images each of OPERATIONS gets; operations: indices into it, (n,)."""
+    sizes: list[int] = np.bincount(operations, minlength=len(OPERATIONS)).tolist()
+    return sizes
+
+
+def apply(images: Tensor, sizes: list[int], operations: Tensor, strengths: Tensor) -> Tensor:
     """Apply one operation to each image, uint8 (n, S, S); images are grouped by operation.
 
-    operations: indices into OPERATIONS, (n,); strengths: −1 to 1, (n,).  Both are on the CPU, so
-    that the sizes of the groups are known without synchronising with the device.
+    operations: indices into OPERATIONS, (n,); strengths: −1 to 1, (n,).  `sizes` are the
+    operations' `group_sizes`, which the host would else have to read from the device.
     """
-    sizes = np.bincount(operations, minlength=len(OPERATIONS)).tolist()
-    grouped = np.argsort(operations, kind="stable")
-    order = uploaded(torch.from_numpy(grouped), str(images.device))
-    groups = images[order].split(sizes)
-    magnitudes = uploaded(torch.from_numpy(strengths[grouped]), str(images.device)).split(sizes)
+    order = operations.argsort(stable=True)
+    groups, magnitudes = images[order].split(sizes), strengths[order].split(sizes)
     parts = zip(OPERATIONS.values(), groups, magnitudes, strict=True)
     result = torch.empty_like(images)
     result[order] = torch.cat([f(group, m) for f, group, m in parts if len(group)])
