@@ -21,6 +21,7 @@ COMMANDS = {
     "train": "train one config, without a study",
     "augment": "draw what each augmentation does to training images",
     "doctor": "check and mend the store",
+    "delete": "delete a study's results",
     "store": "move a store to databases that several machines share",
     "ui": "open the MLflow UI on the store",
     "calibration": "check intervals and verdicts on simulated studies",

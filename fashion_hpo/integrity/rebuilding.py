@@ -7,7 +7,7 @@ kill at any moment one of the two is in place, and the same command goes on.
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -74,8 +74,13 @@ def rebuild(store: Store) -> Rebuilt:
     )
 
 
-def check_idle(store: Store, ledgers: Sequence[Ledger]) -> None:
-    """Raise StoreError if a trial is running."""
+def check_idle(
+    store: Store, ledgers: Sequence[Ledger], uids: Collection[str] | None = None
+) -> None:
+    """Raise StoreError if a trial is running: of these ledgers, or of the ledgers with these uids.
+
+    uids: of the ledgers whose trials count; default: all.
+    """
     for ledger in ledgers:
         for entry in ledger.entries():
             if is_alive(store, ledger, entry):
@@ -84,7 +89,7 @@ def check_idle(store: Store, ledgers: Sequence[Ledger]) -> None:
                     "first."
                 )
     for uid in sorted(store.trials_under_way()):  # also of unreadable ledgers
-        if is_held(store, uid):
+        if (uids is None or uid.rpartition("-")[0] in uids) and is_held(store, uid):
             raise StoreError(f"trial {uid} is under way; stop its study first.")
 
 

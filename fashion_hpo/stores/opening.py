@@ -179,6 +179,20 @@ def ledger_of_trial(store: Store, uid: str) -> Ledger | None:
     return next((ledger for ledger in ledgers if uid.startswith(f"{ledger.uid}-")), None)
 
 
+def ledger_names(store: Store) -> list[str]:
+    """The names of all Optuna studies of the store, also of unreadable and unfinished ledgers."""
+    if not store.has_ledgers:
+        return []
+    with store.lock("databases"):
+        return sorted(_names(connect(store)))
+
+
+def delete_ledger(store: Store, name: str) -> None:
+    """Delete a ledger with its trials, in one transaction."""
+    optuna.delete_study(study_name=name, storage=connect(store))
+    wrote("ledger deleted")
+
+
 def _kept(store: Store, storage: RDBStorage, name: str) -> Ledger | None:
     """A ledger with its stored plan, whatever the study file says now; None if another program's or
     its creation was interrupted."""

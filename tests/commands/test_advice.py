@@ -93,6 +93,8 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
         "reporting/page/note.py",
     ),
     "commands/test_advice.py::test_the_end_of_a_study_tells_what_can_be_typed": ("study.py",),
+    "commands/test_delete.py::"
+    "test_nothing_goes_before_it_was_shown_and_the_printed_command_deletes_it": ("delete.py",),
     "commands/test_doctor.py::test_a_copy_is_a_store_of_its_own": ("stores/copying.py",),
     "commands/test_doctor.py::test_a_damaged_mirror_is_all_that_is_told_until_it_is_rebuilt": (
         "integrity/store_invariants.py",

@@ -1,0 +1,57 @@
+"""kill -9 while a study is deleted: the same command ends it, and other studies stay whole."""
+
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from fashion_hpo.tidying.deletion import delete, planned
+from fashion_hpo.integrity.invariants import examine
+from fashion_hpo.integrity.store_invariants import examine_store
+from fashion_hpo.stores import registry
+from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.opening import all_ledgers
+from fashion_hpo.stores.tracking import Tracker
+from tests.faults import child
+from tests.faults.child import Fault, Moment
+from tests.faults.lab import Lab, ended
+
+MOMENTS = [
+    Moment("ledger deleted"), Moment("version deleted"), Moment("files of a study deleted"),
+    Moment("artifacts deleted", 1), Moment("model deleted", 1), Moment("model deleted", 4),
+    Moment("run deleted", 1), Moment("artifacts deleted", 9), Moment("run deleted", 4),
+]  # fmt: skip
+
+
+def delete_tiny(store: Store, fault: Fault | None = None) -> None:
+    """What `delete tiny --registered --yes` does, without its printing."""
+    if fault is not None:
+        fault()
+    delete(planned(store, "tiny", registered=True))
+
+
+def test_a_killed_deletion_is_ended_by_the_same_command(
+    lab: Lab,
+    whole: bool,
+    copy_of_finished: Callable[[Path], Store],
+    tmp_path: Path,
+) -> None:
+    def try_out(moment: Moment) -> None:
+        store = copy_of_finished(tmp_path / f"{moment.write} {moment.nth}")
+        killed = lab.process(delete_tiny, store, partial(child.killed_at, moment))
+        assert ended(killed) == -signal.SIGKILL
+        lab.inject("kill -9 in a deletion")
+        (other,) = all_ledgers(store)
+        assert not planned(store, "tiny", registered=True).is_empty, "something is left to do"
+        assert ended(lab.process(delete_tiny, store)) == 0
+        assert planned(store, "tiny", registered=True).is_empty
+        assert list((store.artifacts / "tiny").rglob("*.*")) == []
+        client = MlflowClient(store.tracking_uri, store.tracking_uri)
+        assert not client.search_model_versions(f"name = '{registry.REGISTERED_NAME}'")
+        assert examine(store, other, Tracker(store, "tiny_search")) == []
+        assert examine_store(store) == []
+
+    for moment in MOMENTS if whole else MOMENTS[1::4]:
+        try_out(moment)
