@@ -22,6 +22,7 @@ COMMANDS = {
     "augment": "draw what each augmentation does to training images",
     "doctor": "check and mend the store",
     "delete": "delete a study's results",
+    "gc": "show the disk that studies take, and remove what may go",
     "store": "move a store to databases that several machines share",
     "ui": "open the MLflow UI on the store",
     "calibration": "check intervals and verdicts on simulated studies",

@@ -34,11 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fashion_hpo.design.spec import check_name
     from fashion_hpo.stores.layout import Store
-    from fashion_hpo.tidying import deletion
 
     store = Store.at(args.store, args.storage)
+
+    from fashion_hpo.design.spec import check_name
+    from fashion_hpo.tidying import deletion
+
     planned = deletion.planned(
         store, check_name(args.name), args.budget, registered=args.registered
     )

@@ -58,7 +58,8 @@ def _run(args: argparse.Namespace) -> int:
         trained = epoch.epoch
         print(f"epoch {trained}: validation accuracy {epoch.val_accuracy:.2%}", flush=True)
     whole = trained == len(logged.result.history)
-    compared = "every metric, the weights and the validation logits" if whole else "every metric"
+    weights = "" if logged.entry.given_up else ", the weights"  # gc removed the model
+    compared = f"every metric{weights} and the validation logits" if whole else "every metric"
     if not differences:
         print(f"equal to the bit: {compared} of {trained} epoch(s).")
     else:

@@ -88,8 +88,9 @@ def candidate(ledger: Ledger, tracker: Tracker, *, retrain: bool = False) -> Can
     run_id, model_id = tracker.run_of(attempt.uid), tracker.model_of(attempt.uid)
     if not retrain and (run_id is None or model_id is None):
         plan = ledger.plan
+        how = "removed by gc" if won.chosen.given_up else "deleted"
         raise ValueError(
-            f"the model of trial {attempt.number} was deleted, and its files are not in the store; "
+            f"the model of trial {attempt.number} was {how}, and its files are not in the store; "
             f"train the winner again with {register_command(plan, '--retrain')}, or all points "
             f"with {study_command(plan.name, plan.budget, '--revise')}."
         )

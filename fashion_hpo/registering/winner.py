@@ -21,7 +21,8 @@ class Winner:
     """The winning config's complete trials, one per seed, ascending by value.
 
     `median` is the lower median.  `chosen` is the trial whose model is registered: the median, or,
-    if its model was not kept, the trial with a model whose value is nearest.  `configs` is the
+    if its model was not kept, the trial with a model whose value is nearest; the median too if all
+    models were removed since.  `configs` is the
     number of compared configs, without those with fewer seeds.
     """
 
@@ -59,7 +60,7 @@ def winner(
 ) -> Winner | None:
     """The config of the best mean value among those with the most seeds; the first of equals.
 
-    Returns None if no entry is ranked; raises ValueError if no trial of the winner has a model.
+    Returns None if no entry is ranked; raises ValueError if the winner never had a model.
     """
     compared = rivals(entries, constraints)
     if not compared:
@@ -115,6 +116,8 @@ def _by_config(entries: Sequence[Entry]) -> Mapping[str, Mapping[int, Entry]]:
 
 def _nearest_kept(trials: Sequence[Entry], median: Entry) -> Entry:
     with_model = [entry for entry in trials if hashes_in(result_of(entry).files)]
+    if not with_model and any(entry.given_up for entry in trials):
+        return median
     if not with_model:
         name = median.attempt.config.architecture
         raise ValueError(

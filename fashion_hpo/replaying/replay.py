@@ -196,11 +196,12 @@ def _differing_model(logged: Logged, state: TrainingState, splits: SearchSplits)
     differences = []
     with tempfile.TemporaryDirectory() as temporary:
         measured: torch.nn.Module = model
-        if models.hashes_in(logged.result.files):  # the trial measured its exported model
+        has_model = bool(models.hashes_in(logged.result.files))
+        if has_model or logged.entry.given_up:  # the trial measured its exported model
             folder = Path(temporary) / "model"
             models.write_model(model, folder, splits.val.images[:2].numpy(), {})
             measured = models.read_model(folder)
-            differences += _differing_weights(logged, measured)
+            differences += _differing_weights(logged, measured) if has_model else []
         probabilities = packaging.probabilities_of(measured, splits.val.images)
         logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
         return differences + _differing_files(

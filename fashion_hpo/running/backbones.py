@@ -90,7 +90,8 @@ def _of_trial(tracker: Tracker, entry: Entry) -> Path:
     uid = entry.attempt.uid
     model_id = tracker.model_of(uid)
     if model_id is None or entry.result is None:
-        raise ValueError(f"trial {uid} has no model; name a complete trial, or run it again.")
+        lack = "no model any more (gc removed it)" if entry.given_up else "no model"
+        raise ValueError(f"trial {uid} has {lack}; name a complete trial, or run it again.")
     folder = registry.download(tracker.uri, f"models:/{model_id}")
     if changed := models.changes(folder, models.hashes_in(entry.result.files)):
         raise models.UnsafeModelError(

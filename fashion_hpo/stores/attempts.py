@@ -1,7 +1,7 @@
 """One trial of a ledger: its attempt, its result, and the Optuna attributes that store both."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -63,6 +63,16 @@ class Entry:
     state: str
     result: Result | None
     lease: Mapping[str, Any] | None
+    given_up: bool = False  # its model was removed to save disk, and is expected nowhere
+
+
+def without_model(entry: Entry) -> Entry:
+    """The same trial, whose result has no model's files any more."""
+    result = entry.result
+    if result is not None:
+        files = {name: h for name, h in result.files.items() if not name.startswith("model/")}
+        result = replace(result, files=files)
+    return replace(entry, result=result, given_up=True)
 
 
 def attributes(

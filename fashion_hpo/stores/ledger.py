@@ -6,7 +6,7 @@ counts, whichever process dies.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -40,6 +40,7 @@ from fashion_hpo.stores.attempts import (
     is_foreign,
     is_promoted,
     is_refused,
+    without_model,
 )
 from fashion_hpo.stores.attempts import Attempt as Attempt
 from fashion_hpo.stores.attempts import Entry as Entry
@@ -55,6 +56,7 @@ SLICE = 50  # points enqueued at a time
 MOST_REFUSED = 100  # consecutive draws without a valid config, after which a search halts
 MOST_LEARNED = 5  # the first of those draws use the search's sampler; the others are random
 DATA_SET = "data_set"  # attribute of a ledger of another data set than Fashion-MNIST
+GIVEN_UP = "models_given_up"  # attribute with the numbers of trials whose models were removed
 NARROWED = "narrowed"  # attribute of a search that samples from narrowed ranges
 
 
@@ -84,6 +86,7 @@ class Ledger:
         self.name = study.study_name
         self.attributes: Mapping[str, Any] = study.user_attrs
         self.leases = leases
+        self._given_up = frozenset(self.attributes.get(GIVEN_UP, ()))
         self._study = study
         self._storage = storage
         # Each host has a worker 0; their samplers need different seeds.
@@ -231,6 +234,12 @@ class Ledger:
         except UpdateFinishedTrialError:
             return  # done before the process died
         wrote("trial told")
+
+    def give_up_models(self, numbers: Iterable[int]) -> None:
+        """Expect no model of these trials any more, because it is removed to save disk."""
+        self._given_up |= frozenset(numbers)
+        self._study.set_user_attr(GIVEN_UP, sorted(self._given_up))
+        wrote("models given up")
 
     def best(self) -> Entry | None:
         """The best of the compared trials by the first objective; None if there are none."""
@@ -465,4 +474,5 @@ class Ledger:
         with readable(self.name, self.uid, trial.number):
             result = Result(**stored) if stored else None
             lease = trial.user_attrs.get("lease")
-            return Entry(self._attempt(trial), trial.state.name, result, lease)
+            entry = Entry(self._attempt(trial), trial.state.name, result, lease)
+            return without_model(entry) if trial.number in self._given_up else entry

@@ -149,7 +149,9 @@ def _delete_tracked(deletion: Deletion, client: MlflowClient) -> None:
 def begun(store: Store) -> dict[str, str]:
     """The uids of ledgers whose deletion was begun and left something, with their names."""
     notes = (store.root / "deleting").glob("*.txt")
-    return {path.stem: path.read_text() for path in notes if ID.fullmatch(path.stem)}
+    return {
+        path.stem: path.read_text(encoding="utf-8") for path in notes if ID.fullmatch(path.stem)
+    }
 
 
 def ledger_uid(uid: str) -> str:

@@ -106,6 +106,9 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
         "training/data.py",
         "training/own_data.py",
     ),
+    "commands/test_gc.py::test_models_go_by_what_is_told_and_everything_works_without_them": (
+        "gc.py",
+    ),
     "commands/test_register.py::test_an_altered_champion_is_replaced_by_force_alone": (
         "registering/final_results.py",
     ),

@@ -72,7 +72,7 @@ LOOKING = {
     "doctor tiny": "1 ledger(s), 4 trials: all invariants hold\n",
 }
 WRITING = ("study tiny", "register tiny", "register --rollback", "doctor --fix",
-           "doctor --rebuild-mlflow", "delete tiny", "delete tiny --yes")  # fmt: skip
+           "doctor --rebuild-mlflow", "delete tiny", "delete tiny --yes", "gc")  # fmt: skip
 
 
 def test_what_only_looks_shows_a_read_only_store(commands: Commands, place: Path) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from fashion_hpo.tidying.deletion import delete, planned
 from fashion_hpo.integrity.invariants import examine
 from fashion_hpo.integrity.store_invariants import examine_store
 from fashion_hpo.stores import registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import all_ledgers
 from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.tidying.deletion import delete, planned
+from fashion_hpo.tidying.garbage import collect, survey
 from tests.faults import child
 from tests.faults.child import Fault, Moment
 from tests.faults.lab import Lab, ended
@@ -54,4 +55,41 @@ def test_a_killed_deletion_is_ended_by_the_same_command(
         assert examine_store(store) == []
 
     for moment in MOMENTS if whole else MOMENTS[1::4]:
+        try_out(moment)
+
+
+COLLECTING = [
+    Moment("models given up", 1), Moment("artifacts deleted", 1), Moment("model deleted", 1),
+    Moment("models given up", 2), Moment("artifacts deleted", 2),
+]  # fmt: skip
+
+
+def collect_models(store: Store, fault: Fault | None = None) -> None:
+    """What `gc --keep-best 1 --yes` does, without its printing."""
+    if fault is not None:
+        fault()
+    collect(store, keep_best=1)
+
+
+def test_a_killed_gc_is_ended_by_the_same_command(
+    lab: Lab,
+    whole: bool,
+    copy_of_finished: Callable[[Path], Store],
+    tmp_path: Path,
+) -> None:
+    def try_out(moment: Moment) -> None:
+        store = copy_of_finished(tmp_path / f"{moment.write} {moment.nth}")
+        going = len(survey(store, keep_best=1).garbage)
+        killed = lab.process(collect_models, store, partial(child.killed_at, moment))
+        assert ended(killed) == -signal.SIGKILL
+        lab.inject("kill -9 in a gc")
+        assert survey(store, keep_best=1).garbage, "something is left to do"
+        assert ended(lab.process(collect_models, store)) == 0
+        assert not survey(store, keep_best=1).garbage
+        assert len(list(store.artifacts.glob("*/models/*"))) == 6 - going
+        for ledger in all_ledgers(store):
+            assert examine(store, ledger, Tracker(store, ledger.plan.name)) == []
+        assert examine_store(store) == []
+
+    for moment in COLLECTING if whole else COLLECTING[1::3]:
         try_out(moment)
