@@ -10,7 +10,7 @@ from fashion_hpo.integrity.evidence import FILES, MODEL
 from fashion_hpo.running.mirror import Mirror, run_name
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.ledger import Attempt, Result
-from fashion_hpo.stores.models import file_hashes
+from fashion_hpo.stores.model_files import file_hashes
 from fashion_hpo.stores.tracking import Tracker
 
 

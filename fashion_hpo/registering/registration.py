@@ -17,7 +17,7 @@ from fashion_hpo.design.scores import class_scores, confusion_matrix
 from fashion_hpo.design.sentences import study_command
 from fashion_hpo.registering.winner import Winner, winner
 from fashion_hpo.running.outcome import AlteredModelError
-from fashion_hpo.stores import models, registry
+from fashion_hpo.stores import model_files, models, registry
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.ranking import nothing_ranked
 from fashion_hpo.stores.tracking import Tracker
@@ -155,7 +155,7 @@ def register(
         tracker, chosen.attempt.uid, chosen.model_id, info.registered_name
     )
     if version is None:
-        hashes = models.hashes_in(chosen.result.files)
+        hashes = model_files.hashes_in(chosen.result.files)
         version = registry.create_version(
             tracker,
             chosen.model_id,
@@ -178,7 +178,7 @@ def crown(chosen: Candidate, tracker: Tracker, version: ModelVersion, model: nn.
     The version may be that of an earlier process that was killed here.  Raises UnsafeModelError or
     AlteredModelError, and leaves the alias, if the version differs.
     """
-    registry.set_manifest(tracker, version, models.hashes_in(chosen.result.files))
+    registry.set_manifest(tracker, version, model_files.hashes_in(chosen.result.files))
     folder = registry.download_verified(tracker.uri, registry.address_of(version))
     images = torch.randint(0, 256, (512, *chosen.ledger.info.image_shape), dtype=torch.uint8)
     if differences := packaging.differences(models.read_model(folder), model, images):
@@ -229,9 +229,9 @@ def too_small(plan: Plan) -> str:
 
 
 def _check_files(folder: Path, chosen: Candidate) -> None:
-    if changed := models.changes(folder, models.hashes_in(chosen.result.files)):
+    if changed := model_files.changes(folder, model_files.hashes_in(chosen.result.files)):
         raise AlteredModelError(
             f"the model's file {changed[0]}, so it is not registered; "
-            f"{models.remedy(folder, changed[0])}, or register the winner trained again with "
+            f"{model_files.remedy(folder, changed[0])}, or register the winner trained again with "
             f"{register_command(chosen.ledger.plan, '--retrain')}."
         )

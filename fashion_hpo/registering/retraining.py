@@ -20,7 +20,7 @@ from fashion_hpo.registering.registration import Candidate, register_command, sc
 from fashion_hpo.registering.winner import Winner, result_of
 from fashion_hpo.running.backbones import kept_backbone
 from fashion_hpo.running.outcome import AlteredModelError
-from fashion_hpo.stores import models
+from fashion_hpo.stores import model_files, models
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Result
 from fashion_hpo.stores.tracking import Tracker
@@ -155,6 +155,6 @@ def _train(
             "model_val_loss": on_val.loss,
             "kept_epoch": float(config.epochs),
         },
-        files={f"model/{name}": sha256 for name, sha256 in models.file_hashes(folder).items()},
+        files={f"model/{name}": sha256 for name, sha256 in model_files.file_hashes(folder).items()},
         hardware=hardware.describe(),
     )

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from fashion_hpo.design.config import SEEDED
 from fashion_hpo.stores.ledger import Attempt, Entry, Result
-from fashion_hpo.stores.models import hashes_in
+from fashion_hpo.stores.model_files import hashes_in
 from fashion_hpo.stores.ranking import ranked
 
 

@@ -22,7 +22,7 @@ from fashion_hpo.design.config import EPOCH_METRICS, Epoch
 from fashion_hpo.design.sentences import quoted
 from fashion_hpo.running.backbones import kept_backbone
 from fashion_hpo.running.documents import write_documents
-from fashion_hpo.stores import models, registry
+from fashion_hpo.stores import model_files, models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger, Result
 from fashion_hpo.stores.opening import ledger_of_trial, readable_and_not
@@ -196,7 +196,7 @@ def _differing_model(logged: Logged, state: TrainingState, splits: SearchSplits)
     differences = []
     with tempfile.TemporaryDirectory() as temporary:
         measured: torch.nn.Module = model
-        has_model = bool(models.hashes_in(logged.result.files))
+        has_model = bool(model_files.hashes_in(logged.result.files))
         if has_model or logged.entry.given_up:  # the trial measured its exported model
             folder = Path(temporary) / "model"
             models.write_model(model, folder, splits.val.images[:2].numpy(), {})
@@ -217,7 +217,7 @@ def _differing_weights(logged: Logged, replayed: torch.nn.Module) -> list[str]:
     if not logged_models:
         return ["weights: the logged model is gone"]
     folder = registry.download(tracking_uri, f"models:/{logged_models[0].model_id}")
-    if altered := models.changes(folder, models.hashes_in(logged.result.files)):
+    if altered := model_files.changes(folder, model_files.hashes_in(logged.result.files)):
         return [f"weights: the logged model's file {altered[0]}"]
     old, new = models.read_model(folder).state_dict(), replayed.state_dict()
     if old.keys() != new.keys():
@@ -234,7 +234,7 @@ def _differing_files(
     labels: np.ndarray,
 ) -> list[str]:
     write_documents(folder / "files", probabilities, logits, labels, logged.ledger.info)
-    replayed = models.file_hashes(folder / "files")
+    replayed = model_files.file_hashes(folder / "files")
     return [
         f"{name}, by its sha256"
         for name, sha256 in replayed.items()

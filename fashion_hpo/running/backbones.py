@@ -15,7 +15,7 @@ from torch import Tensor
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.running.session import Session
-from fashion_hpo.stores import models, registry
+from fashion_hpo.stores import model_files, models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry
 from fashion_hpo.stores.opening import ledger_of_trial
@@ -93,7 +93,7 @@ def _of_trial(tracker: Tracker, entry: Entry) -> Path:
         lack = "no model any more (gc removed it)" if entry.given_up else "no model"
         raise ValueError(f"trial {uid} has {lack}; name a complete trial, or run it again.")
     folder = registry.download(tracker.uri, f"models:/{model_id}")
-    if changed := models.changes(folder, models.hashes_in(entry.result.files)):
+    if changed := model_files.changes(folder, model_files.hashes_in(entry.result.files)):
         raise models.UnsafeModelError(
             f"the model of trial {uid} is not what was logged: {changed[0]}"
         )

@@ -23,7 +23,7 @@ from fashion_hpo.design.summaries import curve_summaries, energy_summary, finite
 from fashion_hpo.running.documents import write_documents
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores.ledger import Attempt, Result
-from fashion_hpo.stores.models import file_hashes
+from fashion_hpo.stores.model_files import file_hashes
 from fashion_hpo.training import energy
 from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware

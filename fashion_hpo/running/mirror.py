@@ -22,7 +22,7 @@ from fashion_hpo.design.sentences import shortened
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.layout import Store, without_password
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
-from fashion_hpo.stores.models import hashes_in
+from fashion_hpo.stores.model_files import hashes_in
 from fashion_hpo.stores.schema import alone
 from fashion_hpo.stores.tracking import Tracker, is_away
 from fashion_hpo.training.devices import Hardware

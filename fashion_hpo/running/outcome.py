@@ -17,7 +17,8 @@ from fashion_hpo.running.documents import write_documents
 from fashion_hpo.running.session import Session
 from fashion_hpo.stores.layout import without_password
 from fashion_hpo.stores.ledger import Attempt, Result
-from fashion_hpo.stores.models import file_hashes, read_model, write_model
+from fashion_hpo.stores.model_files import file_hashes
+from fashion_hpo.stores.models import read_model, write_model
 from fashion_hpo.training import memory, packaging
 from fashion_hpo.training.architectures import parameter_count
 from fashion_hpo.training.devices import Hardware

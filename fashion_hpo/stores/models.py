@@ -8,24 +8,24 @@ are ignored unless they could be run: MLflow would unpickle an added `data/model
 archive.
 """
 
-import hashlib
 import io
 import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mlflow.pytorch
 import numpy as np
 import torch
 import yaml  # type: ignore[import-untyped]
-from mlflow.models import ModelSignature
-from mlflow.types import Schema, TensorSpec
 from torch import nn
 
 from fashion_hpo.design.sentences import quoted, shortened
+from fashion_hpo.stores.model_files import is_runnable
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
 
 REQUIREMENTS = [f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"]
 ARCHIVE = "data/model.pt2"
@@ -34,11 +34,6 @@ FILES = {
     "serving_input_example.json", ARCHIVE,
 }  # fmt: skip
 """All files that `write_model` writes."""
-RUNNABLE = {
-    ".py", ".pyc", ".pth", ".pt", ".pt2", ".pkl", ".pickle", ".joblib", ".so", ".dll", ".dylib",
-}  # fmt: skip
-RUNNABLE_NAMES = {"pickle_module_info.txt"}  # names a module that MLflow imports
-DESKTOP_FILES = {"Thumbs.db", "desktop.ini"}
 FLAVORS: dict[str, dict[str, Any]] = {
     "python_function": {
         "config": {"device": None},
@@ -81,6 +76,8 @@ def write_model(
     example: raw images, uint8 (2, 28, 28) or (2, 3, 28, 28); with one image the export would fix
     the batch size at 1.
     """
+    import mlflow.pytorch  # slow, and not needed to read a model
+
     shutil.rmtree(folder, ignore_errors=True)  # left by an attempt that died here
     mlflow.pytorch.save_model(
         served,
@@ -94,7 +91,10 @@ def write_model(
 
 
 @torch.no_grad()
-def _signature(served: nn.Module, example: np.ndarray) -> ModelSignature:
+def _signature(served: nn.Module, example: np.ndarray) -> "ModelSignature":
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
     classes = served(torch.from_numpy(example)).shape[1]
     return ModelSignature(
         inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *example.shape[1:]))]),
@@ -129,56 +129,6 @@ def metadata_of(folder: Path) -> dict[str, Any]:
     return dict(described.get("metadata") or {})
 
 
-def file_hashes(folder: Path) -> dict[str, str]:
-    """sha256 of every file by its path in the folder, without locks and desktops' files."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): _sha256(path)
-        for path in files
-        if path.name != "lock" and path.name not in DESKTOP_FILES and path.name[0] != "."
-    }
-
-
-def hashes_in(files: Mapping[str, str]) -> dict[str, str]:
-    """The hashes of a trial's model files, by their path in the model's folder."""
-    return {
-        name.removeprefix("model/"): sha256
-        for name, sha256 in files.items()
-        if name.startswith("model/")
-    }
-
-
-def changes(folder: Path, expected: Mapping[str, str]) -> list[str]:
-    """How a folder's files differ from the expected ones, such as "MLmodel is altered".
-
-    An added file counts only if it could be run.
-    """
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
-    states = {name: "added" for name in files if name not in expected and _is_runnable(name)}
-    for name, sha256 in expected.items():
-        if name not in files or not files[name].is_file():
-            states[name] = "missing"
-        elif files[name].is_symlink() or _sha256(files[name]) != sha256:
-            states[name] = "altered"
-    return [f"{name} is {state}" for name, state in sorted(states.items())]
-
-
-def remedy(folder: Path, change: str) -> str:
-    """What a person can do about one of the `changes`."""
-    verb = "move it out of" if change.endswith(" is added") else "put the file as it was back into"
-    return f"{verb} {folder}"
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _is_runnable(name: str) -> bool:
-    """Whether Python or MLflow could run a file of this name, given by its path in the folder."""
-    path = Path(name)
-    return path.suffix.lower() in RUNNABLE or path.name in RUNNABLE_NAMES
-
-
 def _check_files(folder: Path) -> None:
     if not folder.is_dir():
         raise UnsafeModelError("no folder")
@@ -186,7 +136,7 @@ def _check_files(folder: Path) -> None:
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() and (name in FILES or name == "data"):
             raise UnsafeModelError(f"a link, {name}, where only files of its own are allowed")
-        if name not in FILES and _is_runnable(name):
+        if name not in FILES and is_runnable(name):
             raise UnsafeModelError(f"the file {name}; allowed are {', '.join(sorted(FILES))}")
     for name in ("MLmodel", ARCHIVE):
         if not (folder / name).exists():

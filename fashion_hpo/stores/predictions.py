@@ -1,33 +1,26 @@
 """Read the trials' validation logits.
 
 A trial's logits are a file of the store, written before the trial's result, which holds the file's
-sha256.  MLflow has a copy, which is downloaded once if the file is not in this store: an earlier
-version logged to MLflow only, and another host's trials are in that host's store.
+sha256.  MLflow has a copy, which `logged_predictions` reads if the file is not in this store: an
+earlier version logged to MLflow only, and another host's trials are in that host's store.
 """
 
 import hashlib
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from mlflow import MlflowClient
-from mlflow.entities import ViewType
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.sentences import study_command
-from fashion_hpo.stores.experiments import find_experiment
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.tracking import is_away
+
+if TYPE_CHECKING:
+    from fashion_hpo.stores.logged_predictions import LoggedPredictions
 
 FILE = "validation_logits.npz"
 HASHED_AS = f"files/{FILE}"  # the key in a result's files
-FAILURES = (MlflowException, SQLAlchemyError, OSError)
 
 
 class Predictions(NamedTuple):
@@ -55,8 +48,7 @@ class PredictionFiles:
         self._store, self._study, self._ledger = store, study, ledger
         self._hashes = hashes
         self._read: dict[str, Predictions | NoPredictionsError] = {}
-        self._runs: dict[str, dict[str, list[str]]] = {}
-        self._is_away = False
+        self._logged: LoggedPredictions | None = None
 
     def read(self, uid: str) -> Predictions:
         """A trial's predictions; raises NoPredictionsError if every copy is missing or altered."""
@@ -87,7 +79,7 @@ class PredictionFiles:
                         self._store.keep_logits(uid, content)
                 return content
             altered = True
-        if self._is_away:
+        if self._logged is not None and self._logged.is_away:
             raise NoPredictionsError(
                 "cannot be fetched while tracking is away", "run the same command once it is back"
             )
@@ -103,59 +95,9 @@ class PredictionFiles:
         for path in (self._store.logits(uid), self._store.trial_folder(uid) / HASHED_AS):
             with suppress(OSError):
                 yield path.read_bytes(), True
-        embedded = replace(self._store, tracking=None)
-        if (embedded.databases / "mlflow.db").exists():  # opening an absent one would create it
-            for run in self._runs_of(embedded.tracking_uri, uid):
-                with suppress(OSError):
-                    folder = self._store.artifacts / self._study / run / "artifacts"
-                    yield (folder / FILE).read_bytes(), False
-        if self._store.tracking is not None:
-            for run in self._runs_of(self._store.tracking, uid):
-                if (content := self._downloaded(self._store.tracking, run)) is not None:
-                    yield content, False
+        from fashion_hpo.stores.logged_predictions import LoggedPredictions  # imports MLflow
 
-    def _runs_of(self, uri: str, uid: str) -> list[str]:
-        """The ids of a trial's runs, also deleted ones, whose files stay until `mlflow gc`."""
-        if self._is_away:
-            return []
-        if uri not in self._runs:
-            self._runs[uri] = {}
-            try:
-                self._runs[uri] = self._look_up(MlflowClient(uri))
-            except FAILURES as error:
-                self._note(uri, error)
-        return self._runs[uri].get(uid, [])
-
-    def _look_up(self, client: MlflowClient) -> dict[str, list[str]]:
-        experiment = find_experiment(client, self._study)
-        runs_by_uid: dict[str, list[str]] = {}
-        page = None
-        while experiment is not None:
-            runs = client.search_runs(
-                [experiment.experiment_id],
-                f"tags.`fashion_hpo.ledger` = '{self._ledger}'",
-                run_view_type=ViewType.ALL,
-                page_token=page,
-            )
-            for run in runs:
-                uid = str(run.data.tags.get("fashion_hpo.uid"))
-                runs_by_uid.setdefault(uid, []).append(str(run.info.run_id))
-            page = runs.token
-            if not page:
-                break
-        return runs_by_uid
-
-    def _downloaded(self, uri: str, run: str) -> bytes | None:
-        client = MlflowClient(uri)
-        try:
-            if FILE not in {file.path for file in client.list_artifacts(run)}:
-                return None
-            with TemporaryDirectory() as folder:
-                return Path(client.download_artifacts(run, FILE, folder)).read_bytes()
-        except FAILURES as error:
-            self._note(uri, error)
-            return None
-
-    def _note(self, uri: str, error: Exception) -> None:
-        """Note that a server is away, so that it is not called for every trial."""
-        self._is_away |= uri.startswith("http") and is_away(error)
+        if self._logged is None:
+            self._logged = LoggedPredictions(self._store, self._study, self._ledger)
+        for content in self._logged.copies(uid):
+            yield content, False

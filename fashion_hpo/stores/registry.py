@@ -20,7 +20,8 @@ from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo
 from fashion_hpo.design.sentences import quoted
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.layout import without_password
-from fashion_hpo.stores.models import UnsafeModelError, changes, remedy
+from fashion_hpo.stores.model_files import changes, remedy
+from fashion_hpo.stores.models import UnsafeModelError
 from fashion_hpo.stores.tracking import TAG, Tracker
 
 REGISTERED_NAME = FASHION_MNIST.registered_name

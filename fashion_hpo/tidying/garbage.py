@@ -22,7 +22,7 @@ from fashion_hpo.integrity.evidence import pages
 from fashion_hpo.registering.winner import winner
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger
-from fashion_hpo.stores.models import hashes_in
+from fashion_hpo.stores.model_files import hashes_in
 from fashion_hpo.stores.opening import readable_and_not
 from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.tracking import TAG

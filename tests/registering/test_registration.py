@@ -12,7 +12,7 @@ from fashion_hpo.registering import registration
 from fashion_hpo.running import workers
 from fashion_hpo.running.outcome import AlteredModelError
 from fashion_hpo.running.session import Session
-from fashion_hpo.stores import models, registry
+from fashion_hpo.stores import model_files, models, registry
 from fashion_hpo.stores.models import UnsafeModelError
 from fashion_hpo.training import packaging
 from fashion_hpo.training.architectures import build_for
@@ -93,7 +93,7 @@ def created(session: Session) -> tuple[registration.Candidate, nn.Module, ModelV
     """As a process leaves it that was killed after the version was made and before its proof."""
     candidate = chosen(session)
     model = registration.load_proven(candidate, session.tracker, session.splits)
-    hashes = models.file_hashes(model_folder(session))
+    hashes = model_files.file_hashes(model_folder(session))
     uid, run_id = candidate.attempt.uid, candidate.run_id
     registry.create_version(session.tracker, candidate.model_id, run_id, uid, {}, "", hashes)
     found = registry.find_version(session.tracker, uid)
@@ -146,7 +146,7 @@ def test_another_network_of_right_hashes_is_refused(done: Session) -> None:
     folder, candidate = model_folder(done), chosen(done)
     shutil.rmtree(folder)
     models.write_model(Constant(), folder, done.splits.val.images[:2].numpy(), {})
-    hashes = {f"model/{name}": value for name, value in models.file_hashes(folder).items()}
+    hashes = {f"model/{name}": value for name, value in model_files.file_hashes(folder).items()}
     candidate.result.files.clear()  # type: ignore[attr-defined]
     candidate.result.files.update(hashes)  # type: ignore[attr-defined]
     with pytest.raises(AlteredModelError, match=r"has accuracy .* and loss 2\.3026, where"):
@@ -161,7 +161,7 @@ def test_a_model_put_there_in_training_mode_is_refused(open_here: OpenSession) -
     shutil.rmtree(folder)
     network = packaging.served(build_for(candidate.attempt.config), "unit").train()
     models.write_model(network, folder, session.splits.val.images[:2].numpy(), {})
-    hashes = {f"model/{name}": value for name, value in models.file_hashes(folder).items()}
+    hashes = {f"model/{name}": value for name, value in model_files.file_hashes(folder).items()}
     candidate.result.files.clear()  # type: ignore[attr-defined]
     candidate.result.files.update(hashes)  # type: ignore[attr-defined]
     with pytest.raises(AlteredModelError, match="dropout is on"):

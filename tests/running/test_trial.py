@@ -16,7 +16,7 @@ from fashion_hpo.registering.winner import value_of
 from fashion_hpo.running import workers
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.running.trial import close_unfinished, run_trial
-from fashion_hpo.stores import models, registry
+from fashion_hpo.stores import model_files, models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training import energy, packaging
 from fashion_hpo.training.data import SearchSplits
@@ -161,7 +161,7 @@ def test_the_model_loads_without_pickle_and_is_what_was_measured(
         assert entry.result is not None
         folder = registry.download(session.tracker.uri, f"models:/{model_id}")
         assert not list(folder.rglob("*.pth"))
-        hashes = models.file_hashes(folder)
+        hashes = model_files.file_hashes(folder)
         kept = {k: v for k, v in entry.result.files.items() if k.startswith("model/")}
         assert {f"model/{name}": value for name, value in hashes.items()} == kept
         model = models.read_model(str(folder))

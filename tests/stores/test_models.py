@@ -17,7 +17,7 @@ import torch
 import yaml
 from torch import nn
 
-from fashion_hpo.stores import models
+from fashion_hpo.stores import model_files
 from fashion_hpo.stores.models import UnsafeModelError, read_model, write_model
 from fashion_hpo.training.architectures import CATALOGUE, build, build_for
 from fashion_hpo.training.packaging import differences, served
@@ -201,11 +201,11 @@ def test_a_description_that_is_none_is_refused(folder: Path, canary: Path, text:
     ],
 )  # fmt: skip
 def test_a_file_that_could_be_run_is_refused(folder: Path, canary: Path, name: str) -> None:
-    hashes = models.file_hashes(folder)
+    hashes = model_files.file_hashes(folder)
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(pickle.dumps(Runs(canary)))
     assert f"has the file {name}; allowed are MLmodel" in refusal(folder, canary)
-    assert models.changes(folder, hashes) == [f"{name} is added"]
+    assert model_files.changes(folder, hashes) == [f"{name} is added"]
 
 
 LITTER = [
@@ -218,10 +218,10 @@ LITTER = [
 
 @pytest.mark.parametrize("name", LITTER)
 def test_what_others_leave_is_ignored(folder: Path, canary: Path, name: str) -> None:
-    hashes = models.file_hashes(folder)
+    hashes = model_files.file_hashes(folder)
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(pickle.dumps(Runs(canary)))
-    assert models.changes(folder, hashes) == []
+    assert model_files.changes(folder, hashes) == []
     assert read_model(folder)(IMAGES).shape == (2, 10)
     assert not canary.exists()
 
@@ -229,17 +229,17 @@ def test_what_others_leave_is_ignored(folder: Path, canary: Path, name: str) -> 
 @pytest.mark.parametrize("name", ["lock", ".DS_Store", "Thumbs.db", "desktop.ini"])
 def test_a_desktops_files_are_none_of_the_models(folder: Path, name: str) -> None:
     """They change later; a hash of them would make the model an altered one."""
-    hashes = models.file_hashes(folder)
+    hashes = model_files.file_hashes(folder)
     (folder / "data" / name).touch()
-    assert models.file_hashes(folder) == hashes
+    assert model_files.file_hashes(folder) == hashes
 
 
 def test_a_link_in_place_of_a_file_is_a_change(folder: Path) -> None:
-    hashes = models.file_hashes(folder)
+    hashes = model_files.file_hashes(folder)
     (folder / "MLmodel").rename(folder.parent / "elsewhere")
     (folder / "MLmodel").symlink_to(folder.parent / "elsewhere")
     (folder / "link").symlink_to("/")
-    assert models.changes(folder, hashes) == ["MLmodel is altered"]
+    assert model_files.changes(folder, hashes) == ["MLmodel is altered"]
 
 
 @pytest.mark.parametrize("name", ["data/model.pt2", "MLmodel", "data", "requirements.txt"])
@@ -405,11 +405,11 @@ def test_a_deeply_nested_graph_is_refused(folder: Path, canary: Path) -> None:
 
 
 def test_changes_are_named_file_by_file(folder: Path) -> None:
-    kept = models.file_hashes(folder)
-    assert models.changes(folder, kept) == []
+    kept = model_files.file_hashes(folder)
+    assert model_files.changes(folder, kept) == []
     (folder / "data" / "model.pt2").unlink()
     (folder / "MLmodel").write_text("other")
     (folder / "data" / "model.pth").write_bytes(np.zeros(3).tobytes())
-    assert models.changes(folder, kept) == [
+    assert model_files.changes(folder, kept) == [
         "MLmodel is altered", "data/model.pt2 is missing", "data/model.pth is added",
     ]  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mlflow.entities.model_registry import ModelVersion
 
-from fashion_hpo.stores import models, registry
+from fashion_hpo.stores import model_files, models, registry
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.models import UnsafeModelError
 from fashion_hpo.stores.tracking import Tracker
@@ -24,7 +24,7 @@ def register(store: Store, written: Path) -> tuple[Tracker, ModelVersion]:
     tracker = Tracker(store, "tiny")
     run_id = tracker.client.create_run(tracker.experiment_id).info.run_id
     models.write_model(served(build("simple_cnn"), "unit"), written, IMAGES.numpy(), {})
-    hashes = models.file_hashes(written)
+    hashes = model_files.file_hashes(written)
     model_id = tracker.log_model(run_id, "uid", written, 1, "a model")
     version = registry.create_version(tracker, model_id, run_id, "uid", {}, "# card", hashes)
     registry.make_champion(tracker, version)
@@ -45,7 +45,7 @@ def test_a_version_has_a_manifest_of_its_files(registered: Registered) -> None:
     assert kept.keys() == models.FILES
     assert list(kept) == sorted(kept)
     folder = registry.download(tracker.uri, str(version.source))
-    assert kept == models.file_hashes(folder)
+    assert kept == model_files.file_hashes(folder)
 
 
 @pytest.mark.parametrize("address", [registry.CHAMPION_URI, "models:/fashion-mnist-classifier/1"])
@@ -111,7 +111,7 @@ def test_a_version_without_a_manifest_is_refused_until_it_has_one(
     found = registry.find_version(tracker, "uid")
     assert found is not None
     folder = registry.download(tracker.uri, str(version.source))
-    registry.set_manifest(tracker, found, models.file_hashes(folder))
+    registry.set_manifest(tracker, found, model_files.file_hashes(folder))
     assert registry.download_verified(tracker.uri, registry.CHAMPION_URI) == folder
 
 

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from fashion_hpo.stores.layout import Store, StoreError
-from fashion_hpo.stores.models import file_hashes, write_model
+from fashion_hpo.stores.model_files import file_hashes
+from fashion_hpo.stores.models import write_model
 from fashion_hpo.stores.registry import create_version, make_champion
 from fashion_hpo.stores.relocation import ADDRESSES, relocate
 from fashion_hpo.stores.tracking import Tracker
