@@ -3,6 +3,8 @@
 `python -S` knows nothing of site-packages: it imports what PYTHONPATH names, and that alone.
 """
 
+import compileall
+import json
 import os
 import re
 import shutil
@@ -13,6 +15,7 @@ import tempfile
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +25,7 @@ from PIL import Image
 from fashion_hpo import __main__ as dispatcher
 from fashion_hpo import __version__
 from fashion_hpo.terminal import environment
-from tests.walk import a_read_only_copy_can_be_looked_at, the_study_is_as_it_was, walk
+from tests.walk import Type, a_read_only_copy_can_be_looked_at, the_study_is_as_it_was, walk
 
 PROJECT = Path(__file__).parents[1]
 STUDIES = sorted(path.stem for path in (PROJECT / "studies").glob("[a-z]*.py"))
@@ -30,6 +33,15 @@ ODD = "100% für alle"
 SMALL = ("epochs=1", "train_images=200", "architecture=lenet5")
 OWN = '"""Is it mine?"""\n'
 
+TYPED_COMMANDS = """
+import contextlib, importlib, io, json, sys
+for line in sys.stdin:
+    command, arguments = json.loads(line)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        code = importlib.import_module(f"fashion_hpo.{command}").main(arguments)
+    print(json.dumps([code, printed.getvalue()]), flush=True)
+"""
 PASSED_ON = ("PATH", "TMPDIR", "FASHION_HPO_DATA", "OMP_WAIT_POLICY")
 
 Run = subprocess.CompletedProcess[str]
@@ -40,12 +52,47 @@ def python(
     *arguments: str, path: tuple[Path, ...], here: Path, before: tuple[str, ...] = ()
 ) -> Run:
     """Run a Python that finds modules at `path` alone, by a user without a home folder."""
-    own = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    own |= {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [*before, sys.executable, "-S", *arguments]
     return subprocess.run(
-        command, cwd=here, env=own, capture_output=True, text=True, check=False, umask=0o002
+        command,
+        cwd=here,
+        env=environment_of(path),
+        capture_output=True,
+        text=True,
+        check=False,
+        umask=0o002,
     )
+
+
+def environment_of(path: tuple[Path, ...]) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    modules = os.pathsep.join(map(str, path))
+    return passed | {"PYTHONPATH": modules, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@contextmanager
+def one_python(path: tuple[Path, ...], here: Path) -> Iterator[Type]:
+    """Types commands into one such Python, which imports the packages once."""
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", TYPED_COMMANDS],
+        cwd=here,
+        env=environment_of(path),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        typed, printed = process.stdin, process.stdout
+
+        def type_command(command: str, arguments: list[str]) -> tuple[int, str]:
+            print(json.dumps([command, arguments]), file=typed, flush=True)
+            answer = printed.readline()
+            assert answer, f"Python ended in {command} {arguments}"
+            code, text = json.loads(answer)
+            return int(code), str(text)
+
+        yield type_command
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +137,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (archive,) = folder.glob("fashion_hpo-*.whl")
     site = folder / ODD / "site-packages"
     zipfile.ZipFile(archive).extractall(site)
+    compileall.compile_dir(site, quiet=1)  # as pip does
     (site / "studies").mkdir()
     (site / "studies" / "foreign.py").write_text(OWN)
     return site
@@ -261,22 +309,26 @@ def test_a_persons_studies_are_those_of_the_folder_they_stand_in(
 def test_the_tour_works_from_a_wheel_in_an_odd_folder(
     wheel: Path, packages: Callable[..., Path], real_data: Path, shared: Path, whole: bool
 ) -> None:
-    """`make faults`: with other programs between the commands; in the end the store is read-only.
+    """`make faults`: a process for each command, other programs between them, and a read-only copy.
 
-    Without these the walk takes a quarter of the time, and test_end_to_end.py has the former.
+    Otherwise the commands are typed into one Python process; test_end_to_end.py has the other
+    programs.
     """
     home, path = shared / "zu Hause", (wheel, packages(under=shared.parent))
     home.mkdir()
     Image.new("L", (28, 28)).save(home / "picture.png")
 
-    def type_command(command: str, arguments: list[str], before: tuple[str, ...] = ()) -> Said:
+    if not whole:
+        with one_python(path, home) as type_command:
+            walk(home, type_command, with_others=False)
+        return
+
+    def type_alone(command: str, arguments: list[str], before: tuple[str, ...] = ()) -> Said:
         said = python(
             "-m", f"fashion_hpo.{command}", *arguments, path=path, here=home, before=before
         )
         return said.returncode, said.stdout + said.stderr
 
-    bench = "trainer" if whole else "ledger"
-    walk(home, type_command, with_others=whole, bench=bench)
-    if whole:
-        the_study_is_as_it_was(home, type_command)
-        a_read_only_copy_can_be_looked_at(home, partial(type_command, before=user(54323)))
+    walk(home, type_alone, with_others=True, bench="trainer")
+    the_study_is_as_it_was(home, type_alone)
+    a_read_only_copy_can_be_looked_at(home, partial(type_alone, before=user(54323)))
