@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from mlflow import MlflowClient
 
 from fashion_hpo.design.plan import Plan
@@ -21,11 +22,13 @@ from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.training import sources
 from fashion_hpo.training.data import SearchSplits, load_search_splits
 from fashion_hpo.training.devices import Hardware
+from tests import finished
 from tests.faults.servers import TrackingServer
-from tests.finished import copied
+from tests.finished import Finished
 from tests.images import search_splits
 
 OpenSession = Callable[[Plan], Session]
+Once = Callable[[str, Callable[[Path], None]], Path]
 
 
 SLOWEST = (
@@ -106,13 +109,40 @@ def real_splits(real_data: Path) -> SearchSplits:
 
 
 @pytest.fixture(scope="session")
-def fresh_databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Gives a folder that one of pytest's processes makes for all of them."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def made_once(name: str, make: Callable[[Path], None]) -> Path:
+        folder, whole = base / name, base / f"{name}.made"
+        with FileLock(base / f"{name}.lock"):
+            if not whole.exists():
+                make(folder)
+                whole.touch()
+        return folder
+
+    return made_once
+
+
+@pytest.fixture(scope="session")
+def fresh_databases(once: Once) -> Path:
     """Both databases with their tables and nothing else: making them takes seconds."""
-    folder = tmp_path_factory.mktemp("fresh")
-    store = Store.at(folder)
-    connect(store).engine.dispose()
-    MlflowClient(store.tracking_uri).search_experiments()
-    return folder
+
+    def make(folder: Path) -> None:
+        store = Store.at(folder)
+        folder.mkdir()
+        connect(store).engine.dispose()
+        MlflowClient(store.tracking_uri).search_experiments()
+
+    return once("fresh", make)
+
+
+@pytest.fixture(scope="session")
+def finished_store(fresh_databases: Path, once: Once) -> Path:
+    """The store of `tests/finished.py`, to be copied: no test opens it."""
+    return once("finished", lambda folder: finished.make(folder, fresh_databases))
 
 
 @pytest.fixture
@@ -126,13 +156,17 @@ def store(fresh_databases: Path, tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def copy_of_finished(
-    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[Path], Store]:
-    """Copies the store of `tests/finished.py` to a folder; this process has not opened the copy."""
+def done(finished_store: Path, tmp_path: Path) -> Finished:
+    """A copy of the finished store, of this test's own."""
+    return finished.finished(finished_store, tmp_path / "store")
+
+
+@pytest.fixture
+def copy_of_finished(finished_store: Path) -> Callable[[Path], Store]:
+    """Copies the finished store to a folder; this process has not opened the copy."""
 
     def copy(root: Path) -> Store:
-        copied(fresh_databases, tmp_path_factory.getbasetemp(), root)
+        shutil.copytree(finished_store, root)
         relocate(Store.at(root))
         return Store.at(root)
 

@@ -1,13 +1,14 @@
-"""A store in which two small studies are done and a champion is registered; made once a session."""
+"""A store in which two small studies are done and a champion is registered."""
 
+import gc
 import shutil
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from mlflow.entities import Run
 from mlflow.tracking._tracking_service import utils
 
+from fashion_hpo.design.plan import Plan
 from fashion_hpo.integrity.evidence import Violation
 from fashion_hpo.integrity.invariants import examine
 from fashion_hpo.registering import registration
@@ -57,34 +58,33 @@ class Finished:
         return Path(str(model.artifact_location))
 
 
-def finished(fresh_databases: Path, base: Path, root: Path) -> Finished:
-    """A copy of it at `root`; `base` is the session's temporary folder."""
-    copied(fresh_databases, base, root)
+def finished(template: Path, root: Path) -> Finished:
+    """A copy of the store at `root`."""
+    shutil.copytree(template, root)
     utils._artifact_repos_cache.clear()  # of MLflow: where the runs of these ids were before
     store = Store.at(root)
     relocate(store)
-    ledger = next(each for each in all_ledgers(store) if each.plan.name == "tiny")
+    ledger = next(ledger for ledger in all_ledgers(store) if ledger.plan.name == "tiny")
     return Finished(store, ledger, Tracker(store, "tiny"))
 
 
-def copied(fresh_databases: Path, base: Path, root: Path) -> None:
-    """The files alone, with the addresses they had."""
-    shutil.copytree(_made(fresh_databases, base), root)
-
-
-@cache
-def _made(fresh_databases: Path, base: Path) -> Path:
-    root = base / "finished"
+def make(root: Path, fresh_databases: Path) -> None:
+    """Make the store, and leave no database open, whose write-ahead file would change later."""
     shutil.copytree(fresh_databases, root)
     for plan in (design(), search(trials=2, sampler="random")):
-        session = open_session(Store.at(root), plan, device="cpu", splits=search_splits())
-        list(workers.work(session))
-        report = root / "reports" / session.ledger.name
-        report.mkdir(parents=True)
-        (report / "report.html").write_text("a report")
-        assert session.mirror.publish(report, {}, finished=True)
-        if plan.name == "tiny":
-            chosen = registration.candidate(session.ledger, session.tracker)
-            model = registration.load_proven(chosen, session.tracker, session.splits)
-            registration.register(chosen, session.tracker, model, {"study": "tiny"}, "# card")
-    return root
+        _run(root, plan)
+    gc.collect()
+    assert not (root / "optuna.db-wal").exists()
+
+
+def _run(root: Path, plan: Plan) -> None:
+    session = open_session(Store.at(root), plan, device="cpu", splits=search_splits())
+    list(workers.work(session))
+    report = root / "reports" / session.ledger.name
+    report.mkdir(parents=True)
+    (report / "report.html").write_text("a report")
+    assert session.mirror.publish(report, {}, finished=True)
+    if plan.name == "tiny":
+        chosen = registration.candidate(session.ledger, session.tracker)
+        model = registration.load_proven(chosen, session.tracker, session.splits)
+        registration.register(chosen, session.tracker, model, {"study": "tiny"}, "# card")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,7 @@ import pytest
 from fashion_hpo import doctor
 from fashion_hpo.integrity.store_invariants import examine_store
 from fashion_hpo.stores.layout import Store
-from tests.finished import Finished, copied, finished
-
-
-@pytest.fixture
-def done(
-    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
-) -> Finished:
-    return finished(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
+from tests.finished import Finished
 
 
 def run(done: Finished, *arguments: str) -> int:
@@ -84,12 +78,9 @@ def test_what_cannot_be_mended_is_left_with_what_to_do(
 
 
 def test_a_damaged_mirror_is_all_that_is_told_until_it_is_rebuilt(
-    fresh_databases: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    finished_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copied(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
+    shutil.copytree(finished_store, tmp_path / "store")
     database = tmp_path / "store" / "mlflow.db"
     database.write_text("damaged")
     assert doctor.main(["--fix", "--store", str(tmp_path / "store")]) == 1

@@ -35,14 +35,9 @@ from tests.stores.test_samplers import run_one
 
 
 @pytest.fixture
-def done(
-    fresh_databases: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Finished:
+def done(finished_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Finished:
     monkeypatch.chdir(tmp_path)
-    return finished(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "mlruns")
+    return finished(finished_store, tmp_path / "mlruns")
 
 
 @dataclass(frozen=True)

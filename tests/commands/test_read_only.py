@@ -16,7 +16,6 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import all_ledgers
 from fashion_hpo.stores.reading import store_to_read
 from tests.commands.test_errors import Commands, commands, without_the_powers_of_root
-from tests.finished import copied
 from tests.folders import content
 
 __all__ = ["commands"]
@@ -27,8 +26,7 @@ STUDY = '"""Does it run?"""\nfrom tests.plans import design, search\nSTUDY = {}.
 @pytest.fixture
 def place(
     commands: Commands,
-    fresh_databases: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    finished_store: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Path]:
     """A folder that all may enter, with a store that was moved there after its studies were done,
@@ -37,7 +35,7 @@ def place(
         Path(name).chmod(0o755)
         monkeypatch.chdir(name)
         commands.store = Path(name, "store")
-        copied(fresh_databases, tmp_path_factory.getbasetemp(), commands.store)
+        shutil.copytree(finished_store, commands.store)
         Path("studies").mkdir()
         Path("studies/tiny.py").write_text(STUDY.format("design()"))
         Path("studies/tiny_search.py").write_text(

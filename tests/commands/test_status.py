@@ -7,13 +7,13 @@ import pytest
 
 from fashion_hpo import status, study
 from fashion_hpo.stores.layout import Store
-from tests.finished import finished
+from tests.finished import Finished
 
 
 @pytest.fixture
-def folder(fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+def folder(done: Finished) -> Path:
     """A store with a finished design and a finished search, of which no study file tells."""
-    return finished(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store").store.root
+    return done.store.root
 
 
 def test_without_a_name_every_study_of_the_store_is_shown(

@@ -35,9 +35,8 @@ class Pages(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def pages(fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    base = tmp_path_factory.getbasetemp()
-    done = finished(fresh_databases, base, tmp_path_factory.mktemp("pages") / "store")
+def pages(finished_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    done = finished(finished_store, tmp_path_factory.mktemp("pages") / "store")
     assert publish(Mirror(done.store, done.ledger, done.tracker)).mirrored
     command = [sys.executable, "-m", "fashion_hpo.ui", "--store", str(done.store.root)]
     command += ["--port", str(port := free_port())]

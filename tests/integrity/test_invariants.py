@@ -26,7 +26,7 @@ from fashion_hpo.stores.ledger import Attempt, Result
 from fashion_hpo.stores.opening import all_ledgers, connect, open_ledger
 from fashion_hpo.stores.registry import CHAMPION, MANIFEST, REGISTERED_NAME
 from tests.conftest import OpenSession
-from tests.finished import Finished, copied, finished
+from tests.finished import Finished
 from tests.integrity.breakages import (
     MENDABLE,
     another_model,
@@ -38,16 +38,9 @@ from tests.plans import TINY, design, search
 
 
 @pytest.fixture
-def done(
-    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
-) -> Finished:
-    return finished(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
-
-
-@pytest.fixture
-def copy(fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Store:
+def copy(finished_store: Path, tmp_path: Path) -> Store:
     """The same, not opened yet, with the addresses of the place that it was copied from."""
-    copied(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "copy")
+    shutil.copytree(finished_store, tmp_path / "copy")
     return Store.at(tmp_path / "copy")
 
 

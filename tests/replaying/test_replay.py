@@ -13,14 +13,7 @@ from fashion_hpo.replaying.changes import changed
 from fashion_hpo.replaying.replay import Logged
 from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training.data import SearchSplits
-from tests.finished import Finished, finished
-
-
-@pytest.fixture
-def done(
-    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
-) -> Finished:
-    return finished(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
+from tests.finished import Finished
 
 
 def again(logged: Logged, splits: SearchSplits, epochs: int | None = None) -> tuple[int, list[str]]:

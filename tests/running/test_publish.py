@@ -2,19 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
 from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.running.publish import publish
-from tests.finished import Finished, finished
+from tests.finished import Finished
 from tests.images import search_splits
-
-
-@pytest.fixture
-def done(
-    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
-) -> Finished:
-    return finished(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
 
 
 def test_the_page_shows_the_best_model_and_the_study_run_has_the_checks(done: Finished) -> None:

@@ -15,15 +15,7 @@ from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, Verdict, verdic
 from fashion_hpo.design.claims import Claim
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.predictions import FILE, NoPredictionsError, PredictionFiles
-from tests.finished import Finished, finished
-
-
-@pytest.fixture
-def done(
-    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
-) -> Finished:
-    return finished(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
-
+from tests.finished import Finished
 
 NOBODY = "http://127.0.0.1:1"  # a tracking server that is away
 CONTRAST = ("dropout", 0.0, 0.5)

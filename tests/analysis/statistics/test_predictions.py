@@ -10,15 +10,8 @@ from fashion_hpo.analysis.statistics import predictions
 from fashion_hpo.analysis.statistics.predictions import Pair, Predictions
 from fashion_hpo.design.scores import confusion_matrix
 from fashion_hpo.stores.predictions import FILE, NoPredictionsError
-from tests.finished import Finished, finished
+from tests.finished import Finished
 from tests.reporting import studies
-
-
-@pytest.fixture
-def done(
-    fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
-) -> Finished:
-    return finished(fresh_databases, tmp_path_factory.getbasetemp(), tmp_path / "store")
 
 
 def made(probability: list[float], labels: list[int]) -> Predictions:
