@@ -1,6 +1,8 @@
 """`status`: one study or all, as text or JSON."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,17 @@ def test_an_empty_store_says_how_to_begin(store: Store, capsys: pytest.CaptureFi
     assert status.main(["--store", str(store.root)]) == 0
     assert "has no study yet; `python -m fashion_hpo.study --list`" in capsys.readouterr().out
     assert study.main(["--list"]) == 0
+
+
+def test_it_starts_without_torch_and_mlflow(done: Finished) -> None:
+    """Importing them takes most of the time of the command's start."""
+    code = (
+        "import sys; from fashion_hpo import status; status.main(sys.argv[1:]); "
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, "--store", str(done.store.root)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "tiny/standard/r1" in ended.stdout
+    modules = set(ended.stderr.split())
+    assert "optuna" in modules
+    assert not {"torch", "mlflow", "plotly"} & modules
