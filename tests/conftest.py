@@ -51,10 +51,16 @@ def pytest_configure() -> None:
         tempfile.tempdir = None  # read TMPDIR again
 
 
-def pytest_collection_finish() -> None:
+def freeze() -> None:
     """Take modules and collected tests out of the garbage collector's walks: each took seconds."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen() -> None:
+    """What the files before have imported stays as well."""
+    freeze()
 
 
 def pytest_unconfigure() -> None:
@@ -142,7 +148,9 @@ def fresh_databases(once: Once) -> Path:
 @pytest.fixture(scope="session")
 def finished_store(fresh_databases: Path, once: Once) -> Path:
     """The store of `tests/finished.py`, to be copied: no test opens it."""
-    return once("finished", lambda folder: finished.make(folder, fresh_databases))
+    folder = once("finished", lambda folder: finished.make(folder, fresh_databases))
+    freeze()  # the many modules that its first model and page have imported
+    return folder
 
 
 @pytest.fixture
