@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +22,7 @@ from fashion_hpo.design.plan import make_plan
 from fashion_hpo.design.spec import Budget, StudySpec, levels
 from fashion_hpo.reporting.figures.comparisons import interactions, paired_differences
 from fashion_hpo.reporting.figures.cost import accuracy_against_time
-from fashion_hpo.reporting.figures.final_values import isolation
+from fashion_hpo.reporting.figures.final_values import final_loss, isolation
 from fashion_hpo.reporting.page import cost
 from fashion_hpo.reporting.page.tables import levels_table
 from fashion_hpo.stores.layout import Store
@@ -29,9 +30,11 @@ from tests.analysis.made import factorial
 from tests.analysis.statistics.test_image_noise import tuned_on_images
 from tests.reporting import studies
 
+Draw = Callable[[Records], go.Figure | None]
+
 
 def with_nuisance() -> Records:
-    """Two levels by two learning rates by two seeds; the second rate is better at each."""
+    """Two levels by two learning rates by three seeds; the second rate is better at each."""
     spec = StudySpec(
         base=TrainConfig(),
         scientific={"dropout": levels(0.0, 0.5)},
@@ -45,7 +48,7 @@ def with_nuisance() -> Records:
             "learning_rate": (1e-3, 5e-3)[rate], "seed_index": seed,
             "value": 0.8 + 0.05 * rate, "last_val_accuracy": 0.8 + 0.05 * rate,
         }
-        for seed in range(2)
+        for seed in range(3)
         for rate in range(2)
         for place, dropout in enumerate((0.0, 0.5))
     ]  # fmt: skip
@@ -57,8 +60,8 @@ def with_nuisance() -> Records:
 def test_the_isolation_plot_shows_every_trial_and_each_level_at_its_best() -> None:
     figure = isolation(with_nuisance())
     others, dots, means = figure.data
-    assert sorted(others.x) == pytest.approx([80] * 4)
-    assert sorted(dots.x) == pytest.approx([85] * 4)
+    assert sorted(others.x) == pytest.approx([80] * 6)
+    assert sorted(dots.x) == pytest.approx([85] * 6)
     assert list(means.x) == pytest.approx([85, 85])
     assert "each level at its best" in figure.layout.title.text
     assert "hollow" in figure.layout.title.subtitle.text
@@ -125,7 +128,7 @@ def test_a_levels_mean_has_one_interval_in_figure_table_and_answer(tmp_path: Pat
 def test_without_logits_the_figure_has_no_interval_and_says_so(tmp_path: Path) -> None:
     figure = paired_differences(tuned_on_images(Store.at(tmp_path), without=FIRST_SEED))
     assert figure is not None
-    assert figure.data[1].error_x.array[0] is None
+    assert math.isnan(figure.data[1].error_x.array[0])
     told = "images; none where validation logits are missing; not corrected"
     assert told in figure.layout.title.subtitle.text
     plain = paired_differences(studies.design())
@@ -167,12 +170,24 @@ def test_levels_are_held_against_the_base_configs_own_as_in_the_table() -> None:
     assert records.plan.base.dropout == 0.0
 
 
-def test_seeds_that_one_level_lacks_are_left_out_and_one_seed_has_no_interval() -> None:
+def test_seeds_that_one_level_lacks_are_left_out() -> None:
     figure = paired_differences(studies.design(outcomes={0: "diverged", 3: "failed"}))
     assert figure is not None
-    seeds, means = figure.data
+    (seeds,) = figure.data
     assert len(seeds.x) == 1
-    assert means.error_x.array[0] is None
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("draw", [isolation, final_loss, paired_differences])
+def test_fewer_than_three_seeds_are_dots_alone(draw: Draw, seeds: int) -> None:
+    """The interval of two seeds would be 13 standard errors to each side."""
+    figure = draw(studies.design(seeds=seeds))
+    assert figure is not None
+    assert [len(trace.x) for trace in figure.data] == [
+        seeds * (1 + (draw is not paired_differences))
+    ]
+    assert "an interval needs 3 seeds" in figure.layout.title.subtitle.text
+    assert "mean, 95 % interval" in [t.name for t in (draw(studies.design()) or figure).data]
 
 
 @pytest.mark.parametrize(

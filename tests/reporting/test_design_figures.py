@@ -87,12 +87,12 @@ def test_every_trial_is_a_dot_and_the_mean_has_a_t_interval() -> None:
 
 
 def test_the_interval_of_a_loss_does_not_go_below_zero() -> None:
-    records = studies.design(seeds=2)
+    records = studies.design(seeds=3)
     losses = [0.1 + 0.5 * seed for seed in records.trials["seed_index"]]
     records.trials[column_of("val_loss")] = losses
     _, means = final_loss(records).data
-    assert means.x[0] == pytest.approx(0.35)
-    assert means.error_x.arrayminus[0] == pytest.approx(0.35)
+    assert means.x[0] == pytest.approx(0.6)
+    assert means.error_x.arrayminus[0] == pytest.approx(0.6)
     assert means.error_x.array[0] > 1
 
 
@@ -100,12 +100,6 @@ def test_every_level_has_its_label_beside_the_axis_title_of_its_field() -> None:
     axis = isolation(studies.design(values=(0.0, 0.1, 0.25))).layout.yaxis
     assert axis.title.text == "dropout (probability)"
     assert list(axis.ticktext) == ["0", "0.1", "0.25"]
-
-
-def test_one_seed_has_a_mean_and_no_interval() -> None:
-    _, means = final_loss(studies.design(seeds=1)).data
-    assert means.x[0] == pytest.approx(0.3)
-    assert math.isnan(means.error_x.array[0])
 
 
 def test_captioned_levels_share_their_ranges() -> None:

@@ -1,7 +1,9 @@
 """The figures of a search mark every outcome and lay each field out as it was searched."""
 
 import math
+import statistics
 
+import plotly.graph_objects as go
 import pytest
 from optuna.distributions import (
     BaseDistribution,
@@ -11,6 +13,7 @@ from optuna.distributions import (
 )
 
 from fashion_hpo.reporting.figures.axes import field_axis
+from fashion_hpo.reporting.figures.contour import contour
 from fashion_hpo.reporting.figures.search import (
     importance_bars,
     optimisation_history,
@@ -49,6 +52,37 @@ def test_importance_puts_the_most_important_on_top() -> None:
     bars = importance_bars({"dropout": 0.7, "<i>x</i>": 0.3}).data[0]
     assert list(bars.y) == ["&lt;i&gt;x&lt;/i&gt;", "dropout"]
     assert list(bars.x) == [0.3, 0.7]
+
+
+def test_the_contour_has_the_two_most_important_numbers_and_every_complete_trial() -> None:
+    records = studies.search((*MIXED, *MIXED))
+    shares = {"optimizer": 0.5, "learning_rate": 0.3, "dropout": 0.2, "batch_size": 0.0}
+    figure = contour(records, shares)
+    assert figure is not None
+    smooth, dots = figure.data
+    assert figure.layout.xaxis.title.text == "learning_rate (log scale)"
+    assert list(figure.layout.xaxis.ticktext) == ["0.0001", "0.001", "0.01", "0.1"]
+    assert figure.layout.yaxis.title.text == "dropout (probability)"
+    complete = records.complete
+    assert list(dots.x) == pytest.approx([math.log10(rate) for rate in complete["learning_rate"]])
+    assert list(dots.y) == pytest.approx(list(complete["dropout"]))
+    known = [z for row in smooth.z for z in row if z is not None]
+    values = (100 * complete["value"]).tolist()
+    assert min(values) - 1e-9 <= min(known) < max(known) <= max(values) + 1e-9
+    low, high = (mean_at(figure, dropout) for dropout in (0.05, 0.35))
+    assert low > high + 2, "the value falls with dropout"
+    assert any(z is None for row in smooth.z for z in row), "nothing is said far from all trials"
+
+
+def mean_at(figure: go.Figure, dropout: float) -> float:
+    """The mean of the smoothed values in the row of the grid next to this dropout."""
+    smooth = figure.data[0]
+    row = min(range(len(smooth.y)), key=lambda i: abs(smooth.y[i] - dropout))
+    return statistics.fmean(z for z in smooth.z[row] if z is not None)
+
+
+def test_one_numeric_field_has_no_contour() -> None:
+    assert contour(studies.search(), {"optimizer": 0.6, "dropout": 0.4}) is None
 
 
 def test_slices_come_in_the_order_of_the_reports() -> None:

@@ -1,9 +1,8 @@
 """Figures that compare levels: differences on shared seeds, and two fields at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations
 
-import numpy as np
 import plotly.graph_objects as go
 
 from fashion_hpo.analysis.records import Records
@@ -12,14 +11,14 @@ from fashion_hpo.analysis.statistics.estimates import (
     MeasuredEffect,
     at_level,
     between,
-    interval_note,
 )
 from fashion_hpo.analysis.statistics.intervals import Interval
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.spec import Level
 from fashion_hpo.reporting.figures.axes import title_of
-from fashion_hpo.reporting.figures.theme import BLUE, GREY, VERMILLION, faint, new_figure, say_empty
+from fashion_hpo.reporting.figures.means import add_means, has_mean, means_note
+from fashion_hpo.reporting.figures.theme import BLUE, GREY, faint, new_figure, say_empty
 from fashion_hpo.reporting.levels import LEVEL_LABEL, LevelRows, by_level, left_out, plot_text
 
 LEVEL_HEIGHT = 52  # pixels
@@ -44,18 +43,19 @@ def paired_differences(records: Records) -> go.Figure | None:
     gains = [(rows, gain) for rows, gain in pairs if gain is not None]
     if not gains:
         return None
-    interval = interval_note(records, [gain for _, gain in gains])
     figure = new_figure(
         f"Differences to {first.short}, on shared seeds",
-        f"dots: one seed each; diamond: mean, with its {interval}; not corrected for several "
-        "comparisons" + left_out(records),
+        f"dots: one seed each; {means_note(records, [gain for _, gain in gains])}; not corrected "
+        "for several comparisons" + left_out(records),
         x=f"difference in {OBJECTIVE} (points)",
         y=", ".join(map(title_of, records.plan.scientific)),
         height=190 + LEVEL_HEIGHT * max(len(gains), 2),
     )
     for index, (rows, gain) in enumerate(gains):
         _add_seeds(figure, index, rows, gain)
-    _add_means(figure, [gain.estimate.interval() for _, gain in gains])
+    drawn = [(index, gain) for index, (_, gain) in enumerate(gains) if has_mean(gain)]
+    intervals = [Interval(*(100 * end for end in g.estimate.interval())) for _, g in drawn]
+    add_means(figure, [index + 0.2 for index, _ in drawn], intervals, "+.2f")
     figure.add_vline(x=0, line={"color": GREY, "dash": "dash", "width": 1.5})
     figure.update_yaxes(
         tickvals=list(range(len(gains))),
@@ -117,22 +117,4 @@ def _add_seeds(figure: go.Figure, index: int, rows: LevelRows, gain: MeasuredEff
         showlegend=index == 0,
         marker={"color": BLUE, "size": 9, "opacity": 0.8},
         hovertemplate="%{text}: %{x:+.2f} points<extra></extra>",
-    )
-
-
-def _add_means(figure: go.Figure, intervals: Sequence[Interval]) -> None:
-    halves = [100 * (interval.high - interval.mean) for interval in intervals]
-    figure.add_scatter(
-        x=[100 * interval.mean for interval in intervals],
-        y=[index + 0.2 for index in range(len(intervals))],
-        mode="markers",
-        name="mean, 95 % interval",
-        marker={"color": VERMILLION, "size": 11, "symbol": "diamond"},
-        error_x={
-            "type": "data",
-            "array": [None if np.isnan(half) else half for half in halves],
-            "color": VERMILLION,
-            "thickness": 2,
-        },
-        hovertemplate="mean %{x:+.2f} points<extra></extra>",
     )

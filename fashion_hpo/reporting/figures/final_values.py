@@ -6,14 +6,15 @@ import plotly.graph_objects as go
 
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.cells import column_of
-from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, at_level, interval_note
+from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, at_level
+from fashion_hpo.analysis.statistics.intervals import Interval
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.measures import MEASURES, Measure
 from fashion_hpo.reporting.figures.axes import title_of
+from fashion_hpo.reporting.figures.means import add_means, has_mean, means_note
 from fashion_hpo.reporting.figures.theme import (
     BLUE,
     GREY,
-    VERMILLION,
     new_figure,
     say_empty,
 )
@@ -48,8 +49,7 @@ def _final(records: Records, measure: Measure, tuned: str = "") -> go.Figure:
     groups, column = by_level(records), column_of(measure.name)
     scale = 100 if measure.is_share else 1
     means = [at_level(records, measure.name, rows.levels) for rows in groups]
-    interval = interval_note(records, [mean for mean in means if mean is not None])
-    note = f"dots: trials; diamond: mean over seeds, with its {interval}"
+    note = f"dots: trials; {means_note(records, means)}"
     if len(records.complete) > len(records.tuned):
         note = f"hollow: trials at other nuisance values; {note}"
     note += left_out(records)
@@ -112,24 +112,8 @@ def _add_others(
 
 
 def _add_means(figure: go.Figure, means: Sequence[MeasuredEffect | None], measure: Measure) -> None:
+    drawn = [(index, mean) for index, mean in enumerate(means) if mean and has_mean(mean)]
     scale = 100 if measure.is_share else 1
-    intervals = [
-        (index + 0.2, mean.estimate.interval().within(measure.bounds))
-        for index, mean in enumerate(means)
-        if mean is not None
-    ]
-    figure.add_scatter(
-        x=[scale * interval.mean for _, interval in intervals],
-        y=[place for place, _ in intervals],
-        mode="markers",
-        name="mean, 95 % interval",
-        marker={"color": VERMILLION, "size": 11, "symbol": "diamond"},
-        error_x={
-            "type": "data",
-            "array": [scale * (interval.high - interval.mean) for _, interval in intervals],
-            "arrayminus": [scale * (interval.mean - interval.low) for _, interval in intervals],
-            "color": VERMILLION,
-            "thickness": 2,
-        },
-        hovertemplate="mean %{x:.4g}<extra></extra>",
-    )
+    intervals = [mean.estimate.interval().within(measure.bounds) for _, mean in drawn]
+    scaled = [Interval(*(scale * end for end in interval)) for interval in intervals]
+    add_means(figure, [index + 0.2 for index, _ in drawn], scaled, ".4g")

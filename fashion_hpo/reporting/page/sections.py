@@ -10,6 +10,7 @@ from fashion_hpo.analysis.statistics.predictions import Predictions
 from fashion_hpo.reporting.figures import (
     budget,
     comparisons,
+    contour,
     cost,
     curves,
     final_values,
@@ -63,7 +64,10 @@ def _of_search(records: Records) -> dict[str, Section]:
         drawn = {f"pareto_{name}": figure for name, figure in fronts.items()}
         by_heading = {"The Pareto front": drawn, **by_heading}
     if shares := importances(records):
-        by_heading["What mattered"] = {"importance": search.importance_bars(shares)}
+        drawn = {"importance": search.importance_bars(shares)}
+        if (smooth := contour.contour(records, shares)) is not None:
+            drawn["contour"] = smooth
+        by_heading["What mattered"] = drawn
     if (curve := budget.budget_curve(records)) is not None:
         by_heading["Would fewer trials have been enough?"] = {"budget": curve}
     by_heading["Each searched field against the objective"] = {
