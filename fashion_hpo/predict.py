@@ -27,6 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "pictures", type=Path, nargs="+", metavar="PATH", help="an image file, or a folder of them"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--explain",
+        type=command_line.folder,
+        metavar="DIR",
+        help="also write a picture for each file into DIR: where the champion looks",
+    )
     command_line.add_store(parser)
     command_line.add_champion_of(parser)
     return command_line.run(_run, parser, argv)
@@ -35,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.serving.images import files_in
 
+    if args.explain is not None and args.explain.exists() and not args.explain.is_dir():
+        raise ValueError(f"--explain is {args.explain}, which is no folder; name another.")
     paths = [file for path in args.pictures for file in files_in(path)]
     own = _own_champion(args)
     prepared, errors = _read(paths, own)
@@ -46,10 +54,13 @@ def _run(args: argparse.Namespace) -> int:
     classifier = own or champion(args.store)
     images = [picture.pixels for picture in prepared.values()]
     answers = classifier.answers(stacked(images)) if images else []
+    explained = {} if args.explain is None else _explain(classifier, prepared, args.explain)
     if args.json:
-        _print_json(classifier, prepared, answers, errors)
+        _print_json(classifier, prepared, answers, errors, explained)
     else:
         _print(classifier, prepared, answers, errors)
+        for path, picture in explained.items():
+            print(f"where it looks in {path}: {picture}")
     return command_line.BAD_INPUT if errors else 0
 
 
@@ -84,6 +95,29 @@ def _read(
     return prepared, errors
 
 
+def _explain(
+    classifier: "Classifier", prepared: "dict[Path, Prepared]", folder: Path
+) -> dict[Path, Path]:
+    """Write each picture beside its heat map into the folder; returns the files written."""
+    from fashion_hpo.files.atomic import write_atomically
+    from fashion_hpo.reporting.page.pictures import png
+    from fashion_hpo.serving.classifier import stacked
+    from fashion_hpo.training.overlay import side_by_side
+
+    written: dict[Path, Path] = {}
+    if not prepared:
+        return written
+    images = [picture.pixels for picture in prepared.values()]
+    folder.mkdir(parents=True, exist_ok=True)
+    looks = classifier.looks(stacked(images))
+    for path, image, look in zip(prepared, images, looks, strict=True):
+        number = 1 + sum(other.stem == path.stem for other in written)
+        name = path.stem if number == 1 else f"{path.stem}-{number}"
+        written[path] = folder / f"{name}.png"
+        write_atomically(written[path], png(side_by_side(image, look)))
+    return written
+
+
 def _print(
     classifier: "Classifier",
     prepared: "dict[Path, Prepared]",
@@ -113,9 +147,15 @@ def _print_json(
     prepared: "dict[Path, Prepared]",
     answers: "Sequence[Answer]",
     errors: dict[Path, str],
+    explained: dict[Path, Path],
 ) -> None:
     predictions: list[dict[str, Any]] = [
-        {"file": str(path), **answer.to_dict(), "changes": list(picture.changes)}
+        {
+            "file": str(path),
+            **answer.to_dict(),
+            "changes": list(picture.changes),
+            **({"explanation": str(explained[path])} if path in explained else {}),
+        }
         for (path, picture), answer in zip(prepared.items(), answers, strict=True)
     ]
     failures = [{"file": str(path), "error": error} for path, error in errors.items()]

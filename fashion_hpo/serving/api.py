@@ -22,7 +22,17 @@ PREDICTION = {
             "items": {"type": "string"},
             "description": "what was done to the picture",
         },
+        "explanation": {
+            "type": ["string", "null"],
+            "description": "with explain=1: the address (data:) of a PNG of where the model looks",
+        },
     },
+}
+EXPLAIN = {
+    "name": "explain",
+    "in": "query",
+    "schema": {"type": "string", "enum": ["1"]},
+    "description": "also show where the model looks",
 }
 REFUSAL = {
     "description": "one sentence that says what is wrong",
@@ -58,7 +68,7 @@ def description(
                         "application/json": {"schema": _arrays("images", channels, most_images)},
                     },
                     PREDICTION,
-                )
+                ),
             },
             "/invocations": {
                 "post": _operation(
@@ -83,11 +93,16 @@ def page(described: Mapping[str, Any]) -> str:
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
             kinds = operation.get("requestBody", {}).get("content", {})
+            options = operation.get("parameters", [])
             parts.append(f"<h2><code>{method.upper()} {escape(path)}</code></h2>")
             parts.append(f"<p>{escape(operation['summary'])}.</p>")
             if kinds:
                 listed = "".join(f"<li><code>{escape(kind)}</code>" for kind in kinds)
                 parts.append(f"<p>Content-Type:</p><ul>{listed}</ul>")
+            parts += [
+                f"<p><code>?{escape(option['name'])}=1</code>: {escape(option['description'])}.</p>"
+                for option in options
+            ]
             answers = "".join(
                 f"<tr><td>{status}<td>{escape(answer['description'])}"
                 for status, answer in operation["responses"].items()

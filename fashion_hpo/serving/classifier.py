@@ -16,6 +16,7 @@ from fashion_hpo.serving.preparing import Prepared, prepare
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.reading import store_to_load_from
 from fashion_hpo.stores.tracking import TAG
+from fashion_hpo.training.heat import Look, looks
 from fashion_hpo.training.packaging import probabilities_of
 from fashion_hpo.training.pictures import channels_first, read_picture
 
@@ -62,6 +63,10 @@ class Classifier:
         """Classify uint8 (N, 28, 28), or (N, 3, 28, 28) of three channels."""
         rows = probabilities_of(self.model, images)
         return [Answer(row, self._warning(row), self.classes) for row in rows]
+
+    def looks(self, images: Tensor) -> list[Look]:
+        """Where the model looks in these images; raises NoHeatError if its form does not tell."""
+        return looks(self.model, images)
 
     def prepared(self, source: Path | IO[bytes], name: str) -> Prepared:
         """A picture as the training images were made; raises ValueError if it is none."""

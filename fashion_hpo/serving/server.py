@@ -30,9 +30,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from torch import Tensor
 
 from fashion_hpo.design.sentences import quoted
+from fashion_hpo.reporting.page.pictures import data_address
 from fashion_hpo.serving import api
 from fashion_hpo.serving.classifier import Answer, Classifier
 from fashion_hpo.serving.images import FORMATS
+from fashion_hpo.training.heat import NoHeatError
+from fashion_hpo.training.overlay import overlay
 
 LARGEST_BODY = 4 * 2**20  # bytes
 DRAINED = 4 * LARGEST_BODY  # bytes read and discarded, so that the client receives the refusal
@@ -57,6 +60,8 @@ POST /predict      an image file, its type as Content-Type (PNG, JPEG, GIF, BMP,
                    or JSON {"images": [[[0, ...], ...], ...]}, taken as they are: 28 rows of 28
                    whole numbers from 0 to 255, an article bright on black
                    a prediction has a "warning" if the model is unsure
+                   /predict?explain=1 adds "explanation": the address (data:) of a picture of
+                   where the model looks
 POST /invocations  JSON {"inputs": [[[0, ...], ...], ...]}, as MLflow serves models
 GET  /health       whether the server answers
 
@@ -115,15 +120,18 @@ def application(classifier: Classifier, hosts: list[str]) -> Starlette:
     async def docs(request: Request) -> Response:
         return HTMLResponse(api.page(described))
 
-    async def answer(request: Request, decode: Decoder, show: Show) -> Response:
+    async def answer(
+        request: Request, decode: Decoder, show: Show, explains: bool = False
+    ) -> Response:
         body = await _body(request)
         answers = await anyio.to_thread.run_sync(
-            lambda: _answers(classifier, *decode(body), show), limiter=one_at_a_time
+            lambda: _answers(classifier, *decode(body), show, explains), limiter=one_at_a_time
         )
         return JSONResponse({"model": classifier.identity, "predictions": answers})
 
     async def predict(request: Request) -> Response:
-        return await answer(request, _decoder(classifier, request.headers), _described)
+        explains = request.query_params.get("explain") == "1"
+        return await answer(request, _decoder(classifier, request.headers), _described, explains)
 
     async def invocations(request: Request) -> Response:
         if _kind(request.headers) != "application/json":
@@ -284,9 +292,25 @@ def _pixels(image: object, where: str) -> bytes:
 
 
 def _answers(
-    classifier: Classifier, images: Tensor, changes: Sequence[str], show: Show
+    classifier: Classifier, images: Tensor, changes: Sequence[str], show: Show, explains: bool
 ) -> list[Any]:
-    return [show(answer, changes) for answer in classifier.answers(images)]
+    answers = [show(answer, changes) for answer in classifier.answers(images)]
+    if explains:
+        for answer, address in zip(answers, _explanations(classifier, images), strict=True):
+            answer["explanation"] = address
+    return answers
+
+
+def _explanations(classifier: Classifier, images: Tensor) -> list[str | None]:
+    """Each image under its heat map, as the address of an <img>; None if the model has no map."""
+    try:
+        maps = classifier.looks(images)
+    except NoHeatError:
+        return [None] * len(images)
+    return [
+        data_address(overlay(image, look.heat))
+        for image, look in zip(images.numpy(), maps, strict=True)
+    ]
 
 
 def _described(answer: Answer, changes: Sequence[str]) -> dict[str, Any]:

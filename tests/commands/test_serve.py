@@ -198,3 +198,28 @@ def test_a_champion_that_was_altered_is_not_served(
     for said in refusals(champion[0], tmp_path / "a.png", capsys):
         assert said.startswith(f"1 error: {registry.REGISTERED_NAME} version 1 is not what was ")
         assert "data/model.pt2 is altered" in said
+
+
+def test_predict_explains_each_picture_in_a_folder(
+    champion: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = [tmp_path / "a" / "boot.png", tmp_path / "b" / "boot.png"]
+    for picture in pictures:
+        picture.parent.mkdir()
+        Image.linear_gradient("L").save(picture)
+    typed = [*map(str, pictures), "--store", str(champion[0]), "--explain"]
+    for where, names in ((tmp_path / "maps", ["boot.png", "boot-2.png"]),) * 2:  # again: the same
+        assert predict.main([*typed, str(where), "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)["predictions"]
+        assert [entry["explanation"] for entry in told] == [str(where / name) for name in names]
+        for name in names:
+            with Image.open(where / name) as drawn:
+                assert drawn.size == (456, 224)
+    assert predict.main([*typed, str(tmp_path / "maps")]) == 0
+    assert f"where it looks in {pictures[0]}: {tmp_path / 'maps' / 'boot.png'}" in (
+        capsys.readouterr().out
+    )
+    assert predict.main([*typed, str(pictures[0])]) == 2
+    assert capsys.readouterr().err == (
+        f"error: --explain is {pictures[0]}, which is no folder; name another.\n"
+    )

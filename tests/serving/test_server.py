@@ -1,5 +1,6 @@
 """A real server on loopback, and what one may send to it by mistake or on purpose."""
 
+import base64
 import gc
 import http.client
 import io
@@ -13,6 +14,7 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -41,10 +43,17 @@ def model() -> nn.Module:
 @pytest.fixture(scope="module")
 def port(model: nn.Module) -> Iterator[int]:
     """Of a server that runs as long as this module's tests."""
+    with running(Classifier(model, "articles", "7", unsure_below=0.101)) as number:
+        yield number
+
+
+@contextmanager
+def running(classifier: Classifier) -> Iterator[int]:
+    """The port of a server that runs for a while."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         number: int = probe.getsockname()[1]
-    server = serving.server(Classifier(model, "articles", "7", unsure_below=0.101), HOST, number)
+    server = serving.server(classifier, HOST, number)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -111,6 +120,24 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (28, 28), mode: str = "L"
     buffer = io.BytesIO()
     Image.new(mode, size, 200 if mode == "L" else None).save(buffer, kind)
     return buffer.getvalue()
+
+
+def test_where_the_model_looks_is_shown_if_it_is_asked_for(model: nn.Module, port: int) -> None:
+    """Not by the server of these tests, whose model is not an exported one."""
+    plain = predict(port, picture(), "image/png").json["predictions"][0]
+    assert "explanation" not in plain
+    asked = ask(port, "POST", "/predict?explain=1", picture(), content_type="image/png")
+    assert asked.json["predictions"] == [{**plain, "explanation": None}]
+    images = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    exported = torch.export.export(model, (images,)).module()
+    body = json.dumps({"images": [BLACK] * 2}).encode()
+    with running(Classifier(exported, "articles", "7")) as number:
+        reply = ask(number, "POST", "/predict?explain=1", body, content_type=JSON)
+    for prediction in reply.json["predictions"]:
+        head, _, data = prediction["explanation"].partition(",")
+        assert head == "data:image/png;base64"
+        with Image.open(io.BytesIO(base64.b64decode(data))) as drawn:
+            assert (drawn.size, drawn.mode) == ((28, 28), "RGB")
 
 
 def probabilities(model: nn.Module, images: torch.Tensor) -> list[list[float]]:
