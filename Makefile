@@ -5,7 +5,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto
 # Outside tests/faults, a test of which `make test` runs a part.
 SHORTENED := tests/test_installation.py
 
-.PHONY: study studies test faults calibration check data ui lock clean
+.PHONY: study studies test faults calibration check data ui pictures lock clean
 
 study: .venv/installed data
 	$(BIN)/python -m fashion_hpo.study dropout_ablation --budget quick
@@ -39,6 +39,10 @@ check: .venv/installed data
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# The pictures in docs/, of the store that `make study` left in mlruns/; needs Chromium.
+pictures: .venv/installed
+	$(BIN)/python -m tests.pictures
 
 ui: .venv/installed
 	$(BIN)/python -m fashion_hpo.ui

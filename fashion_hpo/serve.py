@@ -4,8 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from fashion_hpo.design.ports import HOST
 from fashion_hpo.terminal import command_line
-from fashion_hpo.terminal.command_line import HOST
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
+from fashion_hpo.design.ports import HOST, UI_PORT
 from fashion_hpo.terminal import command_line
-from fashion_hpo.terminal.command_line import HOST
 
 if TYPE_CHECKING:
     from fashion_hpo.stores.layout import Store
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Become MLflow's server; returns 2 if the port is in use or the store does not exist."""
     parser = command_line.parser("ui", "Open the MLflow UI on the store, for this machine alone.")
     command_line.add_store(parser)
-    command_line.add_port(parser, 5000)
+    command_line.add_port(parser, UI_PORT)
     parser.add_argument("--open", action="store_true", help="open the newest study in a browser")
     return command_line.run(_run, parser, argv)
 

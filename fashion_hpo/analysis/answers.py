@@ -132,6 +132,18 @@ def headline(records: Records) -> dict[str, float]:
     return values
 
 
+def best_settings(records: Records) -> dict[str, Any]:
+    """The varied fields' values at the best level, or of the search's best trial; empty before a
+    trial is complete, and with several objectives."""
+    if len(records.plan.objectives) > 1 or records.feasible.empty:
+        return {}
+    if records.plan.search is None:
+        return dict(_best(records)[0])
+    confirmed = winner(records)
+    values = records.ranked.iloc[0] if confirmed is None else confirmed.values
+    return {name: values[name] for name in records.varied}
+
+
 def _best(records: Records) -> tuple[Mapping[str, Level], MeasuredEffect]:
     """The level or combination of levels with the highest mean validation accuracy."""
     cells = cells_of(records, Part("value", "higher", figure=0.0))

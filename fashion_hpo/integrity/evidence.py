@@ -2,7 +2,7 @@
 
 import fcntl
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +12,11 @@ from typing import Any
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModel, Run, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.store.entities.paged_list import PagedList
 
 from fashion_hpo.running.reconcile import DIED
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger, Result
+from fashion_hpo.stores.paging import pages
 from fashion_hpo.stores.tracking import TAG, Tracker, is_away
 
 SET_ASIDE = "set aside"
@@ -152,15 +152,6 @@ def runs_of(tracker: Tracker, uid: str, view: int = ViewType.ACTIVE_ONLY) -> Ite
     prefix = f"tags.`{TAG}.uid` LIKE '{uid}%'"
     experiments = [tracker.experiment_id]
     return pages(tracker.client.search_runs, experiments, filter_string=prefix, run_view_type=view)
-
-
-def pages(search: Callable[..., PagedList[Any]], *args: Any, **options: Any) -> Iterator[Any]:
-    """All results of a search by MLflow's client."""
-    token = None
-    while token != "":
-        page = search(*args, **options, page_token=token)
-        yield from page
-        token = page.token or ""
 
 
 @contextmanager

@@ -12,11 +12,12 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from fashion_hpo.files.audit import wrote
-from fashion_hpo.integrity.evidence import local_artifacts, pages
+from fashion_hpo.integrity.evidence import local_artifacts
 from fashion_hpo.stores import registry
 from fashion_hpo.stores.experiments import STUDY
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.tracking import TAG, Tracker
+from fashion_hpo.stores.paging import pages
+from fashion_hpo.stores.tracking import NOTE, TAG, Tracker, run_page
 
 FROM = "moved_from"  # tag of a copy: the id of the original run, or of the original version's model
 WHOLE = "moved"  # tag of a copied run that is complete
@@ -120,6 +121,9 @@ def _copy_run(
         tags[f"{TAG}.{FROM}"] = info.run_id
         if parent is not None:
             tags[PARENT] = parent.info.run_id
+            old = run_page(source.experiment_id, run.data.tags[PARENT])
+            new = run_page(target.experiment_id, parent.info.run_id)
+            tags |= {NOTE: tags[NOTE].replace(old, new)} if NOTE in tags else {}
         copy = client.create_run(target.experiment_id, info.start_time, tags, info.run_name)
         wrote("run copied")
     run_id = str(copy.info.run_id)

@@ -10,12 +10,13 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from fashion_hpo.design.sentences import shortened
-from fashion_hpo.integrity.evidence import Violation, is_held, local_artifacts, pages
+from fashion_hpo.integrity.evidence import Violation, is_held, local_artifacts
 from fashion_hpo.stores.addresses import artifact_folder, is_server
 from fashion_hpo.stores.experiments import find_experiment, is_deleted
 from fashion_hpo.stores.layout import ID, Store
 from fashion_hpo.stores.model_files import changes
 from fashion_hpo.stores.opening import readable_and_not
+from fashion_hpo.stores.paging import pages
 from fashion_hpo.stores.registry import CHAMPION, aliases, manifest_of, registered_names
 from fashion_hpo.stores.schema import LOCK_WAIT_SECONDS, prepare_tracking
 from fashion_hpo.stores.tracking import TAG

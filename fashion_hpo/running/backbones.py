@@ -15,9 +15,9 @@ from torch import Tensor
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.running.session import Session
-from fashion_hpo.stores import model_files, models, registry
+from fashion_hpo.running.trial_models import model_folder
+from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.layout import Store
-from fashion_hpo.stores.ledger import Entry
 from fashion_hpo.stores.opening import ledger_of_trial
 from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.training.architectures.imagenet_vit import IMAGENET, imagenet_vit
@@ -79,25 +79,11 @@ def _folder(session: Session, name: str) -> Path:
     ledger = ledger_of_trial(session.store, uid)
     for entry in ledger.entries() if ledger is not None else ():
         if ledger is not None and entry.attempt.uid == uid:
-            return _of_trial(Tracker(session.store, ledger.plan.name), entry)
+            return model_folder(Tracker(session.store, ledger.plan.name), entry)
     raise ValueError(
         f"architecture option backbone is {name!r}, and {session.store.root} has no such trial; "
         "give the uid of a complete trial, which is its run's tag fashion_hpo.uid."
     )
-
-
-def _of_trial(tracker: Tracker, entry: Entry) -> Path:
-    uid = entry.attempt.uid
-    model_id = tracker.model_of(uid)
-    if model_id is None or entry.result is None:
-        lack = "no model any more (gc removed it)" if entry.given_up else "no model"
-        raise ValueError(f"trial {uid} has {lack}; name a complete trial, or run it again.")
-    folder = registry.download(tracker.uri, f"models:/{model_id}")
-    if changed := model_files.changes(folder, model_files.hashes_in(entry.result.files)):
-        raise models.UnsafeModelError(
-            f"the model of trial {uid} is not what was logged: {changed[0]}"
-        )
-    return folder
 
 
 def _weights(folder: Path) -> dict[str, Tensor]:

@@ -20,11 +20,12 @@ from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.files.audit import wrote
+from fashion_hpo.stores.addresses import ui_address
 from fashion_hpo.stores.layout import Store, without_password
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.model_files import hashes_in
 from fashion_hpo.stores.schema import alone
-from fashion_hpo.stores.tracking import Tracker, is_away
+from fashion_hpo.stores.tracking import Tracker, is_away, run_page
 from fashion_hpo.training.devices import Hardware
 
 BOUND_SECONDS = 20.0
@@ -112,6 +113,17 @@ class Mirror:
             self.note(error)
             return False
         return True
+
+    def trial_pages(self) -> dict[str, str] | None:
+        """The pages of the trials' runs in MLflow's UI, by uid; None if tracking is away."""
+        try:
+            runs = self.tracker.trial_runs(self.study_run())
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            self.note(error)
+            return None
+        self.away = ""
+        address, experiment = ui_address(self.tracker.uri), self.tracker.experiment_id
+        return {uid: f"{address}/{run_page(experiment, run)}" for uid, run in runs.items()}
 
     def headline(self, note: str, metrics: Mapping[str, float]) -> bool:
         """Put the answer into the study run's note and metrics; False if tracking is away.

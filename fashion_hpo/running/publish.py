@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.analysis import answers, records
 from fashion_hpo.analysis.checks import every
@@ -15,15 +18,21 @@ from fashion_hpo.analysis.findings import Finding
 from fashion_hpo.analysis.statistics import predictions, selection, verdicts
 from fashion_hpo.analysis.statistics.pareto import places
 from fashion_hpo.analysis.statistics.verdicts import Verdict
-from fashion_hpo.design.sentences import with_store
+from fashion_hpo.design.formats import level_text
+from fashion_hpo.design.sentences import shortened, with_store
 from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.reporting.page import claims_page, page
+from fashion_hpo.reporting.page.gallery import most_confident
 from fashion_hpo.reporting.page.note import note
 from fashion_hpo.running.mirror import Mirror, log_page
-from fashion_hpo.stores.layout import Store
+from fashion_hpo.running.trial_models import model_folder
+from fashion_hpo.stores.layout import Store, without_password
+from fashion_hpo.stores.models import UnsafeModelError, read_model
 from fashion_hpo.stores.opening import confirmation_of
 from fashion_hpo.stores.predictions import NoPredictionsError
 from fashion_hpo.training.data import SearchSplits
+from fashion_hpo.training.heat import looks
+from fashion_hpo.training.overlay import overlay
 
 ALL_CLAIMS = "all-claims"  # no study can have this name
 
@@ -77,13 +86,20 @@ def publish(
             dataclasses.replace(check, advice=with_store(check.advice, where))
             for check in every.check(study)
         )
-        extras = dataclasses.replace(_extras(study, checks, splits, why), where=where)
+        runs = mirror.trial_pages()
+        ui = "" if mirror.tracker.is_server else f"python -m fashion_hpo.ui{where}"
+        extras = dataclasses.replace(
+            _extras(mirror, study, checks, splits, why), where=where, runs=runs or {}, ui=ui
+        )
         path = page.write(study, judged, answer, folder, extras)
         tags = {f"verdict.{verdict.claim_id}": verdict.word for verdict in judged}
         tags |= {f"check.{check.name}": f"{check.level}: {check.sentence}" for check in checks}
         tags["answer"] = " ".join(answer)
         tags |= selection.summary(study)
-        mirrored = mirror.publish(folder, tags, finished=not study.remaining)
+        settings = answers.best_settings(study).items()
+        tags |= {f"best.{name}": level_text(value) for name, value in settings}
+        finished = not study.remaining
+        mirrored = runs is not None and mirror.publish(folder, tags, finished=finished)
         if mirrored:
             text = note(study, judged, answer, where)
             mirrored = mirror.headline(text, answers.headline(study))
@@ -97,6 +113,7 @@ def publish(
 
 
 def _extras(
+    mirror: Mirror,
     study: records.Records,
     checks: Sequence[Check],
     splits: SearchSplits | None,
@@ -114,7 +131,25 @@ def _extras(
     if images is None or len(images) != len(best.labels):
         reason = why or "the validation images were not at hand"
         return page.Extras(checks, best, absent=[f"No gallery of mistakes: {reason}."])
-    return page.Extras(checks, best, images)
+    try:
+        overlays = _overlays(mirror, number, images[most_confident(best)])
+    except (ValueError, UnsafeModelError, MlflowException, SQLAlchemyError, OSError) as error:
+        return page.Extras(checks, best, images, absent=[f"No heat maps: {_sentence(error)}"])
+    return page.Extras(checks, best, images, overlays)
+
+
+def _overlays(mirror: Mirror, trial: int, images: np.ndarray) -> np.ndarray:
+    """Images under the heat maps of a trial's model, uint8 (N, 28, 28, 3)."""
+    if mirror.away:
+        raise ValueError(f"tracking is away ({mirror.away})")
+    model = read_model(model_folder(mirror.tracker, mirror.ledger.entry(trial)))
+    maps = looks(model, torch.from_numpy(images))
+    drawn = [overlay(image, look.heat) for image, look in zip(images, maps, strict=True)]
+    return np.array(drawn, np.uint8).reshape(-1, 28, 28, 3)
+
+
+def _sentence(error: Exception) -> str:
+    return f"{shortened(without_password(str(error)), 200).rstrip('.')}."
 
 
 def _images_of(study: records.Records, trial: int, splits: SearchSplits) -> np.ndarray:

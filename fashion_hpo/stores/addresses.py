@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from fashion_hpo.design.ports import HOST, UI_PORT
+
 LEDGERS = ("sqlite", "postgresql", "mysql", "mariadb")  # Optuna is tested with these
 TRACKING = ("sqlite", "postgresql", "mysql", "mssql")  # MLflow supports these
 STORAGE = "storage (--storage or FASHION_HPO_STORAGE)"
@@ -33,6 +35,15 @@ class AddressError(ValueError):
 def is_server(address: str) -> bool:
     """Whether tracking is reached over the network by MLflow's own protocol."""
     return _scheme(address).lower() in ("http", "https")
+
+
+def ui_address(address: str) -> str:
+    """Where MLflow's pages are: at a tracking server's own address, without a login, else where
+    our `ui` listens unless it is told another port."""
+    if not is_server(address):
+        return f"http://{HOST}:{UI_PORT}"
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].rstrip('/')}"
 
 
 def checked_storage(address: str) -> str:

@@ -50,6 +50,7 @@ from fashion_hpo.stores.layout import (
     tags_without_passwords,
     without_password,
 )
+from fashion_hpo.stores.paging import pages
 from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.schema import prepare_tracking
 from fashion_hpo.stores.versions import packages
@@ -63,6 +64,11 @@ KIND = {"mlflow.experimentKind": "custom_model_development"}
 MODEL_NAME = str.maketrans({".": "·", "/": "-", ":": "=", "%": "", '"': "", "'": ""})
 """Replaces the characters that MLflow refuses in a model's name."""
 LONGEST_NAME = 200  # characters of a model's name
+OF_TRIAL = (
+    "A trial of [this study]({0}); the report on all trials is its artifact "
+    "[report.html]({0}/artifacts/report/report.html)."
+)
+"""The note of a trial's run."""
 REFUSALS = (400, 401, 403, 404, 409)
 """HTTP statuses of errors that a later retry does not resolve."""
 
@@ -156,6 +162,7 @@ class Tracker:
         if run is None:
             prefixed = {f"{TAG}.{key}": value for key, value in tags.items()}
             prefixed |= {f"{TAG}.kind": "trial", f"{TAG}.uid": uid, "mlflow.parentRunId": study_run}
+            prefixed[NOTE] = OF_TRIAL.format(run_page(self.experiment_id, study_run))
             run = self._create_run(name, prefixed)
         run_id = str(run.info.run_id)
         if not run.data.params:  # logged last
@@ -165,6 +172,12 @@ class Tracker:
             self.client.log_batch(run_id, params=entries)
             wrote("params logged")
         return run_id
+
+    def trial_runs(self, study_run: str) -> dict[str, str]:
+        """The ids of the runs below a study run, by uid."""
+        below = f"tags.`mlflow.parentRunId` = '{study_run}'"
+        runs = pages(self.client.search_runs, [self.experiment_id], below, max_results=1000)
+        return {run.data.tags.get(f"{TAG}.uid", ""): str(run.info.run_id) for run in runs}
 
     def restore_run(self, uid: str) -> Run | None:
         """Restore the run with this uid if a person deleted it; None if there is no such run."""
@@ -329,6 +342,11 @@ class Tracker:
             [self.experiment_id], filter_string=f"tags.`{TAG}.uid` = '{uid}'", max_results=1
         )
         return models[0] if models else None
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
+    """The address of a run in MLflow's UI, after the UI's own address."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def is_away(error: Exception) -> bool:

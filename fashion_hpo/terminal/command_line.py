@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from fashion_hpo import __version__
 from fashion_hpo.design.budgets import BUDGETS
+from fashion_hpo.design.ports import HOST
 from fashion_hpo.design.sentences import with_store
 from fashion_hpo.running.signals import Stopped
 from fashion_hpo.terminal import environment, output
@@ -38,7 +39,6 @@ SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 COLLECT_AFTER = (100_000, 50, 100)
 """Of garbage collection, more than Python's own thresholds, with which a start spends a quarter of
 its time looking for garbage among what torch and MLflow import."""
-HOST = "127.0.0.1"  # what a server listens on: this machine alone
 
 
 class _Parser(argparse.ArgumentParser):

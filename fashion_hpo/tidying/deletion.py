@@ -17,13 +17,13 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.files.audit import wrote
-from fashion_hpo.integrity.evidence import pages
 from fashion_hpo.integrity.rebuilding import check_idle
 from fashion_hpo.stores.addresses import artifact_folder
 from fashion_hpo.stores.experiments import find_experiment
 from fashion_hpo.stores.layout import ID, Store
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import delete_ledger, ledger_names, readable_and_not
+from fashion_hpo.stores.paging import pages
 from fashion_hpo.stores.registry import registered_names
 from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.schema import prepare_tracking

@@ -18,12 +18,12 @@ from mlflow.entities import LoggedModel, Run, ViewType
 from fashion_hpo.design.confirmation import SEARCHED_SEED
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.files.audit import wrote
-from fashion_hpo.integrity.evidence import pages
 from fashion_hpo.registering.winner import winner
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger
 from fashion_hpo.stores.model_files import hashes_in
 from fashion_hpo.stores.opening import readable_and_not
+from fashion_hpo.stores.paging import pages
 from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.tracking import TAG
 from fashion_hpo.tidying.deletion import (

@@ -121,6 +121,9 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
         "integrity/moving.py",
     ),
     "commands/test_store.py::test_after_a_move_the_printed_line_leads_to_the_study": ("store.py",),
+    "commands/test_ui_pages.py::test_the_report_leads_to_a_trials_run_and_the_run_back": (
+        "running/publish.py",
+    ),
     "engines/test_engines.py::test_a_ledger_in_a_file_is_refused_on_several_nodes": (
         "engines/ray.py",
     ),

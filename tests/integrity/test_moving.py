@@ -16,7 +16,7 @@ from fashion_hpo.stores import registry
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.opening import all_ledgers
 from fashion_hpo.stores.openings import shared_log
-from fashion_hpo.stores.tracking import NOTE, Tracker
+from fashion_hpo.stores.tracking import NOTE, Tracker, run_page
 from tests.faults.servers import TrackingServer
 from tests.images import search_splits
 from tests.plans import design
@@ -66,6 +66,8 @@ def test_a_finished_store_moves_to_a_database_and_a_server(
     original = old.client.get_run(trial_run)
     assert study_copy.data.tags[NOTE] == "what a person wrote"
     assert trial_copy.data.tags["a tag of a person"] == "kept"
+    page = run_page(tracker.experiment_id, study_copy.info.run_id)
+    assert f"]({page})" in trial_copy.data.tags[NOTE]
     assert trial_copy.data.params == original.data.params
     assert trial_copy.data.metrics == original.data.metrics
     assert trial_copy.info.end_time == original.info.end_time

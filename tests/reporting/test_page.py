@@ -205,7 +205,7 @@ def test_every_figure_has_its_own_place_and_data() -> None:
     tags = outline(studies.search()).tags
     places = [a["id"] for _, a in tags if (a.get("class") or "").startswith("plot")]
     data = [a["id"] for t, a in tags if t == "script" and a.get("type") == "application/json"]
-    assert len(set(places)) == len(places) == 10
+    assert len(set(places)) == len(places) == 11
     assert data == [f"{place}-data" for place in places]
 
 
@@ -307,6 +307,20 @@ def test_the_page_names_once_the_command_that_makes_its_figures_again() -> None:
     page = render(studies.design(), VERDICTS, ANSWER, extras=with_model())
     assert page.count("python -m fashion_hpo.report example --budget standard") == 1
     assert page.count("<figure>") == 13
+
+
+def test_a_trials_number_leads_to_its_run_and_the_page_says_what_to_start() -> None:
+    records = studies.design(seeds=1)
+    runs = {uid: f"http://127.0.0.1:5000/#/runs/{uid}" for uid in records.trials["uid"]}
+    extras = Extras(runs=runs, ui="python -m fashion_hpo.ui --store here")
+    page = Outline(render(records, VERDICTS, ANSWER, extras=extras))
+    links = [attributes for tag, attributes in page.tags if tag == "a"]
+    assert [link["href"] for link in links] == list(runs.values())
+    assert all(link["target"] == "_blank" for link in links)
+    assert "while python -m fashion_hpo.ui --store here runs" in "".join(page.text)
+    without = Outline(render(records, VERDICTS, ANSWER))
+    assert "fashion_hpo.ui" not in "".join(without.text)
+    assert without.count("a") == 0
 
 
 def test_the_first_screen_has_the_verdict_and_the_figure_that_answers() -> None:

@@ -9,7 +9,12 @@ import pytest
 from mlflow.tracking._tracking_service import utils
 from sqlalchemy import make_url
 
-from fashion_hpo.stores.addresses import artifact_folder, artifact_location, sqlite_url
+from fashion_hpo.stores.addresses import (
+    artifact_folder,
+    artifact_location,
+    sqlite_url,
+    ui_address,
+)
 from fashion_hpo.stores.copying import copy_store
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.opening import connect
@@ -21,6 +26,18 @@ NAMES = [
     "{b}", "a'b", 'a"b', "$HOME", "-dash", "~tilde", "dot.", "back\\slash", "new\nline", "ünïcode",
     "models:", "file:",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tracking", "pages"),
+    [
+        ("sqlite:///mlruns/mlflow.db", "http://127.0.0.1:5000"),
+        ("http://host:81/path/", "http://host:81/path"),
+        ("https://me:se@cret@host", "https://host"),
+    ],
+)
+def test_mlflows_pages_are_at_the_server_or_where_ui_listens(tracking: str, pages: str) -> None:
+    assert ui_address(tracking) == pages
 
 
 @pytest.fixture(autouse=True)

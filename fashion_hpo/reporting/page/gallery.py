@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fashion_hpo.analysis.statistics.predictions import Predictions, confident_mistakes
-from fashion_hpo.reporting.page.pictures import data_address
+from fashion_hpo.reporting.page.pictures import channels_last, data_address
 
 MOST = 24
 
@@ -15,23 +15,33 @@ class Mistake(NamedTuple):
 
     number: int
     picture: str  # the address of the image for <img>
+    heat: str  # of the image under its heat map; "" without one
     predicted: str
     confidence: str
     true: str
 
 
-def mistakes(predictions: Predictions, images: np.ndarray) -> list[Mistake]:
+def most_confident(predictions: Predictions) -> list[int]:
+    """The numbers of the images in the gallery."""
+    return [int(number) for number in confident_mistakes(predictions, MOST)]
+
+
+def mistakes(
+    predictions: Predictions, images: np.ndarray, overlays: np.ndarray | None = None
+) -> list[Mistake]:
     """The most confident ones.
 
     images: uint8 (N, 28, 28) or (N, 3, 28, 28), in the order of the predictions.
+    overlays: uint8 (mistakes, 28, 28, 3), the mistakes under their heat maps.
     """
     return [
         Mistake(
             number,
-            data_address(images[number]),
+            data_address(channels_last(images[number])),
+            "" if overlays is None else data_address(overlays[place]),
             predictions.classes[predictions.predicted[number]],
             f"{predictions.confidence[number]:.1%}".replace("%", "\u00a0%"),
             predictions.classes[predictions.labels[number]],
         )
-        for number in confident_mistakes(predictions, MOST).tolist()
+        for place, number in enumerate(most_confident(predictions))
     ]

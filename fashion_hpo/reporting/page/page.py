@@ -1,7 +1,7 @@
 """The report: one HTML page that needs no network, and the figures beside it as plotly JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +35,20 @@ class Extras:
     """What a page shows beside the records.
 
     best: the best trial's predictions; images: uint8 (N, 28, 28), the validation split, for the
-    gallery; absent: sentences that say why one of the two is not there; where: the arguments that
-    name the store, for commands to be pasted.
+    gallery; overlays: uint8 (M, 28, 28, 3), the gallery's images under their heat maps; absent:
+    sentences that say why one of these is not there; where: the arguments that name the store, for
+    commands to be pasted; runs: the pages of the trials' MLflow runs, by uid; ui: the command that
+    serves these pages, if a person has to type one.
     """
 
     checks: Sequence[Check] = ()
     best: Predictions | None = None
     images: np.ndarray | None = None
+    overlays: np.ndarray | None = None
     absent: Sequence[str] = ()
     where: str = ""
+    runs: Mapping[str, str] = field(default_factory=dict)
+    ui: str = ""
 
 
 NO_EXTRAS = Extras()
@@ -132,10 +137,14 @@ def _page(
         measures={measure.at(None): measure.what for measure in LEVEL_MEASURES},
         model="" if best is None else _which(records, best),
         wrong=0 if best is None else int((~best.correct).sum()),
-        mistakes=None if best is None or images is None else mistakes(best, images),
+        mistakes=(
+            None if best is None or images is None else mistakes(best, images, extras.overlays)
+        ),
+        has_heat=extras.overlays is not None,
         absent=extras.absent,
         cost=cost_table(records) if has_trials else None,
-        trials=trials_table(records) if has_trials else None,
+        trials=trials_table(records, extras.runs) if has_trials else None,
+        ui=extras.ui if extras.runs else "",
         source=parts.source(records),
         fixed=parts.fixed(records),
         command=parts.command_of(records, extras.where),

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -18,11 +19,12 @@ NONE = "–"
 
 
 class Cell(NamedTuple):
-    """A text, the CSS classes of its cell, and a note in smaller print under the text."""
+    """A text, the CSS classes of its cell, a note in smaller print under it, and where it leads."""
 
     text: str
     kind: str = ""
     note: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,11 @@ def levels_table(records: Records) -> Table:
     return Table(f"Levels: {source}", ["level", "seeds", *titles], rows)
 
 
-def trials_table(records: Records) -> Table:
-    """Every trial with an outcome; a search's best come first."""
+def trials_table(records: Records, runs: Mapping[str, str] = MappingProxyType({})) -> Table:
+    """Every trial with an outcome; a search's best come first.
+
+    `runs`: the pages to which the trials' numbers lead, by uid.
+    """
     trials = records.trials.assign(value=numbers(records.trials, "value"))
     if records.plan.search is not None:
         best = records.ranked.index
@@ -96,9 +101,16 @@ def trials_table(records: Records) -> Table:
         trials = pd.concat([trials.loc[best], others])
     fields = [name for name in records.varied if name in trials]
     headings = ["trial", *fields, "seed", "outcome", MEASURES["value"].title, "epochs", "seconds"]
-    rows = [_trial(row, fields) for row in trials.to_dict("records")]
+    rows = [
+        [_linked(str(row["trial"]), runs.get(str(row.get("uid")))), *_trial(row, fields)]
+        for row in trials.to_dict("records")
+    ]
     order = "order of claim" if records.plan.search is None else "best first"
     return Table(f"All trials, {order}", headings, rows)
+
+
+def _linked(text: str, address: str | None) -> Cell | str:
+    return Cell(text, link=address) if address else text
 
 
 def _trial(row: Mapping[Any, object], fields: Sequence[str]) -> list[str]:
@@ -108,7 +120,6 @@ def _trial(row: Mapping[Any, object], fields: Sequence[str]) -> list[str]:
     if outcome == "complete" and not row.get("feasible", True):
         outcome += ", infeasible"
     return [
-        str(row["trial"]),
         *(level_text(row[name]) for name in fields),
         _number(row.get("seed_index"), "{:.0f}"),
         outcome,
