@@ -48,7 +48,11 @@ MAKERS = {"study_command", "register_command", "command_for", "forced"}
 NO_ADVICE = {
     "design/sentences.py", "terminal/command_line.py",  # make commands for messages elsewhere
 }  # fmt: skip
-QUOTING = {"register.py": {"--force"}, "design/plan.py": {"--more-seeds", "--set"}}
+QUOTING = {
+    "predict.py": {"--explain"},
+    "register.py": {"--force"},
+    "design/plan.py": {"--more-seeds", "--set"},
+}
 """Options that a message repeats, but does not tell to type."""
 ADVICE: Mapping[str, tuple[str, ...]] = {
     "commands/test_addresses.py::test_printed_commands_name_the_store_for_a_shell": (
