@@ -11,7 +11,7 @@ graph of torch's operators that `torch.export` writes, and on these operators:
 - Else Grad-CAM (Selvaraju et al. 2017) of the last square feature map of at least 7x7 positions,
   each position weighted by its own gradient (HiResCAM, Draelos and Carin 2020).  That equals
   Grad-CAM where the network averages the positions, and is right too where it flattens them.  What
-  comes out of a convolution counts after its activation.
+  comes out of a convolution counts after its activation.  Without features the pixels count.
 
 Departure: maps of fewer than 7x7 positions are passed over, because such a map has no places to
 tell apart: the last one of `resnet18` is 1x1.
@@ -37,7 +37,7 @@ SOFTMAX = torch.ops.aten.softmax.int
 
 
 class NoHeatError(ValueError):
-    """A model has neither attention nor a feature map with places."""
+    """A model is not exported, or its tokens are not patches of the image."""
 
 
 class Look(NamedTuple):
@@ -88,7 +88,7 @@ class _Recorder(fx.Interpreter):
     def __init__(self, model: fx.GraphModule) -> None:
         super().__init__(model)
         self.scores = torch.empty(0)
-        self.features: Tensor | None = None
+        self.features = torch.empty(0)
         self.attention: list[Tensor] = []
         self.sides: list[int] = []
         self.offsets: list[Tensor] = []
@@ -132,13 +132,8 @@ class _Recorder(fx.Interpreter):
 
 def _grad_cam(recorder: _Recorder, score: Tensor) -> Tensor:
     """Maps (N, S, S): the positive parts of gradient times feature, summed over the channels."""
-    features = recorder.features
-    if features is None:
-        raise NoHeatError(
-            f"the model has no feature map of {LEAST_SIDE}x{LEAST_SIDE} positions and no attention."
-        )
-    (gradient,) = torch.autograd.grad(score, features)
-    maps: Tensor = (features * gradient).sum(1).relu()
+    (gradient,) = torch.autograd.grad(score, recorder.features)
+    maps: Tensor = (recorder.features * gradient).sum(1).relu()
     return maps
 
 

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy, interpolate
 
 from fashion_hpo.design.config import Option
 from fashion_hpo.training.architectures import build
+from fashion_hpo.training.architectures.pooled_vit import PooledTransformer
 from fashion_hpo.training.architectures.pooling import MaxPool2x2
 from fashion_hpo.training.heat import NoHeatError, looks
 from fashion_hpo.training.overlay import ENLARGED, overlay, side_by_side
@@ -87,10 +88,6 @@ def test_every_network_has_a_map(name: str) -> None:
     torch.manual_seed(0)
     network = build(name, **SMALL.get(name, {}))
     images = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
-    if not any(isinstance(layer, nn.Conv2d) for layer in network.modules()):
-        with pytest.raises(NoHeatError):
-            heats(network, images)
-        return
     maps = heats(network, images)
     assert maps.shape == (3, 28, 28)
     assert maps.dtype == np.float32
@@ -151,13 +148,28 @@ def test_no_evidence_is_no_heat() -> None:
     assert heat.max() == 0
 
 
-def test_a_model_without_places_is_refused() -> None:
+def test_of_a_linear_network_the_pixels_count() -> None:
+    image = torch.full((1, 28, 28), 10, dtype=torch.uint8)
+    image[0, 3, 5] = 250
+    linear = nn.Linear(784, 2)
+    with torch.no_grad():
+        linear.weight.zero_()[1] = 1
+        linear.bias.zero_()
+    (heat,) = heats(nn.Sequential(nn.Flatten(), linear), image)
+    assert heat[3, 5] == 1
+    assert np.delete(heat, 3 * 28 + 5) == pytest.approx(10 / 250)
+
+
+def test_a_model_that_tells_no_places_is_refused() -> None:
     images = torch.zeros(2, 28, 28, dtype=torch.uint8)
-    flat = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-    with pytest.raises(NoHeatError, match="no feature map of 7x7 positions and no attention"):
-        looks(exported(flat), images)
+    network = build("vit_pooled", **LEARNERS["vit_pooled"])
     with pytest.raises(NoHeatError, match="not an exported one"):
-        looks(flat, images)
+        looks(network, images)
+    assert isinstance(network, PooledTransformer)
+    network.embedding = nn.Sequential(nn.Flatten(2), nn.Linear(784, 32))  # one token, no patches
+    network.position = nn.Parameter(torch.zeros(1, 1, 32))
+    with pytest.raises(NoHeatError, match="1 tokens are not the patches of a square"):
+        looks(exported(network), images)
 
 
 def test_without_offsets_a_place_is_read_from_its_neighbours_neighbours() -> None:
