@@ -25,6 +25,7 @@ COMMANDS = {
     "gc": "show the disk that studies take, and remove what may go",
     "store": "move a store to databases that several machines share",
     "ui": "open the MLflow UI on the store",
+    "completion": "print a shell's completion of these commands",
     "calibration": "check intervals and verdicts on simulated studies",
     "bench": "measure the trainer's speed and the logging's cost",
 }

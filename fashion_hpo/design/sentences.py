@@ -7,7 +7,13 @@ from difflib import SequenceMatcher, get_close_matches
 NEAREST = 3  # at most so many names are suggested
 AS_NEAR = 0.15  # a suggestion is at most this much less similar than the nearest name
 MOST_LISTED = 8  # at most so many names are listed
-STORELESS = ("train", "augment", "bench", "calibration")  # commands that take no --store
+STORELESS = (
+    "train",
+    "augment",
+    "bench",
+    "calibration",
+    "completion",
+)  # commands that take no --store
 
 
 def shortened(text: object, longest: int) -> str:

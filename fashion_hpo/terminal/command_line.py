@@ -246,12 +246,30 @@ def settings(pairs: Sequence[str]) -> dict[str, str]:
     return values
 
 
+_collected: list[argparse.ArgumentParser] | None = None
+
+
+def parser_of(command: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:
+    """The parser of a command's `main`, which is not run."""
+    global _collected
+    _collected = []
+    try:
+        command([])
+        (parser,) = _collected
+    finally:
+        _collected = None
+    return parser
+
+
 def run(
     main: Callable[[argparse.Namespace], int],
     parser: argparse.ArgumentParser,
     argv: Sequence[str] | None,
 ) -> int:
     """Parse the arguments and run the command; an error becomes one sentence and an exit code."""
+    if _collected is not None:
+        _collected.append(parser)
+        return 0
     return output.guarded(lambda: _run(main, parser.parse_args(argv)))
 
 

@@ -113,12 +113,23 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     "commands/test_gc.py::test_models_go_by_what_is_told_and_everything_works_without_them": (
         "gc.py",
     ),
+    "commands/test_export.py::test_the_champion_is_exported_by_what_is_told": (
+        "registering/export.py",
+        "serving/exported.py",
+    ),
+    "commands/test_export.py::test_the_config_is_taken_by_train": ("train.py",),
+    "commands/test_completion.py::test_bash_completes_commands_options_and_studies": (
+        "completion.py",
+    ),
     "commands/test_register.py::test_an_altered_champion_is_replaced_by_force_alone": (
         "registering/final_results.py",
     ),
     "commands/test_register.py::test_the_first_winner_is_champion_and_a_worse_one_is_refused": (
         "register.py",
         "registering/retraining.py",
+    ),
+    "commands/test_renamed.py::test_a_renamed_study_is_told_where_its_results_are": (
+        "analysis/renamed.py",
     ),
     "commands/test_status.py::test_an_empty_store_says_how_to_begin": ("status.py",),
     "commands/test_store.py::test_a_damaged_store_is_mended_before_it_is_moved": (
