@@ -1,6 +1,7 @@
 """Test and register a study's winner: `python -m fashion_hpo.register dropout_ablation`."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -48,20 +49,77 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--rollback", action="store_true", help="make the previous champion champion again"
     )
+    parser.add_argument(
+        "--export",
+        type=command_line.folder,
+        metavar="DIR",
+        help="write the champion to a new folder: as ONNX (extra [onnx]), with its config, its "
+        "classes and a Dockerfile that serves it; without a study, the present champion",
+    )
     add_json(parser)
     return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.export is not None:
+        from fashion_hpo.registering.export import check_target
+
+        check_target(args.export)
     with answering(args) as answer:
-        return _roll_back(args, answer) if args.rollback else _choose(args, answer)
+        if args.rollback:
+            return _roll_back(args, answer)
+        return _export_champion(args, answer) if args.name is None else _choose(args, answer)
 
 
-def _choose(args: argparse.Namespace, answer: dict[str, Any]) -> int:
-    if args.name is None:
+def _export_champion(args: argparse.Namespace, answer: dict[str, Any]) -> int:
+    """Export the present champion; nothing is registered or opened."""
+    from fashion_hpo.design.data_set import FASHION_NAME, registered_name
+    from fashion_hpo.stores import registry
+    from fashion_hpo.stores.opening import ledger_of_trial
+    from fashion_hpo.stores.reading import store_to_load_from
+    from fashion_hpo.stores.tracking import TAG
+    from fashion_hpo.training.data import load_or_download
+
+    if args.export is None:
         raise ValueError(
             "no study was named; name one, or type `python -m fashion_hpo.register --rollback`."
         )
+    store = store_to_load_from(args.store, args.storage)
+    name = registered_name(args.data_name or FASHION_NAME)
+    version, _ = registry.version_verified(store.tracking_uri, registry.champion_uri(name))
+    uid = version.tags[f"{TAG}.uid"].removeprefix("retrain-")
+    ledger = ledger_of_trial(store, uid)
+    own = None if ledger is None or args.data is not None else ledger.info.files
+    args.data_name = None if args.data is None else args.data_name
+    splits = load_or_download(command_line.data_of(args, own))
+    _export(args, store.tracking_uri, name, splits, answer)
+    return 0
+
+
+def _export(
+    args: argparse.Namespace,
+    tracking_uri: str,
+    name: str,
+    splits: "SearchSplits",
+    answer: dict[str, Any],
+) -> None:
+    from fashion_hpo.registering.export import TOLERANCE, export
+    from fashion_hpo.stores import registry
+
+    address = registry.champion_uri(name)
+    written = export(tracking_uri, address, splits.info, splits.val.images, args.export)
+    answer |= {"export": str(written.folder), "largest_difference": written.difference}
+    say(
+        f"version {written.version.version} is in {written.folder}: its probabilities as ONNX "
+        f"differ from the torch model's by at most {written.difference:.1g} on "
+        f"{written.images:,} validation images ({TOLERANCE:g} is allowed)."
+    )
+    folder = shlex.quote(str(written.folder))
+    print(f"train     python -m fashion_hpo.train --config {folder}/config.json")
+    print(f"serve     python -m fashion_hpo.serve --model {folder}")
+
+
+def _choose(args: argparse.Namespace, answer: dict[str, Any]) -> int:
     from fashion_hpo.analysis import records
     from fashion_hpo.integrity.mending import bring_back
     from fashion_hpo.registering import registration
@@ -85,7 +143,10 @@ def _choose(args: argparse.Namespace, answer: dict[str, Any]) -> int:
     with store.lock("register"):  # two processes would both compare with the same champion
         if args.retrain:
             chosen = _retrained(args, chosen, store, tracker, splits)
-        return _register(args, chosen, store, tracker, splits, answer)
+        code = _register(args, chosen, store, tracker, splits, answer)
+    if args.export is not None:
+        _export(args, store.tracking_uri, ledger.info.registered_name, splits, answer)
+    return code
 
 
 def _register(

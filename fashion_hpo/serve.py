@@ -15,6 +15,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     command_line.add_store(parser)
     command_line.add_champion_of(parser)
     command_line.add_port(parser, 5001)
+    parser.add_argument(
+        "--model",
+        type=command_line.folder,
+        metavar="DIR",
+        help="serve the model that `register --export DIR` wrote, without a store",
+    )
     return command_line.run(_run, parser, argv)
 
 
@@ -23,8 +29,9 @@ def _run(args: argparse.Namespace) -> int:
 
     from fashion_hpo.serving import server
     from fashion_hpo.serving.classifier import champion
+    from fashion_hpo.serving.exported import exported
 
-    classifier = champion(args.store, args.data_name)
+    classifier = exported(args.model) if args.model else champion(args.store, args.data_name)
     print(
         f"{classifier.name} version {classifier.version} on http://{HOST}:{args.port}  "
         "(Ctrl-C stops it)",

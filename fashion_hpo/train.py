@@ -1,17 +1,29 @@
 """Train one config, without a study or a store: `python -m fashion_hpo.train --set epochs=3`."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fashion_hpo.terminal import command_line
 from fashion_hpo.terminal.saying import say, say_table
+
+if TYPE_CHECKING:
+    from fashion_hpo.design.config import TrainConfig
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0, 1 if the training diverged, 2 for bad input."""
     parser = command_line.parser(
         "train", "Train one config and print its epochs; nothing is stored."
+    )
+    parser.add_argument(
+        "--config",
+        type=command_line.file,
+        metavar="FILE",
+        help="a config as JSON, as `register --export` writes it; --set changes its fields",
     )
     command_line.add_changes(parser, "any field of TrainConfig, such as architecture=optimized_cnn")
     command_line.add_data(parser)
@@ -26,7 +38,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.list:
         return _list()
     given = command_line.settings(args.changes)
-    config = TrainConfig(**{name: parse_field(name, text) for name, text in given.items()})
+    changes = {name: parse_field(name, text) for name, text in given.items()}
+    config = (_read(args.config) if args.config else TrainConfig()).replace(**changes)
 
     from fashion_hpo.design.fitting import all_images
     from fashion_hpo.training import devices
@@ -57,6 +70,23 @@ def _run(args: argparse.Namespace) -> int:
             flush=True,
         )
     return command_line.HALTED if diverged else 0
+
+
+def _read(path: Path) -> "TrainConfig":
+    """The config in a file; raises ValueError, naming the file."""
+    from fashion_hpo.design.config import TrainConfig
+
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or f"no JSON: {error}"
+        raise ValueError(f"--config {path} cannot be read ({reason}).") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"--config {path} is no JSON object of fields and values.")
+    try:
+        return TrainConfig.from_dict(values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"--config {path}: {error}") from None
 
 
 def _list() -> int:

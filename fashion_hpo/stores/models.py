@@ -34,6 +34,9 @@ FILES = {
     "serving_input_example.json", ARCHIVE,
 }  # fmt: skip
 """All files that `write_model` writes."""
+EXPORT_MODEL, EXPORT_DESCRIPTION = "model", "model.json"
+"""In a folder that `register --export` wrote: the model's folder, and its name, version, classes
+and files' hashes."""
 FLAVORS: dict[str, dict[str, Any]] = {
     "python_function": {
         "config": {"device": None},
