@@ -17,6 +17,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, distribution_to_json
 
 from fashion_hpo.design.budgets import BUDGETS, QUICK, BudgetName
+from fashion_hpo.design.conditions import searched
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.looks import looks
@@ -146,6 +147,11 @@ class Plan:
             later["equal_steps"] = True
         if self.constraints:
             later["constraints"] = self.constraints
+        if self.searched and self.searched.when:
+            later["when"] = {
+                field: {other: list(values) for other, values in conditions.items()}
+                for field, conditions in self.searched.when.items()
+            }
         if self.confirmation is not None:
             later["confirms"] = self.confirmation.uid
         return {
@@ -341,7 +347,10 @@ def check_drawable(plan: Plan) -> None:
 def make_point(
     plan: Plan, values: Mapping[str, Any], params: Mapping[str, Any], seed_index: int = 0
 ) -> Point:
-    """The point with these values of the varied fields."""
+    """The point with these values of the varied fields; those that are not searched there have the
+    base config's value."""
+    if plan.searched is not None and plan.searched.when:
+        values, params = (searched(given, plan.searched.when) for given in (values, params))
     seeded = {"seed": training_seed(plan.spec.seed, seed_index)}
     if plan.spec.folds:
         seeded["fold"] = seed_index + 1

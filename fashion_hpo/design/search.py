@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
@@ -14,6 +14,7 @@ from fashion_hpo.design.checks import (
     make_plain,
     plain,
 )
+from fashion_hpo.design.conditions import check_conditions, plain_conditions
 from fashion_hpo.design.constraints import check_constraints
 from fashion_hpo.design.objectives import VALUE, check_objectives
 from fashion_hpo.design.warm_start import check_source
@@ -40,11 +41,13 @@ class Search:
     defaults: bool = False  # whether the base config's values are the first point
     warm_start: str = ""  # an earlier search, "name" or "name:budget", whose best points come next
     warm_points: int = 5  # at most so many points of the warm start
+    when: Mapping[str, Any] = field(default_factory=dict)  # conditional fields: `design.conditions`
     plateau: int = 0  # stop after so many complete trials without a better one; 0: never
 
     def __post_init__(self) -> None:
         make_plain(self)
         object.__setattr__(self, "space", plain_ranges(self.space))
+        object.__setattr__(self, "when", plain_conditions(self.when))
 
     @property
     def is_drawn(self) -> bool:
@@ -77,6 +80,7 @@ def check_search(search: Search) -> None:
     check_source(search.warm_start)
     check_objectives(search.objectives)
     check_constraints(search.constraints)
+    check_conditions(search.when, search.space, search.sampler)
     if len(search.objectives) > 1 and search.pruner != "none":
         raise ValueError(
             f"search.pruner is {search.pruner!r}, but the search has several objectives, and "

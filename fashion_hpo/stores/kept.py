@@ -104,6 +104,7 @@ def _spec(identity: Mapping[str, Any], extent: Mapping[str, Any], budget: str) -
             # A confirmation does not store the number, and the one_epoch pruner needs at least 1.
             resume_pruned=extent.get("resume_pruned", int(identity["pruner"] == "one_epoch")),
             constraints=identity.get("constraints", {}),
+            when=identity.get("when", {}),
             objectives=tuple(identity.get("objectives", (identity["objective"],))),
         )
     return KeptSpec(

@@ -18,6 +18,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from fashion_hpo.design.conditions import is_searched
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.constraints import excesses, of_network
 from fashion_hpo.design.data_set import DataInfo
@@ -49,7 +50,7 @@ from fashion_hpo.stores.kept import readable
 from fashion_hpo.stores.leases import Leases
 from fashion_hpo.stores.promotion import outstanding
 from fashion_hpo.stores.ranking import ranked
-from fashion_hpo.stores.samplers import make_sampler
+from fashion_hpo.stores.samplers import make_sampler, suggest
 from fashion_hpo.stores.schema import alone
 
 SLICE = 50  # points enqueued at a time
@@ -401,7 +402,7 @@ class Ledger:
         waiting = create_trial(
             state=TrialState.WAITING,
             params=dict(params),
-            distributions=dict(ranges),
+            distributions={name: ranges[name] for name in params},
             user_attrs=attributes(name, point.config, point.seed_index, attempt, promoted=promoted),
         )
         self._study.add_trial(waiting)
@@ -435,8 +436,9 @@ class Ledger:
         for number in range(before, before + MOST_REFUSED):
             seed = sampler_seed(self.plan.spec.seed, self._worker, number)
             learns = number < before + MOST_LEARNED
-            self._study.sampler = make_sampler(sampler if learns else "random", seed)
-            asked = self._study.ask(dict(self._ranges))
+            grouped = self.plan.search is not None and bool(self.plan.search.when)
+            self._study.sampler = make_sampler(sampler if learns else "random", seed, grouped)
+            asked = self._asked()
             wrote("trial asked")
             try:
                 return asked, make_point(self.plan, asked.params, asked.params)
@@ -448,6 +450,15 @@ class Ledger:
             f"{MOST_REFUSED} draws in a row from search.space made no config, the last because "
             f"{reason}"
         )
+
+    def _asked(self) -> optuna.Trial:
+        """A proposal; its fields with conditions are sampled after the others, where they hold."""
+        ranges, when = self._ranges, self.plan.search.when if self.plan.search else {}
+        asked = self._study.ask({name: d for name, d in ranges.items() if name not in when})
+        for name in when:
+            if is_searched(name, asked.params, when):
+                suggest(asked, name, ranges[name])
+        return asked
 
     @property
     def _ranges(self) -> Mapping[str, BaseDistribution]:

@@ -1,7 +1,15 @@
 """Optuna's samplers and pruners, and one pruner of ours, by their names in study files."""
 
+import warnings
 from collections.abc import Callable
 
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import (
     BasePruner,
     HyperbandPruner,
@@ -11,7 +19,7 @@ from optuna.pruners import (
 )
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, Trial
 
 from fashion_hpo.design.search import STARTUP_TRIALS, Pruner, Sampler
 
@@ -37,9 +45,31 @@ SAMPLERS: dict[Sampler, Callable[[int], BaseSampler]] = {
 """A sampler with this seed, by name.  A drawn search needs none: its points are enqueued."""
 
 
-def make_sampler(name: Sampler, seed: int) -> BaseSampler:
-    """A sampler for one proposal; each proposal needs another seed, else suggestions repeat."""
+def make_sampler(name: Sampler, seed: int, grouped: bool = False) -> BaseSampler:
+    """A sampler for one proposal; each proposal needs another seed, else suggestions repeat.
+
+    grouped: whether fields have conditions: TPE then models the fields of each case together.
+    """
+    if grouped and name == "tpe":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # `group` is, since Optuna 2.8
+            return TPESampler(
+                seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True
+            )
     return SAMPLERS[name](seed)
+
+
+def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> None:
+    """Sample one more field of a proposal."""
+    if isinstance(distribution, CategoricalDistribution):
+        trial.suggest_categorical(name, distribution.choices)
+        return
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high, log = distribution.low, distribution.high, distribution.log
+    if isinstance(distribution, IntDistribution):
+        trial.suggest_int(name, int(low), int(high), step=distribution.step, log=log)
+    else:
+        trial.suggest_float(name, low, high, step=distribution.step, log=log)
 
 
 def make_pruner(name: Pruner, epochs: int) -> BasePruner:

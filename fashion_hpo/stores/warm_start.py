@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from fashion_hpo.design.conditions import searched
 from fashion_hpo.design.plan import Plan, canonical_json, make_point
 from fashion_hpo.design.search import Search
 from fashion_hpo.design.warm_start import Values, WarmStart, contains
@@ -43,7 +44,9 @@ def warm_start(plan: Plan, source: Ledger | None) -> WarmStart:
 
 
 def _inside(plan: Plan, search: Search, entry: Entry) -> Values | None:
-    values = {name: getattr(entry.attempt.config, name) for name in search.space}
+    values = searched(
+        {name: getattr(entry.attempt.config, name) for name in search.space}, search.when
+    )
     if not all(contains(search.space[name], value) for name, value in values.items()):
         return None
     with suppress(ValueError):  # the values may make no valid config with this base
