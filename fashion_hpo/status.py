@@ -70,11 +70,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from fashion_hpo.analysis.renamed import gone
+    from fashion_hpo.design.study_file import NoStudyError
     from fashion_hpo.stores.reading import store_to_read
 
     store = store_to_read(args.store, args.storage)
     one = args.name is not None
-    rows = list(_of_study(store, args.name) if one else _of_store(store))
+    try:
+        rows = list(_of_study(store, args.name) if one else _of_store(store))
+    except NoStudyError as error:
+        raise ValueError(gone(store, args.name) or str(error)) from None
     if args.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return 0

@@ -174,16 +174,27 @@ def _searching(args: argparse.Namespace) -> dict[str, int | str]:
 def _dry_run(plan: "Plan", args: argparse.Namespace) -> int:
     from fashion_hpo.analysis.expectation import expectations
     from fashion_hpo.analysis.records import look_up_ledger, of_ledger
+    from fashion_hpo.analysis.renamed import former_name
+    from fashion_hpo.design.data_set import DataSet
+    from fashion_hpo.design.fitting import fitted_to
     from fashion_hpo.design.plan import check_drawable
     from fashion_hpo.measuring import estimate
     from fashion_hpo.running.session import check_architectures
     from fashion_hpo.stores.reading import store_to_read
     from fashion_hpo.terminal.study_lines import plan_lines
+    from fashion_hpo.training.data import load_search_splits
 
-    check_architectures(plan)
     check_drawable(plan)
+    if isinstance(args.data, DataSet):  # its size is known once it is read
+        splits = load_search_splits(args.data)
+        check_architectures(plan, splits.info)
+        plan, smaller = fitted_to(plan, splits.info)
+        say(*splits.notes, *filter(None, [smaller]))
+    else:
+        check_architectures(plan)
     say(*plan_lines(plan))
     store = store_to_read(args.store, args.storage)
+    say(*filter(None, [former_name(store, plan)]))
     ledger = look_up_ledger(store, plan.name, plan.question, plan.spec)
     say(*expectations(plan, None if ledger is None else of_ledger(ledger, store)))
     say(f"models: about {estimate.model_bytes(plan) / 1e6:,.0f} MB; nothing was trained")
@@ -191,6 +202,7 @@ def _dry_run(plan: "Plan", args: argparse.Namespace) -> int:
 
 
 def _train(plan: "Plan", args: argparse.Namespace, answer: dict[str, Any]) -> int:
+    from fashion_hpo.analysis.renamed import former_name
     from fashion_hpo.engines import sharing
     from fashion_hpo.measuring import room, scaling
     from fashion_hpo.running import confirmation, session, workers
@@ -203,6 +215,7 @@ def _train(plan: "Plan", args: argparse.Namespace, answer: dict[str, Any]) -> in
     session.check_architectures(plan)
     if moved := relocate(store):
         say(moved)
+    say(*filter(None, [former_name(store, plan)]))
     count, why = args.workers, ""
     if count == "auto":
         count, why = scaling.fastest(store, plan, args.data, args.device, revise=args.revise)

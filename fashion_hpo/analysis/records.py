@@ -5,6 +5,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from fashion_hpo.analysis.renamed import former_name, gone
 from fashion_hpo.analysis.statistics.tuning import tuned
 from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.design.config import Epoch
@@ -13,7 +14,7 @@ from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo
 from fashion_hpo.design.plan import Plan, make_plan
 from fashion_hpo.design.sentences import study_command
 from fashion_hpo.design.spec import StudySpec
-from fashion_hpo.design.study_file import load_study
+from fashion_hpo.design.study_file import NoStudyError, load_study
 from fashion_hpo.stores.kept import UnreadableLedgerError, readable
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Ledger
@@ -137,7 +138,10 @@ def find_ledger(store: Store, name: str, budget: str | None = None) -> Ledger:
 
     Raises ValueError if the store has no results of the study, or if such a ledger cannot be read.
     """
-    question, spec = load_study(name)
+    try:
+        question, spec = load_study(name)
+    except NoStudyError as error:
+        raise ValueError(gone(store, name) or str(error)) from None
     try:
         ledger = look_up_ledger(store, name, question, spec, budget)
     except UnreadableLedgerError as error:
@@ -152,8 +156,15 @@ def find_ledger(store: Store, name: str, budget: str | None = None) -> Ledger:
         raise ValueError(
             f"{wanted} has no results in {store.root}; run {command_for(name, spec, budget)} "
             "first, or name another --store."
+            + "".join(f" Or: {said}" for said in _former(store, name, question, spec))
         )
     return ledger
+
+
+def _former(store: Store, name: str, question: str, spec: StudySpec) -> list[str]:
+    """Says under which former name the store has results of a study, if any."""
+    plans = (make_plan(name, question, spec, budget) for budget in spec.budgets)
+    return [said for plan in plans if (said := former_name(store, plan))][:1]
 
 
 def command_for(name: str, spec: StudySpec, budget: str | None) -> str:

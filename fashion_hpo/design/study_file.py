@@ -14,6 +14,10 @@ LARGEST = 2**18  # bytes of a study file
 LONGEST_REASON = 300  # characters of an exception from a study file
 
 
+class NoStudyError(ValueError):
+    """No study file has this name."""
+
+
 def study_folders() -> list[Path]:
     """The folders of study files: ./studies first, then the project's."""
     local = Path("studies").resolve()
@@ -66,7 +70,7 @@ def load_study(name: str) -> tuple[str, StudySpec]:
         hint = did_you_mean(name, known) or every
         if not known:
             hint = "there is none; write one, or install fashion_hpo from its wheel or checkout."
-        raise ValueError(f"study is {name!r}, which is not in studies/; {hint}")
+        raise NoStudyError(f"study is {name!r}, which is not in studies/; {hint}")
     path = known[name]
     question = _question(_read(path))
     try:

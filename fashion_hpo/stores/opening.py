@@ -187,6 +187,21 @@ def ledger_names(store: Store) -> list[str]:
         return sorted(_names(connect(store)))
 
 
+def ledgers_of_spec(store: Store, spec_hash: str) -> list[str]:
+    """The names of the ledgers with this hash of their spec."""
+    if not store.has_ledgers:
+        return []
+    with store.lock("databases"):
+        storage = connect(store)
+    statement = text(
+        "SELECT study_name FROM studies JOIN study_user_attributes USING (study_id) "
+        "WHERE key = 'spec_hash' AND value_json = :spec_hash"
+    )
+    with storage.engine.connect() as connection:
+        rows = connection.execute(statement, {"spec_hash": json.dumps(spec_hash)})
+        return sorted(str(row[0]) for row in rows)
+
+
 def delete_ledger(store: Store, name: str) -> None:
     """Delete a ledger with its trials, in one transaction."""
     optuna.delete_study(study_name=name, storage=connect(store))
