@@ -6,6 +6,7 @@ trial goes on without MLflow.  The mirror completes missing entries from the led
 ends, when the study ends, or at the next start, as soon as MLflow answers again.
 """
 
+import csv
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,6 +42,8 @@ OF_MODELS = (
     "parameters", "flops", "kept_epoch",
 )  # fmt: skip
 """The measures of a trial that are its model's as well, in MLflow's page of models."""
+MOST_CLASSES = 100  # with metrics of their own
+LONGEST_CLASS = 200  # characters of a class's name in a metric's
 REFUSED = r"[^\w.-]+"  # in a metric's name, or with a meaning there
 STATUSES = {"complete": "FINISHED", "pruned": "FINISHED", "stopped": "KILLED", "died": "KILLED"}
 
@@ -210,7 +213,8 @@ class Mirror:
             if result.value is not None:
                 summaries["value"] = result.value
             last = history[-1]
-            logged = {**summaries, **class_metrics(summaries)}
+            scores = folder / "files" / "class_scores.csv"
+            logged = {**summaries, **class_metrics(summaries, scores)}
             yield lambda: tracker.log_summaries(run_id, logged, last.epoch, last.timestamp)
         if result.files and folder.is_dir():  # a failed trial has no result files
             epoch = int(summaries["kept_epoch"])
@@ -268,12 +272,25 @@ def _one_line(error: Exception) -> str:
     return shortened(without_password(str(error)), 300)
 
 
-def class_metrics(summaries: Mapping[str, float]) -> dict[str, float]:
-    """The recall of each class by the class's name, in a section of its own in MLflow's UI."""
-    return {
-        f"class/{re.sub(REFUSED, '_', name)}_recall": summaries[f"recall_{label}"]
+def class_metrics(summaries: Mapping[str, float], scores: Path) -> dict[str, float]:
+    """The recall of each class by the class's name, in a section of its own in MLflow's UI.
+
+    scores: the trial's table of classes, read for a data set whose recalls are no summaries.  Of
+    many classes there are no metrics: the table has them.
+    """
+    recalls = {
+        name: summaries[f"recall_{label}"]
         for label, name in enumerate(CLASSES)
         if f"recall_{label}" in summaries
+    }
+    if not recalls and scores.exists():
+        with scores.open(newline="", encoding="utf-8") as file:
+            recalls = {row["class"]: float(row["recall"]) for row in csv.DictReader(file)}
+    if len(recalls) > MOST_CLASSES:
+        return {}
+    return {
+        f"class/{re.sub(REFUSED, '_', name)[:LONGEST_CLASS]}_recall": recall
+        for name, recall in recalls.items()
     }
 
 

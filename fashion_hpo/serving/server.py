@@ -37,8 +37,10 @@ from fashion_hpo.serving.images import FORMATS
 from fashion_hpo.training.heat import NoHeatError
 from fashion_hpo.training.overlay import overlay
 
-LARGEST_BODY = 4 * 2**20  # bytes
-DRAINED = 4 * LARGEST_BODY  # bytes read and discarded, so that the client receives the refusal
+LARGEST_JSON = 4 * 2**20  # bytes
+LARGEST_PICTURE = 16 * 2**20  # bytes, with its form; a phone's photographs have up to 12 MiB
+MOST_PICTURES = 4  # bodies of pictures that are read at once
+DRAINED = 2 * LARGEST_PICTURE  # bytes read and discarded, so that the client receives the refusal
 BODY_SECONDS = 10
 MOST_IMAGES = 512
 MOST_CONNECTIONS = 32
@@ -62,6 +64,7 @@ POST /predict      an image file, its type as Content-Type (PNG, JPEG, GIF, BMP,
                    a prediction has a "warning" if the model is unsure
                    /predict?explain=1 adds "explanation": the address (data:) of a picture of
                    where the model looks
+                   at most 16 MiB of a picture or form, 4 MiB of JSON
 POST /invocations  JSON {"inputs": [[[0, ...], ...], ...]}, as MLflow serves models
 GET  /health       whether the server answers
 
@@ -105,6 +108,7 @@ def application(classifier: Classifier, hosts: list[str]) -> Starlette:
     """The application; `hosts`: the allowed Host headers, with ports."""
     described = api.description(classifier.name, classifier.channels, IMAGE_TYPES, MOST_IMAGES)
     one_at_a_time = anyio.CapacityLimiter(1)  # one request decodes and predicts: bounds the memory
+    pictures = anyio.CapacityLimiter(MOST_PICTURES)
 
     async def usage(request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
@@ -123,10 +127,16 @@ def application(classifier: Classifier, hosts: list[str]) -> Starlette:
     async def answer(
         request: Request, decode: Decoder, show: Show, explains: bool = False
     ) -> Response:
-        body = await _body(request)
-        answers = await anyio.to_thread.run_sync(
-            lambda: _answers(classifier, *decode(body), show, explains), limiter=one_at_a_time
-        )
+        def computed(body: bytes) -> list[Any]:
+            return _answers(classifier, *decode(body), show, explains)
+
+        if _kind(request.headers) == "application/json":
+            body = await _body(request, LARGEST_JSON)
+            answers = await anyio.to_thread.run_sync(computed, body, limiter=one_at_a_time)
+        else:
+            async with pictures:
+                body = await _body(request, LARGEST_PICTURE)
+                answers = await anyio.to_thread.run_sync(computed, body, limiter=one_at_a_time)
         return JSONResponse({"model": classifier.identity, "predictions": answers})
 
     async def predict(request: Request) -> Response:
@@ -190,9 +200,9 @@ async def _gone(request: Request, error: Exception) -> Response:
     return _answer(400, "The connection was closed before the whole body came.")
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, largest: int) -> bytes:
     """The whole body, limited in size even if Content-Length is wrong."""
-    too_large = HTTPException(413, f"The body is too large; allowed are {LARGEST_BODY} bytes.")
+    too_large = HTTPException(413, f"The body is too large; allowed are {largest} bytes.")
     declared = request.headers.get("content-length", "0")
     if len(declared) > 12 or int(declared) > DRAINED:  # h11 has checked that these are digits
         raise too_large
@@ -201,13 +211,13 @@ async def _body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             async for part in request.stream():
                 size += len(part)
-                if size <= LARGEST_BODY:
+                if size <= largest:
                     body += part
                 elif size > DRAINED:
                     break
     except TimeoutError:
         raise HTTPException(408, f"The body took more than {BODY_SECONDS} seconds.") from None
-    if size > LARGEST_BODY:
+    if size > largest:
         raise too_large
     return bytes(body)
 

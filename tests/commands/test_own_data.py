@@ -80,6 +80,8 @@ def test_the_page_and_mlflow_name_the_classes_and_the_data_set(home: Path, run: 
     assert used.dataset.name == "tiles"
     assert json.loads(used.dataset.schema)["images"] == "uint8 (N, 3, 28, 28)"
     assert "recall_0" not in logged.data.metrics
+    recalls = [logged.data.metrics[f"class/{name}_recall"] for name in ("flower", "temple")]
+    assert sum(recalls) / 2 == pytest.approx(logged.data.metrics["model_val_accuracy"], abs=0.02)
     scores = Path(client.download_artifacts(logged.info.run_id, "class_scores.csv")).read_text()
     assert scores.splitlines()[1].startswith("flower,")
 
@@ -152,6 +154,13 @@ def test_another_data_set_under_a_studys_name_is_refused(home: Path, run: Comman
     assert code == 2
     assert "holds another spec (data: tiles" in told
     assert "→ bricks" in told
+
+
+def test_a_dry_run_counts_the_images_that_there_are(run: Command) -> None:
+    code, told = run(study.main, "tiles", "--dry-run")
+    assert code == 0, told
+    assert "all 88 training images are used" in told
+    assert "2 epochs of 88 images each" in told
 
 
 def test_train_says_that_all_images_are_used(home: Path, run: Command) -> None:

@@ -235,7 +235,7 @@ def test_good_and_bad_requests_in_any_order(port: int, model: nn.Module) -> None
         (422, "image/png", picture()[:-30]), (422, "image/jpeg", b"no picture"),
         (415, "text/plain", b"?"), (422, kind, form()), (422, kind, form(b"no picture")),
         (422, "image/png", png_header(60_000, 60_000)),
-        (413, "image/png", bytes(serving.LARGEST_BODY + 1)),
+        (413, "image/png", bytes(serving.LARGEST_PICTURE + 1)),
     ]  # fmt: skip
     for number in range(count):
         if number == count // 4:  # after caches have filled
@@ -423,13 +423,29 @@ def test_every_truncation_of_a_picture_is_answered(port: int) -> None:
             assert predict(port, whole[:length], "image/png").status in (200, 422)
 
 
-@pytest.mark.parametrize("kind", [JSON, "image/png"])
-def test_a_body_that_is_too_large_is_refused(port: int, kind: str) -> None:
-    answer = predict(port, bytes(serving.LARGEST_BODY + 1), kind)
-    assert f"allowed are {serving.LARGEST_BODY} bytes" in refusal(answer, 413)
-    whole = picture() + bytes(serving.LARGEST_BODY - len(picture()))
+@pytest.mark.parametrize(
+    ("kind", "largest"),
+    [
+        (JSON, serving.LARGEST_JSON),
+        ("image/png", serving.LARGEST_PICTURE),
+        ("multipart/form-data; boundary=x", serving.LARGEST_PICTURE),
+    ],
+)
+def test_a_body_that_is_too_large_is_refused(port: int, kind: str, largest: int) -> None:
+    answer = predict(port, bytes(largest + 1), kind)
+    assert f"allowed are {largest} bytes" in refusal(answer, 413)
+    whole = picture() + bytes(serving.LARGEST_PICTURE - len(picture()))
     assert predict(port, whole, "image/png").status == 200
     assert still_answers(port)
+
+
+def test_a_photograph_as_large_as_a_phones_is_classified(port: int) -> None:
+    """12 megapixels of noise, which no format makes smaller."""
+    noise = np.random.default_rng(0).integers(0, 256, (3024, 4032), dtype=np.uint8)
+    photograph = io.BytesIO()
+    Image.fromarray(noise).save(photograph, "JPEG", quality=90)
+    assert serving.LARGEST_JSON < len(photograph.getvalue()) < serving.LARGEST_PICTURE
+    assert predict(port, photograph.getvalue(), "image/jpeg").status == 200
 
 
 def exchange(port: int, request: bytes) -> bytes:
@@ -459,7 +475,7 @@ def test_a_chunked_body_is_answered(port: int) -> None:
 
 def test_a_chunked_body_that_is_too_large_is_refused(port: int) -> None:
     request = head(port, "Transfer-Encoding: chunked")
-    answer = exchange(port, request + chunked(bytes(serving.LARGEST_BODY + 1)))
+    answer = exchange(port, request + chunked(bytes(serving.LARGEST_PICTURE + 1)))
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert answer.count(b"HTTP/1.1") == 1
     assert still_answers(port)
