@@ -157,6 +157,15 @@ def lose(machines: Machines, cluster: Any, node: Any, folder: Path) -> None:
         os.kill(process, signal.SIGKILL)
 
 
+def expire_leases(machines: Machines) -> None:
+    """End the leases of killed workers, as two minutes do; `test_hosts.py` waits for one."""
+    ledger = machines.ledger()
+    assert ledger is not None
+    for trial in ledger._trials(TrialState.RUNNING):
+        if lease := trial.user_attrs.get("lease"):
+            machines.storage.set_trial_user_attr(trial._trial_id, "lease", lease | {"until": 0.0})
+
+
 def output_of(process: subprocess.Popen[str]) -> str:
     try:
         text, _ = process.communicate(timeout=SECONDS)
@@ -193,6 +202,7 @@ def test_a_study_outlives_a_node_the_head_and_a_restart_of_the_database(
     wait_until(lambda: not machines.workers(first), SECONDS)
     postgres.restart()
     lab.inject("PostgreSQL restarted")
+    expire_leases(machines)
     with ray_cluster.running() as cluster:
         for folder in machines.nodes:
             ray_cluster.add_node(cluster, 1, folder)
@@ -200,12 +210,7 @@ def test_a_study_outlives_a_node_the_head_and_a_restart_of_the_database(
         text = output_of(process)
         assert process.returncode == 0, text
         ledger = ledger_of(machines.store, machines.plan)
-        deadline = time.monotonic() + SECONDS
-        while ledger.remaining():  # a worker that was killed with the head: until its lease ends
-            assert time.monotonic() < deadline
-            process = machines.command(cluster.address)
-            text = output_of(process)
-            assert process.returncode == 0, text
+        assert ledger.remaining() == 0
     results = [(e.attempt, e.result) for e in ledger.entries() if e.result and e.result.final]
     assert len(results) == len({attempt.point for attempt, _ in results}) == POINTS
     again = next(r for a, r in results if a.point == interrupted.user_attrs["point"])
