@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 USED_BY_ALL = [
     "fashion_hpo.engines.worker",
-    "mlflow.store.tracking.sqlalchemy_store",  # imported only at first use
+    "mlflow.pytorch",  # this and the next are imported only at first use
+    "mlflow.store.tracking.sqlalchemy_store",
     "torch.export._trace",
 ]
 LONGEST_FOLDER = 70

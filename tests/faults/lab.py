@@ -197,12 +197,12 @@ def curves(ledger: Ledger) -> Curves:
     }
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 30.0, every: float = 0.01) -> None:
     """Wait for something that other processes do; fails if it does not come."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "what was waited for did not come"
-        time.sleep(0.01)
+        time.sleep(every)
 
 
 def seeded(name: str) -> random.Random:

@@ -103,6 +103,11 @@ class Machines:
         ledger = self.ledger()
         return 0 if ledger is None else len(curves(ledger))
 
+    def has_begun(self) -> bool:
+        """Whether a worker has claimed a trial."""
+        ledger = self.ledger()
+        return ledger is not None and bool(ledger._trials(TrialState.RUNNING))
+
     def under_way(self, node: Path) -> FrozenTrial | None:
         """A trial of this node that has reported an epoch and not its last."""
         ledger = self.ledger()
@@ -184,6 +189,7 @@ def test_a_study_outlives_a_node_the_head_and_a_restart_of_the_database(
         ray_cluster.add_node(cluster, 1, first)
         node = ray_cluster.add_node(cluster, 1, second)
         process = machines.command(cluster.address)
+        wait_until(machines.has_begun, SECONDS, every=0.2)
         wait_until(lambda: machines.under_way(second) is not None, SECONDS)
         interrupted = machines.under_way(second)
         assert interrupted is not None
@@ -191,7 +197,7 @@ def test_a_study_outlives_a_node_the_head_and_a_restart_of_the_database(
         lose(machines, cluster, node, second)
         lab.inject("a Ray node lost while it trained")
         before = machines.done()
-        wait_until(lambda: machines.done() >= before + 2, SECONDS)
+        wait_until(lambda: machines.done() >= before + 2, SECONDS, every=0.1)
         cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
         lab.inject("the head of the Ray cluster lost")
         text = output_of(process)
