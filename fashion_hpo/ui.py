@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
-from fashion_hpo.design.ports import HOST, UI_PORT
+from fashion_hpo.design.ports import HOST, TRAINING, UI_PORT
 from fashion_hpo.terminal import command_line
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ DANGEROUS = (
     "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", "MLFLOW_UVICORN_OPTS", "MLFLOW_GUNICORN_OPTS",
 )  # fmt: skip
 """Environment variables for the user's other servers, which would override the options here."""
-
-TRAINING = "workflowType=machine_learning"
-"""Without this query MLflow opens its GenAI pages, whatever an experiment's kind."""
 
 START_SECONDS, POLL_SECONDS = 120.0, 0.2
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -37,8 +37,8 @@ def text_of(address: str, name: str, size: tuple[int, int] = (1400, 900)) -> str
 class Tab:
     """A page in a browser that does what a person does, by Chromium's DevTools protocol."""
 
-    def __init__(self, commands: int, replies: int) -> None:
-        self._commands, self._replies = commands, os.fdopen(replies, "rb")
+    def __init__(self, commands: int, replies: IO[bytes]) -> None:
+        self._commands, self._replies = commands, replies
         self._session: str | None = None
         self._number = 0
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -121,7 +121,7 @@ def tab(seconds: float = 300) -> Iterator[Tab]:
     """A page in a fresh browser, which ends after this time at the latest."""
     reads, commands = os.pipe()
     replies, writes = os.pipe()
-    with TemporaryDirectory() as profile:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as profile:  # its children end later
         options = f"--remote-debugging-pipe --user-data-dir={profile} about:blank"
         script = f"exec {' '.join(_command())} {options} 3<&{reads} 4>&{writes}"
         with subprocess.Popen(
@@ -132,7 +132,8 @@ def tab(seconds: float = 300) -> Iterator[Tab]:
             os.close(reads)
             os.close(writes)
             try:
-                yield Tab(commands, replies)
+                with os.fdopen(replies, "rb") as told:
+                    yield Tab(commands, told)
             finally:
                 limit.cancel()
                 browser.kill()

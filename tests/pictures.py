@@ -15,6 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from fashion_hpo.analysis.records import find_ledger
+from fashion_hpo.design.ports import TRAINING
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.reading import store_to_load_from
 from fashion_hpo.stores.tracking import Tracker, run_page
@@ -48,13 +49,19 @@ def of_study(tracker: Tracker, ledger: Ledger) -> str:
     return run_page(tracker.experiment_id, str(tracker.run_of(ledger.uid)))
 
 
+NO_ASSISTANT = """localStorage.setItem("mlflow.assistant.panelOpen_v1", false);
+localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", true)"""
+SHOW_MORE = """(button => button && button.click())(
+  [...document.querySelectorAll('button')].find(part => part.textContent === 'Show more'))"""
+
+
 def study_run(page: Tab, address: str) -> None:
-    """Open the run of a study in MLflow, with its whole description."""
-    page.open(f"{address}?workflowType=machine_learning", (1500, 900))
-    button = "[...document.querySelectorAll('button')].find(b => b.textContent === 'Show more')"
-    page.wait("document.body.innerText.includes('About this run')")
-    page.wait(f"document.body.innerText.includes('best_mean') && ({button} || true)")
-    page.value(f"(b => b && b.click())({button})")
+    """Open the run of a study in MLflow, with its whole description and nothing beside it."""
+    page.open(f"{address.partition('/#')[0]}/health")
+    page.value(NO_ASSISTANT)
+    page.open(f"{address}?{TRAINING}", (1500, 900))
+    page.wait("document.body.innerText.includes('best_mean')")
+    page.value(SHOW_MORE)
 
 
 def write(png: bytes, path: Path) -> None:

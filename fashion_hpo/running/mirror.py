@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from fashion_hpo.design.classes import CLASSES
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.formats import level_text
+from fashion_hpo.design.ports import TRAINING
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.addresses import ui_address
@@ -126,7 +127,9 @@ class Mirror:
             return None
         self.away = ""
         address, experiment = ui_address(self.tracker.uri), self.tracker.experiment_id
-        return {uid: f"{address}/{run_page(experiment, run)}" for uid, run in runs.items()}
+        return {
+            uid: f"{address}/{run_page(experiment, run)}?{TRAINING}" for uid, run in runs.items()
+        }
 
     def headline(self, note: str, metrics: Mapping[str, float]) -> bool:
         """Put the answer into the study run's note and metrics; False if tracking is away.

@@ -39,6 +39,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo
+from fashion_hpo.design.ports import TRAINING
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.addresses import artifact_folder, artifact_location, is_server
@@ -65,8 +66,8 @@ MODEL_NAME = str.maketrans({".": "·", "/": "-", ":": "=", "%": "", '"': "", "'"
 """Replaces the characters that MLflow refuses in a model's name."""
 LONGEST_NAME = 200  # characters of a model's name
 OF_TRIAL = (
-    "A trial of [this study]({0}); the report on all trials is its artifact "
-    "[report.html]({0}/artifacts/report/report.html)."
+    "A trial of [this study]({0}?{1}); the report on all trials is its artifact "
+    "[report.html]({0}/artifacts/report/report.html?{1})."
 )
 """The note of a trial's run."""
 REFUSALS = (400, 401, 403, 404, 409)
@@ -162,7 +163,7 @@ class Tracker:
         if run is None:
             prefixed = {f"{TAG}.{key}": value for key, value in tags.items()}
             prefixed |= {f"{TAG}.kind": "trial", f"{TAG}.uid": uid, "mlflow.parentRunId": study_run}
-            prefixed[NOTE] = OF_TRIAL.format(run_page(self.experiment_id, study_run))
+            prefixed[NOTE] = OF_TRIAL.format(run_page(self.experiment_id, study_run), TRAINING)
             run = self._create_run(name, prefixed)
         run_id = str(run.info.run_id)
         if not run.data.params:  # logged last

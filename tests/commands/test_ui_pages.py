@@ -79,6 +79,7 @@ def test_the_report_leads_to_a_trials_run_and_the_run_back(pages: Pages) -> None
     with tab() as page:
         page.open(f"{pages.address}{link}")
         page.wait("document.body.innerText.includes('dropout=0.5 seed 0')")
+        assert "Evaluation runs" not in page.value("document.body.innerText"), "GenAI pages"
         back = "[...document.links].find(link => link.textContent === 'report.html')"
         page.wait(back)
         page.picture("trial_run")

@@ -67,7 +67,7 @@ def test_a_finished_store_moves_to_a_database_and_a_server(
     assert study_copy.data.tags[NOTE] == "what a person wrote"
     assert trial_copy.data.tags["a tag of a person"] == "kept"
     page = run_page(tracker.experiment_id, study_copy.info.run_id)
-    assert f"]({page})" in trial_copy.data.tags[NOTE]
+    assert f"]({page}?" in trial_copy.data.tags[NOTE]
     assert trial_copy.data.params == original.data.params
     assert trial_copy.data.metrics == original.data.metrics
     assert trial_copy.info.end_time == original.info.end_time

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fashion_hpo.analysis.records import of_ledger
 from fashion_hpo.design.formats import level_text
+from fashion_hpo.design.ports import TRAINING
 from fashion_hpo.running.mirror import Mirror
 from fashion_hpo.running.publish import publish
 from fashion_hpo.stores.opening import all_ledgers
@@ -31,11 +32,13 @@ def test_the_page_leads_to_every_trials_run_and_the_run_back_to_the_page(done: F
     experiment = done.tracker.experiment_id
     for number in range(4):
         run = client.get_run(done.run_id(number))
-        address = f"http://127.0.0.1:5000/#/experiments/{experiment}/runs/{run.info.run_id}"
+        address = (
+            f"http://127.0.0.1:5000/#/experiments/{experiment}/runs/{run.info.run_id}?{TRAINING}"
+        )
         assert f'<a href="{address}" target="_blank" rel="noopener">{number}</a>' in page
         study_run = f"#/experiments/{experiment}/runs/{mirror.study_run()}"
         note = run.data.tags["mlflow.note.content"]
-        assert f"({study_run}/artifacts/report/report.html)" in note
+        assert f"({study_run}/artifacts/report/report.html?{TRAINING})" in note
     assert "<code>python -m fashion_hpo.ui --store here</code>" in page
 
 
