@@ -45,7 +45,10 @@ def contour(records: Records, importances: Mapping[str, float]) -> go.Figure | N
         x=grid_x.tolist(),
         y=grid_y.tolist(),
         z=[[None if np.isnan(z) else z for z in row] for row in smooth.tolist()],
-        coloraxis="coloraxis",
+        zmin=values.min(),
+        zmax=values.max(),
+        colorscale=LOW_TO_HIGH,  # a contour hangs plotly's JavaScript where it shares a colour axis
+        showscale=False,
         opacity=0.55,
         line={"width": 0.5},
         hoverinfo="skip",
@@ -57,7 +60,10 @@ def contour(records: Records, importances: Mapping[str, float]) -> go.Figure | N
         showlegend=False,
         marker={
             "color": values.tolist(),
-            "coloraxis": "coloraxis",
+            "cmin": values.min(),
+            "cmax": values.max(),
+            "colorscale": LOW_TO_HIGH,
+            "colorbar": {"title": {"text": ACCURACY, "side": "right"}, "thickness": 12},
             "size": 10,
             "line": {"width": 1.5, "color": "rgba(128, 128, 128, 0.9)"},
         },
@@ -67,8 +73,6 @@ def contour(records: Records, importances: Mapping[str, float]) -> go.Figure | N
         ],
         hovertemplate="%{text}: %{marker.color:.2f} %<extra></extra>",
     )
-    bar = {"title": {"text": ACCURACY, "side": "right"}, "thickness": 12}
-    figure.update_layout(coloraxis={"colorscale": LOW_TO_HIGH, "colorbar": bar})
     figure.update_xaxes(range=axes[first].ends, showgrid=False, **_ticks(axes[first]))
     figure.update_yaxes(range=axes[second].ends, showgrid=False, **_ticks(axes[second]))
     return figure
