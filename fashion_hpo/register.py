@@ -77,7 +77,7 @@ def _export_champion(args: argparse.Namespace, answer: dict[str, Any]) -> int:
     from fashion_hpo.stores import registry
     from fashion_hpo.stores.opening import ledger_of_trial
     from fashion_hpo.stores.reading import store_to_load_from
-    from fashion_hpo.stores.tracking import TAG
+    from fashion_hpo.stores.tracking import RETRAINED, TAG
     from fashion_hpo.training.data import load_or_download
 
     if args.export is None:
@@ -87,7 +87,7 @@ def _export_champion(args: argparse.Namespace, answer: dict[str, Any]) -> int:
     store = store_to_load_from(args.store, args.storage)
     name = registered_name(args.data_name or FASHION_NAME)
     version, _ = registry.version_verified(store.tracking_uri, registry.champion_uri(name))
-    uid = version.tags[f"{TAG}.uid"].removeprefix("retrain-")
+    uid = version.tags[f"{TAG}.uid"].removeprefix(RETRAINED)
     ledger = ledger_of_trial(store, uid)
     own = None if ledger is None or args.data is not None else ledger.info.files
     args.data_name = None if args.data is None else args.data_name

@@ -23,7 +23,7 @@ from fashion_hpo.running.outcome import AlteredModelError
 from fashion_hpo.stores import model_files, models
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Result
-from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.stores.tracking import RETRAINED, Tracker
 from fashion_hpo.training import packaging
 from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import SearchSplits, Split
@@ -61,7 +61,7 @@ def retrain(
     Returns the candidate to register, at once if an earlier process finished the training.  An
     interrupted training starts again.  Raises RuntimeError if a loss is not finite.
     """
-    config, uid = retrained_config(chosen.winner), f"retrain-{chosen.attempt.uid}"
+    config, uid = retrained_config(chosen.winner), f"{RETRAINED}{chosen.attempt.uid}"
     splits = splits.of(config.fold)
     images = joined(config, splits)
     description = f"{len(images):,} training and validation images, {config.epochs} epochs"

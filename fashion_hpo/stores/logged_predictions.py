@@ -13,8 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_hpo.stores.experiments import find_experiment
 from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.paging import pages
 from fashion_hpo.stores.predictions import FILE
-from fashion_hpo.stores.tracking import is_away
+from fashion_hpo.stores.tracking import TAG, is_away
 
 FAILURES = (MlflowException, SQLAlchemyError, OSError)
 
@@ -58,20 +59,12 @@ class LoggedPredictions:
     def _look_up(self, client: MlflowClient) -> dict[str, list[str]]:
         experiment = find_experiment(client, self._study)
         runs_by_uid: dict[str, list[str]] = {}
-        page = None
-        while experiment is not None:
-            runs = client.search_runs(
-                [experiment.experiment_id],
-                f"tags.`fashion_hpo.ledger` = '{self._ledger}'",
-                run_view_type=ViewType.ALL,
-                page_token=page,
-            )
-            for run in runs:
-                uid = str(run.data.tags.get("fashion_hpo.uid"))
-                runs_by_uid.setdefault(uid, []).append(str(run.info.run_id))
-            page = runs.token
-            if not page:
-                break
+        if experiment is None:
+            return runs_by_uid
+        ids, ours = [experiment.experiment_id], f"tags.`{TAG}.ledger` = '{self._ledger}'"
+        for run in pages(client.search_runs, ids, ours, run_view_type=ViewType.ALL):
+            uid = str(run.data.tags.get(f"{TAG}.uid"))
+            runs_by_uid.setdefault(uid, []).append(str(run.info.run_id))
         return runs_by_uid
 
     def _downloaded(self, uri: str, run: str) -> bytes | None:

@@ -57,6 +57,7 @@ from fashion_hpo.stores.schema import prepare_tracking
 from fashion_hpo.stores.versions import packages
 
 TAG = "fashion_hpo"
+RETRAINED = "retrain-"  # before the uid of the trial whose config was trained again
 NOTE = "mlflow.note.content"
 NOTE_DIGEST = f"{TAG}.note_sha256"
 """The tag by which a note of ours is told from a note that a person changed."""

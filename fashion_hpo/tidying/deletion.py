@@ -27,9 +27,7 @@ from fashion_hpo.stores.paging import pages
 from fashion_hpo.stores.registry import registered_names
 from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.stores.schema import prepare_tracking
-from fashion_hpo.stores.tracking import TAG
-
-RETRAINED = "retrain-"  # before the uid of the trial whose config was trained again
+from fashion_hpo.stores.tracking import RETRAINED, TAG
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,12 @@ class Lab:
         process.start()
         return process
 
+    def kill(self, target: Callable[..., None], *given: object, moment: Moment, kind: str) -> None:
+        """Run a function whose last argument is a fault, and kill its process at a moment."""
+        process = self.process(target, *given, partial(child.killed_at, moment))
+        assert ended(process) == -signal.SIGKILL, f"{moment} did not come"
+        self.inject(kind)
+
     def run(
         self, store: Store, plan: Plan, fault: Fault | None = None, side_by_side: int = 1
     ) -> int:

@@ -1,8 +1,6 @@
 """kill -9 while a study is deleted: the same command ends it, and other studies stay whole."""
 
-import signal
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -15,7 +13,6 @@ from fashion_hpo.stores.opening import all_ledgers
 from fashion_hpo.stores.tracking import Tracker
 from fashion_hpo.tidying.deletion import delete, planned
 from fashion_hpo.tidying.garbage import collect, survey
-from tests.faults import child
 from tests.faults.child import Fault, Moment
 from tests.faults.lab import Lab, ended
 
@@ -41,9 +38,7 @@ def test_a_killed_deletion_is_ended_by_the_same_command(
 ) -> None:
     def try_out(moment: Moment) -> None:
         store = copy_of_finished(tmp_path / f"{moment.write} {moment.nth}")
-        killed = lab.process(delete_tiny, store, partial(child.killed_at, moment))
-        assert ended(killed) == -signal.SIGKILL
-        lab.inject("kill -9 in a deletion")
+        lab.kill(delete_tiny, store, moment=moment, kind="kill -9 in a deletion")
         (other,) = all_ledgers(store)
         assert not planned(store, "tiny", registered=True).is_empty, "something is left to do"
         assert ended(lab.process(delete_tiny, store)) == 0
@@ -80,9 +75,7 @@ def test_a_killed_gc_is_ended_by_the_same_command(
     def try_out(moment: Moment) -> None:
         store = copy_of_finished(tmp_path / f"{moment.write} {moment.nth}")
         going = len(survey(store, keep_best=1).garbage)
-        killed = lab.process(collect_models, store, partial(child.killed_at, moment))
-        assert ended(killed) == -signal.SIGKILL
-        lab.inject("kill -9 in a gc")
+        lab.kill(collect_models, store, moment=moment, kind="kill -9 in a gc")
         assert survey(store, keep_best=1).garbage, "something is left to do"
         assert ended(lab.process(collect_models, store)) == 0
         assert not survey(store, keep_best=1).garbage

@@ -1,16 +1,13 @@
 """kill -9 while a store moves to shared databases: the same command goes on."""
 
 import dataclasses
-import signal
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_hpo.integrity.moving import Moved, move
 from fashion_hpo.stores import registry
 from fashion_hpo.stores.layout import Store
-from tests.faults import child
 from tests.faults.child import Fault, Moment
 from tests.faults.lab import Lab, ended
 from tests.integrity.test_moving import values, violations_of_all
@@ -46,9 +43,7 @@ def test_a_killed_move_goes_on(
         storage = postgres.fresh_database()
         tracking = f"sqlite:///{tmp_path / f'{moment.write} {moment.nth}.db'}"
         addresses = (store, storage, tracking)
-        killed = lab.process(moves, *addresses, partial(child.killed_at, moment))
-        assert ended(killed) == -signal.SIGKILL
-        lab.inject("kill -9 in a move")
+        lab.kill(moves, *addresses, moment=moment, kind="kill -9 in a move")
         before = values(store)
         assert ended(lab.process(moves, *addresses)) == 0
         new = dataclasses.replace(store, storage=storage, tracking=tracking)

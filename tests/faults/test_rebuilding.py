@@ -1,13 +1,10 @@
 """kill -9 while MLflow's database is made again from the ledgers."""
 
-import signal
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from fashion_hpo.integrity import rebuilding
 from fashion_hpo.stores.layout import Store
-from tests.faults import child
 from tests.faults.child import Fault, Moment
 from tests.faults.lab import Lab, ended
 from tests.integrity.test_rebuilding import RUNS, examined, runs
@@ -35,9 +32,7 @@ def test_killed_in_the_middle_it_leaves_one_of_both_and_the_next_ends_well(
 ) -> None:
     def try_out(moment: Moment) -> None:
         store = copy_of_finished(tmp_path / f"{moment.write} {moment.nth}")
-        killed = lab.process(rebuild, store, partial(child.killed_at, moment))
-        assert ended(killed) == -signal.SIGKILL
-        lab.inject("kill -9 in a rebuild")
+        lab.kill(rebuild, store, moment=moment, kind="kill -9 in a rebuild")
         assert runs(store.root / "mlflow.db") == RUNS, "the old or the new, and whole"
         assert ended(lab.process(rebuild, store)) == 0
         assert runs(store.root / "mlflow.db") == RUNS
