@@ -59,7 +59,7 @@ class Plan:
     nuisance_points: int
     search: Search | None
     confirmation: Confirmation | None = None  # if this plan confirms a search; `search` is None
-    warm_start: WarmStart | None = None  # of a search that has a ledger
+    warm_start: WarmStart | None = None  # the earlier search whose best points are tried first
 
     @property
     def trials(self) -> int:

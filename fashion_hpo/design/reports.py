@@ -20,7 +20,7 @@ PACKAGED = _packaged()
 
 
 class ReportedClaim(NamedTuple):
-    """What is claimed, and the figure that the report gives for it."""
+    """A claim of one of the five reports, and the figure that the report gives for the claim."""
 
     text: str
     figure: str

@@ -91,7 +91,7 @@ def _checked(what: str, address: str, kinds: Sequence[str], allowed: str) -> str
 
 
 def _is_clear(address: str, url: URL) -> bool:
-    """Whether the address has only one reading of which part is the password."""
+    """Whether it is certain which part of the address is the password."""
     if url.get_backend_name() == "sqlite":
         return True
     if url.username is None:

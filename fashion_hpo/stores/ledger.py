@@ -72,7 +72,7 @@ class LostClaimError(RuntimeError):
 class Ledger:
     """One ledger, opened by `opening.open_ledger`; its plan includes all points stored before.
 
-    `leases` is None if the database is in the store's folder: there file locks show liveness.
+    `leases` is None for a database in the store's folder, where file locks show which trials run.
     """
 
     def __init__(

@@ -195,9 +195,9 @@ class Tracker:
         return self._find(uid) if deleted else None
 
     def set_aside(self, uid: str) -> None:
-        """Take the uid from a run and a model that have it before the trial starts.
+        """Rename the uid of a run and a model that have this uid although its trial is new.
 
-        They belong to a lost ledger, in whose place an older copy was restored.
+        Such a run belongs to a lost ledger: an older copy was restored, and gives the uid again.
         """
         if (run := self._find(uid)) is not None:
             run_id = str(run.info.run_id)

@@ -208,7 +208,7 @@ def _beyond(
 
 
 def _chosen(ledger: Ledger, entries: list[Entry]) -> int | None:
-    """The number of the trial whose model `register` would take."""
+    """The number of the trial whose model `register` would choose, or None."""
     if ledger.plan.confirmation is not None:
         entries = [entry for entry in entries if entry.attempt.seed_index > SEARCHED_SEED]
     try:

@@ -22,7 +22,7 @@ DIVERGED = 0.1  # share of all trials
 IMPROVING = 0.01  # share of the remaining error, from one tenth of the epochs to the next
 PARTED = 0.5  # share of a level's trials
 EPOCHS_APART = 0.1  # share of the largest mean number of epochs of a level
-BEST_OF_SEARCH = 5  # trials
+BEST_OF_SEARCH = 5  # the best trials of a search, which alone are checked
 
 
 def diverged(records: Records) -> Check | None:

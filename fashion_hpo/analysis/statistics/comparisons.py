@@ -57,7 +57,7 @@ class Comparison:
 
     @property
     def seeds(self) -> int:
-        """How many seeds both levels have."""
+        """The number of seeds with which both levels were trained."""
         return len(self.differences)
 
     @property

@@ -67,7 +67,7 @@ class Constant(Estimate):
 
     @property
     def has_width(self) -> bool:
-        """Nothing varies that a width could tell of."""
+        """True: the value is exact, so its interval may have no width."""
         return True
 
     def interval(self, confidence: float = 0.95) -> Interval:

@@ -84,9 +84,9 @@ def _smoothed(
     """The kernel mean of the values (N,) at places (N, 2), (rows, columns); NaN far from all."""
     spans = np.array([np.ptp(grid_x), np.ptp(grid_y)])
     cells = np.stack(np.meshgrid(grid_x, grid_y), -1)
-    distances = (((cells[:, :, None] - places) / spans) ** 2).sum(-1)  # squared
-    nearest = distances.min(-1, keepdims=True)
-    weights = np.exp((nearest - distances) / (2 * BANDWIDTH**2))  # of the nearest: 1
+    squares = (((cells[:, :, None] - places) / spans) ** 2).sum(-1)  # squared distances
+    nearest = squares.min(-1, keepdims=True)
+    weights = np.exp((nearest - squares) / (2 * BANDWIDTH**2))  # 1 for the nearest place
     means = (weights * values).sum(-1) / weights.sum(-1)
     return np.where(nearest[..., 0] <= FARTHEST**2, means, np.nan)
 
