@@ -1,5 +1,6 @@
 """Pictures as people have them, made from validation images: what does preparing them win?"""
 
+import io
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -12,6 +13,7 @@ Classify = Callable[[np.ndarray], np.ndarray]
 WIDTH, HEIGHT = 800, 600
 SHIFT = 6  # pixels of 28
 DEGREES = 10
+QUALITY = 75  # of a JPEG
 
 
 def as_it_is(image: np.ndarray) -> np.ndarray:
@@ -48,6 +50,13 @@ def photograph_on_white(image: np.ndarray) -> np.ndarray:
     return np.asarray(240 - photograph(image).astype(int) * 240 // 255, np.uint8)
 
 
+def jpeg(image: np.ndarray) -> np.ndarray:
+    """The same, written as a JPEG and read again."""
+    file = io.BytesIO()
+    Image.fromarray(photograph_on_white(image)).save(file, "JPEG", quality=QUALITY)
+    return np.array(Image.open(file))
+
+
 DISTURBANCES: Mapping[str, Disturb] = {
     "as in the data set": as_it_is,
     "800 x 600, off the centre": photograph,
@@ -55,6 +64,7 @@ DISTURBANCES: Mapping[str, Disturb] = {
     "shifted by 6 of 28 pixels": shifted,
     "rotated by 10 degrees": rotated,
     "800 x 600, dark on light grey": photograph_on_white,
+    "the same as a JPEG": jpeg,
 }
 
 
