@@ -76,6 +76,8 @@ class TrainConfig:
     shift: float = 0.0  # largest shift as a share of the side, along both axes
     zoom: float = 0.0  # the size is multiplied by 1 - zoom to 1 + zoom
     shear: float = 0.0  # largest angle in degrees, in both directions
+    warp: float = 1.0  # multiplies rotation, shift, zoom and shear; 0: none of them
+    shift_pixels: int = 0  # largest shift in whole pixels, which blurs nothing, along both axes
     flip: float = 0.0  # probability of mirroring left to right
     randaugment_operations: int = 0  # N operations on each image; 0: no RandAugment
     randaugment_magnitude: int = 9  # M, of 31 steps
@@ -263,6 +265,8 @@ _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "shift": ("0 (off) to 0.5 of the side", lambda v: 0 <= v <= 0.5),
     "zoom": ("0 (off) to 0.5", lambda v: 0 <= v <= 0.5),
     "shear": ("0 (off) to 45 degrees", lambda v: 0 <= v <= 45),
+    "warp": ("0 (off) to 1", lambda v: 0 <= v <= 1),
+    "shift_pixels": ("0 (off) to 14", lambda v: 0 <= v <= 14),
     "flip": ("0 (off) to 1", lambda v: 0 <= v <= 1),
     "randaugment_operations": ("0 (off) to 14", lambda v: 0 <= v <= 14),
     "randaugment_magnitude": ("0 to 30", lambda v: 0 <= v <= 30),

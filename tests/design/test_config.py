@@ -38,6 +38,7 @@ OUT_OF_RANGE: list[tuple[str, Any]] = [
     ("step_epochs", 0.0), ("step_epochs", math.inf), ("step_factor", 0.0), ("step_factor", 1.1),
     ("warmup_epochs", -0.1), ("warmup_epochs", math.nan), ("head_l2", -1e-9), ("head_l2", 101.0),
     ("rotation", -1.0), ("rotation", 180.1), ("shift", 0.51), ("zoom", 0.51), ("zoom", math.nan),
+    ("warp", -0.1), ("warp", 1.1), ("shift_pixels", -1), ("shift_pixels", 15),
     ("shear", 45.1), ("flip", 1.1), ("flip", -0.1), ("erasing", 1.1), ("erasing", math.nan),
     ("randaugment_operations", -1), ("randaugment_operations", 15),
     ("randaugment_magnitude", -1), ("randaugment_magnitude", 31),
@@ -51,6 +52,7 @@ ALLOWED_ENDS: list[tuple[str, Any]] = [
     ("final_learning_rate", 0.0), ("mixup_alpha", 100.0), ("early_stopping_patience", 10_000),
     ("seed", 2**63 - 1),
     ("step_factor", 1.0), ("head_l2", 100.0), ("cutmix_alpha", 100.0), ("rotation", 180.0),
+    ("warp", 0.0), ("shift_pixels", 14),
     ("shift", 0.5), ("zoom", 0.5), ("shear", 45.0), ("flip", 1.0), ("erasing", 1.0),
     ("randaugment_operations", 14), ("randaugment_magnitude", 0), ("randaugment_magnitude", 30),
     ("mixup_per_image", True),
@@ -154,7 +156,7 @@ def test_a_config_that_uses_no_later_field_has_the_identity_that_it_had_before_t
 def test_a_later_field_that_is_used_is_part_of_the_identity() -> None:
     for name in set(field_names()) - FIRST_FIELDS:
         default = getattr(TrainConfig, name)
-        used = TrainConfig(**{name: (not default) if type(default) is bool else default / 2 + 0.5
+        used = TrainConfig(**{name: (not default) if type(default) is bool else default / 4 + 0.5
                               if type(default) is float else default + 1})  # fmt: skip
         assert used.identity() == {**TrainConfig().identity(), name: getattr(used, name)}
         assert TrainConfig.from_dict(used.identity()) == used

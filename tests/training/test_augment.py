@@ -18,6 +18,7 @@ from fashion_hpo.training.data import SearchSplits
 
 OPTIONS: list[dict[str, Any]] = [
     {"rotation": 30}, {"shift": 0.2}, {"zoom": 0.3}, {"shear": 20}, {"flip": 0.5},
+    {"shift_pixels": 2}, {"rotation": 30, "warp": 0.5},
     {"randaugment_operations": 3, "randaugment_magnitude": 30}, {"erasing": 0.5},
     {"rotation": 10, "shift": 0.1, "zoom": 0.1, "flip": 0.5, "randaugment_operations": 2,
      "erasing": 0.3},
@@ -75,6 +76,7 @@ def test_one_option_does_not_change_the_draws_of_another(splits: SearchSplits) -
 def test_nothing_is_done_where_nothing_is_asked_for() -> None:
     assert steps(TrainConfig(), 100, epoch=1) == []
     assert steps(TrainConfig(randaugment_magnitude=30), 100, epoch=1) == []
+    assert steps(TrainConfig(rotation=1, shift=0.1, zoom=0.1, shear=1, warp=0), 100, epoch=1) == []
     assert len(steps(TrainConfig(rotation=1, shear=1, flip=1), 100, epoch=1)) == 2
 
 

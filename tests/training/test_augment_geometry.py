@@ -10,6 +10,7 @@ from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.training.augment.geometry import (
     Affine,
     Flip,
+    PixelShift,
     as_bytes,
     centred_maps,
     inside,
@@ -123,6 +124,35 @@ def test_amounts_are_uniform_over_their_range() -> None:
         assert values.abs().max() <= most * 1.0001
         assert quarters.min() > 1_100
     assert abs(np.corrcoef(np.stack((zoom, angle, *shift.T)))[np.triu_indices(4, 1)]).max() < 0.05
+
+
+def test_warp_multiplies_every_amount() -> None:
+    full, half = (
+        {"rotation": 8 * k, "shift": 0.2 * k, "zoom": 0.2 * k, "shear": 10 * k} for k in (1, 0.5)
+    )
+    maps = Affine(TrainConfig(**half), 50, epoch=1).maps
+    torch.testing.assert_close(Affine(TrainConfig(**full, warp=0.5), 50, epoch=1).maps, maps)
+    assert not torch.allclose(Affine(TrainConfig(**full), 50, epoch=1).maps, maps)
+    identity = torch.eye(3)[:2].expand(50, 2, 3)
+    torch.testing.assert_close(Affine(TrainConfig(**full, warp=0), 50, epoch=1).maps, identity)
+
+
+def test_a_shift_by_pixels_moves_them_unchanged_and_leaves_black() -> None:
+    images = noise(2_000)
+    config, rows = TrainConfig(shift_pixels=2), rows_of(np.arange(2_000))
+    step = PixelShift(config, 2_000, epoch=1)
+    found = step(images, rows)
+    for before, after, (down, right) in zip(images, found, step.shifts.tolist(), strict=True):
+        expected = np.zeros((28, 28), np.uint8)
+        moved = before.numpy()[
+            max(0, -down) : 28 - max(0, down), max(0, -right) : 28 - max(0, right)
+        ]
+        expected[max(0, down) :, max(0, right) :][: moved.shape[0], : moved.shape[1]] = moved
+        assert (after.numpy() == expected).all()
+    for along in step.shifts.T:
+        counts = torch.bincount(along + 2, minlength=5)
+        assert len(counts) == 5
+        assert counts.min() > 320  # of 400 expected
 
 
 def test_flip_mirrors_with_its_probability() -> None:

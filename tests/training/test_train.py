@@ -34,12 +34,13 @@ WAYS_TO_TRAIN: list[dict[str, Any]] = [
     {"mixup_alpha": 0.4, "cutmix_alpha": 1.0},
     {"rotation": 10, "shift": 0.1, "zoom": 0.1, "shear": 10, "pixel_range": "symmetric"},
     {"randaugment_operations": 2},
-    {"flip": 0.5, "erasing": 0.5},
+    {"flip": 0.5, "erasing": 0.5, "shift_pixels": 2},
     {"schedule": "step", "step_epochs": 0.5, "step_factor": 0.5, "warmup_epochs": 0.5},
 ]
 ALL_AUGMENTATIONS: dict[str, Any] = {
     "mixup_alpha": 0.4, "mixup_per_image": True, "cutmix_alpha": 1.0, "rotation": 10, "shift": 0.1,
-    "zoom": 0.1, "shear": 10, "flip": 0.5, "randaugment_operations": 2, "erasing": 0.5,
+    "zoom": 0.1, "shear": 10, "warp": 0.9, "shift_pixels": 1, "flip": 0.5,
+    "randaugment_operations": 2, "erasing": 0.5,
 }  # fmt: skip
 CONFIGS = {
     **{name: tiny_config(name, train_images=150) for name in CATALOGUE},
@@ -110,7 +111,7 @@ def test_two_runs_are_equal_and_another_seed_is_not(
         {"batch_size": 32}, {"accumulation": 2}, {"train_images": 300}, {"learning_rate": 0.01},
         {"schedule": "step", "step_epochs": 0.5}, {"warmup_epochs": 0.5}, {"head_l2": 0.1},
         {"cutmix_alpha": 1.0}, {"rotation": 10}, {"shift": 0.1}, {"zoom": 0.1}, {"shear": 10},
-        {"flip": 0.5}, {"randaugment_operations": 1}, {"erasing": 0.5},
+        {"flip": 0.5}, {"randaugment_operations": 1}, {"erasing": 0.5}, {"shift_pixels": 1},
     ],
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
@@ -130,6 +131,7 @@ def test_every_field_changes_the_training(
         ({"mixup_alpha": 0.4}, {"cutmix_alpha": 1.0}),
         ({"weight_decay": 0.5}, {"decay_weights_only": True}),
         ({"randaugment_operations": 2}, {"randaugment_magnitude": 20}),
+        ({"rotation": 10}, {"warp": 0.5}),
         ({"schedule": "step", "step_epochs": 0.5}, {"step_factor": 0.5}),
         ({"schedule": "step", "step_epochs": 0.5}, {"step_epochs": 0.25}),
     ],

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.training.augment.erasing import Erasing
-from fashion_hpo.training.augment.geometry import Affine, Flip
+from fashion_hpo.training.augment.geometry import Affine, Flip, PixelShift
 from fashion_hpo.training.augment.mixing import Batch, Mixing
 from fashion_hpo.training.augment.randaugment import RandAugment
 from fashion_hpo.training.augment.rows import Rows, rows_of
@@ -44,12 +44,13 @@ def apply(step: Step, images: Tensor, rows: Rows) -> Tensor:
 
 
 def steps(config: TrainConfig, images: int, epoch: int, device: str = "cpu") -> list[Step]:
-    """The config's steps, in order: affine, flip, RandAugment, erasing.
+    """The config's steps, in order: affine, shift by pixels, flip, RandAugment, erasing.
 
     `images` is the number of images in the training split.  The draws are uploaded to the device.
     """
     is_on: dict[Callable[[TrainConfig, int, int, str], Step], object] = {
-        Affine: config.rotation or config.shift or config.zoom or config.shear,
+        Affine: config.warp and (config.rotation or config.shift or config.zoom or config.shear),
+        PixelShift: config.shift_pixels,
         Flip: config.flip,
         RandAugment: config.randaugment_operations,
         Erasing: config.erasing,

@@ -15,7 +15,7 @@ from fashion_hpo.training.data import Split
 
 EPOCHS = 3  # draws of each image
 AMOUNTS: Mapping[str, float] = {
-    "rotation": 10.0, "shift": 0.1, "zoom": 0.1, "shear": 10.0, "flip": 0.5,
+    "rotation": 10.0, "shift": 0.1, "zoom": 0.1, "shear": 10.0, "shift_pixels": 2, "flip": 0.5,
     "randaugment_operations": 2, "erasing": 0.5, "mixup_alpha": 1.0, "cutmix_alpha": 1.0,
 }  # fmt: skip
 """Default amounts: the reports', or enough to be visible."""
