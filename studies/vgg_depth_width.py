@@ -13,7 +13,7 @@ from optuna.distributions import FloatDistribution
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.spec import Budget, Claim, Part, Regime, StudySpec, levels
 
-NETWORKS = levels("vgg8", "vgg8_separable", "vgg8_wide", "vgg12", "resnet18")
+NETWORKS = levels("vgg8", "vgg8_separable", "vgg8_wide", "vgg12", "resnet18_7x7")
 VGG12 = {"architecture": "vgg12"}
 WIDER, SEPARABLE = (("architecture", "vgg8", f"vgg8_{how}") for how in ("wide", "separable"))
 REGIME = Regime(at={"architecture": "vgg8"}, reaches=0.888, steps=3_000)
@@ -28,7 +28,7 @@ STUDY = StudySpec(
     claims=[
         Claim(id="R1.a", regime=REGIME, parts=[
             Part("val_accuracy", "higher", contrast=("architecture", larger, "vgg8"), margin=0.016)
-            for larger in ("vgg8_wide", "vgg12", "resnet18")
+            for larger in ("vgg8_wide", "vgg12", "resnet18_7x7")
         ]),
         Claim(id="R1.b", regime=REGIME, parts=[
             Part("val_accuracy", "lower", contrast=WIDER, margin=0.029),
@@ -44,7 +44,7 @@ STUDY = StudySpec(
     budgets={
         "quick": Budget(epochs=1, train_images=200, seeds=1, nuisance_points=1,
                         scientific={"architecture": levels("vgg8", "vgg12")}),
-        "standard": Budget(epochs=3, train_images=1_000, nuisance_points=2),
+        "standard": Budget(epochs=2, train_images=1_000, nuisance_points=2),
         "full": Budget(epochs=12, nuisance_points=2),
     },
 )  # fmt: skip

@@ -39,6 +39,8 @@ SMALL: dict[str, dict[str, Option]] = {
     "resnet18_narrow": {"channels": 4},
     "resnet18_wide": {"channels": 12},
     "resnet18_dilated": {"channels": 8},
+    "resnet18_7x7": {"channels": 8},
+    "resnet18_7x7_dilated": {"channels": 8},
     "vit": {"width": 48, "depth": 2},
     "vit_shallow_prompts": {"width": 48, "depth": 2},
     "vit_deep_prompts": {"width": 48, "depth": 2},
@@ -62,6 +64,8 @@ COUNTS = {
     "lenet5": 61_706,
     "resnet18": 11_689_512 - 2 * 7 * 7 * 64 - (512 + 1) * (1000 - 10),
     "resnet18_dilated": 11_175_370,
+    "resnet18_7x7": 11_175_370,
+    "resnet18_7x7_dilated": 11_175_370,
     # a prompt is a token of the width; the transformer's own head is the new one
     "vit_shallow_prompts": 2_684_554 + 50 * 192,
     "vit_deep_prompts": 2_684_554 + 6 * 20 * 192,

@@ -53,7 +53,7 @@ WITHOUT_NORM = {
 WITH_NORM = {
     "optimized_cnn", "three_block_cnn", "vgg8", "vgg8_separable", "vgg8_wide", "vgg12",
     "resnet9", "resnet18", "resnet18_narrow", "resnet18_wide", "resnet18_dilated",
-    "cnn_transformer", "mobilenet_v2",
+    "resnet18_7x7", "resnet18_7x7_dilated", "cnn_transformer", "mobilenet_v2",
 }  # fmt: skip
 
 

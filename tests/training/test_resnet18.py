@@ -17,12 +17,22 @@ def test_the_small_stem_has_the_published_networks_parameters() -> None:
 )
 @pytest.mark.parametrize("name", ["resnet18", "resnet18_dilated"])
 def test_stages_see_smaller_and_smaller_images(name: str, stem: str, sides: list[int]) -> None:
-    network, seen = build(name, channels=2, stem=stem), []
+    assert sides_seen(build(name, channels=2, stem=stem)) == sides
+
+
+@pytest.mark.parametrize("name", ["resnet18_7x7", "resnet18_7x7_dilated"])
+def test_7x7_stays_up_to_the_pooling(name: str) -> None:
+    assert sides_seen(build(name, channels=2)) == [7] * 8
+
+
+def sides_seen(network: torch.nn.Module) -> list[int]:
+    """The sides of the images that the blocks return."""
+    seen = list[int]()
     for layer in network.modules():
         if isinstance(layer, BasicBlock):
             layer.register_forward_hook(lambda _, __, given: seen.append(given.shape[-1]))
     network(torch.rand(2, 1, 28, 28))
-    assert seen == sides
+    return seen
 
 
 def test_dilation_one_is_the_ordinary_network() -> None:

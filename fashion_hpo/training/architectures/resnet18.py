@@ -4,12 +4,14 @@ Four stages of two basic blocks with c, 2c, 4c and 8c channels.  The report adap
 that small images survive" and gives no strides; here the stem is an option.  "imagenet": 7x7 with
 stride 2 and max pooling; the stages have 7, 4, 2 and 1 pixels a side (11,175,370 parameters at
 c = 64).  "small": 3x3 with stride 1 and no pooling, as published for CIFAR; 28, 14, 7 and 4 pixels
-(11,172,810).
+(11,172,810).  `resnet18_7x7` keeps 7 pixels a side in all stages, stride 1 after the ImageNet stem,
+for the report's "minimum image resolution of 7x7 before flattening": with strides of 2 the last
+stage has one pixel, around which a dilated convolution reads padding alone.
 
 Departures: the report's figure says fewer kernels and its text says more, so `resnet18_narrow` has
 half and `resnet18_wide` twice as many.  The report's dilation of 1 is an ordinary convolution;
-`resnet18_dilated` has 2 by default, in every 3x3 convolution of the blocks, with the same strides.
-`dropout` comes before the last layer.
+the dilated networks have 2 by default, in every 3x3 convolution of the blocks, and the same
+strides.  `dropout` comes before the last layer.
 """
 
 from typing import Literal
@@ -75,6 +77,27 @@ def resnet18_dilated(
     return _resnet18(dropout, in_channels, classes, channels, stem, dilation)
 
 
+@network
+def resnet18_7x7(
+    *, dropout: float = 0.0, in_channels: int = 1, classes: int = 10, channels: int = 64
+) -> nn.Sequential:
+    """`resnet18` with stride 1 in all stages."""
+    return _resnet18(dropout, in_channels, classes, channels, "imagenet", dilation=1, stride=1)
+
+
+@network
+def resnet18_7x7_dilated(
+    *,
+    dropout: float = 0.0,
+    in_channels: int = 1,
+    classes: int = 10,
+    channels: int = 64,
+    dilation: Literal[1, 2] = 2,
+) -> nn.Sequential:
+    """`resnet18_7x7` with dilated blocks."""
+    return _resnet18(dropout, in_channels, classes, channels, "imagenet", dilation, stride=1)
+
+
 class BasicBlock(nn.Module):
     """x to relu(x + f(x)) with two 3x3 convolutions f; x is projected if its shape changes."""
 
@@ -97,13 +120,20 @@ class BasicBlock(nn.Module):
 
 
 def _resnet18(
-    dropout: float, in_channels: int, classes: int, channels: int, stem: Stem, dilation: int
+    dropout: float,
+    in_channels: int,
+    classes: int,
+    channels: int,
+    stem: Stem,
+    dilation: int,
+    stride: int = 2,
 ) -> nn.Sequential:
+    """`stride`: of the first block of the second, third and fourth stage."""
     blocks: list[nn.Module] = []
     inputs = channels
     for stage in range(4):
         outputs = channels * 2**stage
-        blocks.append(BasicBlock(inputs, outputs, 1 if stage == 0 else 2, dilation))
+        blocks.append(BasicBlock(inputs, outputs, 1 if stage == 0 else stride, dilation))
         blocks.append(BasicBlock(outputs, outputs, 1, dilation))
         inputs = outputs
     network = nn.Sequential(
