@@ -1,7 +1,7 @@
 """Does the three-block CNN reach 99.43 % on Fashion-MNIST?
 
 Report R4's network by its protocol (Adam, batch 32, at most 20 epochs, early stopping with patience
-5 and the best weights), without its augmentation, which the study `augmentation` varies.
+5 and the best weights), without its augmentation, which `three_block_augmentation` varies.
 
 R4.a cannot be right: the class supports in the report's table, 980, 1135, 1032 and so on, are the
 digit counts of MNIST's test set.  Fashion-MNIST has 1,000 test images of every class.
