@@ -41,11 +41,11 @@ from tests.plans import TINY
 STUDY = StudySpec(
     base=TINY.replace(epochs=6),
     scientific={"dropout": levels(0.0, 0.25, 0.5)},
-    seeds=4,
+    seeds=6,
     budgets={"standard": Budget()},
 )
 '''
-POINTS = 12
+POINTS = 18
 SECONDS = 240.0  # for what takes a tenth of that on a machine of one's own
 
 
