@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fashion_hpo.terminal import command_line
 
-MEASUREMENTS = ("trainer", "workers", "ledger", "cluster", "pictures")
+MEASUREMENTS = ("trainer", "peers", "workers", "ledger", "cluster", "pictures")
 CLUSTERS = (1_000, 10_000)  # workers for which `cluster` computes a ceiling
 
 
@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command_line.parser(
         "bench",
         "Measure this machine: `trainer` the training speed and the bookkeeping of a trial, "
+        "`peers` whole trials of this project, Optuna, Ray Tune and Lightning with MLflow, "
         "`workers` one worker against one per core, `ledger` the cost of many finished trials, "
         "`cluster` how many workers a PostgreSQL database and an MLflow server can serve, "
         "`pictures` how often the champion is right about pictures as people have them.",
@@ -37,22 +38,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=command_line.positive,
         default=12_800,
         metavar="N",
-        help="images that `trainer` trains on in a repeat; default: 12800",
+        help="images that `trainer` trains on in a repeat, and `peers` in an epoch; default: 12800",
     )
     parser.add_argument(
         "--epochs",
         type=command_line.positive,
-        default=8,
         metavar="N",
-        help="epochs of the whole trial, with all images; default: 8",
+        help="epochs of a whole trial; default: 8, with all images; 2 in `peers`",
     )
     parser.add_argument(
         "--trials",
         type=command_line.positive,
         nargs="+",
-        default=[100, 1_000, 10_000],
         metavar="N",
-        help="finished trials of the studies in `ledger`; default: 100 1000 10000 (minutes)",
+        help="finished trials of the studies in `ledger`, default: 100 1000 10000 (minutes); "
+        "trials of each peer in a repeat, default: 6",
     )
     parser.add_argument(
         "--workers",
@@ -75,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     measure = {
         "trainer": _trainer,
+        "peers": _peers,
         "ledger": _ledger,
         "workers": _workers,
         "cluster": _cluster,
@@ -87,7 +88,7 @@ def _ledger(args: argparse.Namespace) -> int:
     from fashion_hpo.measuring import benchmarks
 
     print("trials   opening   reconcile   claim of a trial   bookkeeping of a trial   (seconds)")
-    for trials in args.trials:
+    for trials in args.trials or (100, 1_000, 10_000):
         with tempfile.TemporaryDirectory() as folder:
             cost = benchmarks.ledger_cost(Path(folder), args.data, trials)
         print(
@@ -171,6 +172,27 @@ def _workers(args: argparse.Namespace) -> int:
     return 0
 
 
+def _peers(args: argparse.Namespace) -> int:
+    from fashion_hpo.measuring import peers
+
+    count = args.trials[0] if args.trials else 6
+    trials = peers.Trials(count, args.images, args.epochs or 2)
+    print(
+        f"{trials.count} trials of {trials.epochs} epochs of {trials.images:,} images, the plain "
+        f"CNN, batch {peers.BATCH}; medians of {args.repeats} interleaved repeats"
+    )
+    speeds = {}
+    for name, speed in peers.compare(trials, args.repeats, args.data):
+        speeds[name] = speed
+        print(f"  {name:27} {speed.seconds[-1]:6.2f} s a trial", file=sys.stderr, flush=True)
+    print("                              seconds a trial          to ours   validation accuracy")
+    for name, speed in speeds.items():
+        print(f"  {peers.row(name, speed, speeds[peers.OURS])}")
+    for name, reason in peers.missing().items():
+        print(f"  {name:27} not measured: {reason}")
+    return 0
+
+
 def _trainer(args: argparse.Namespace) -> int:
     from fashion_hpo.measuring import benchmarks
     from fashion_hpo.training import devices
@@ -193,7 +215,7 @@ def _trainer(args: argparse.Namespace) -> int:
         )
     print(f"  ratio to the faster of the two      {speed.ratio:.2f}")
     with tempfile.TemporaryDirectory() as folder:
-        cost = benchmarks.trial_cost(Path(folder), args.data, args.device, args.epochs)
+        cost = benchmarks.trial_cost(Path(folder), args.data, args.device, args.epochs or 8)
     print(
         f"one trial of {cost.epochs} epochs, all images: {cost.whole:.1f} s, of which\n"
         f"  training and evaluation {cost.training:7.2f} s\n"

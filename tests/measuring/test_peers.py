@@ -1,0 +1,40 @@
+"""`bench peers`: every peer trains the same trials, at a small size."""
+
+import re
+
+import pytest
+
+from fashion_hpo import bench
+from fashion_hpo.measuring import peers
+from fashion_hpo.measuring.peers import OURS, Speed, Trials
+
+
+def test_every_peer_that_is_installed_ends_its_trials_with_a_model_that_has_learned(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ["--trials", "1", "--images", "2000", "--epochs", "1", "--repeats", "1"]
+    assert bench.main(["peers", *options]) == 0
+    text = capsys.readouterr().out
+    rows = dict(re.findall(r"^  (\S.*?) +[\d.]+ \( *[\d.]+ to .* ([\d.]+)%", text, re.M))
+    assert list(rows) == peers.available()
+    assert all(50 < float(accuracy) < 90 for accuracy in rows.values()), text
+    for name, reason in peers.missing().items():
+        assert f"{name:27} not measured: {reason}" in text
+
+
+def test_a_peer_that_ends_fewer_trials_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(peers.PEERS, "lazy", lambda trials, splits, folder: [])
+    with pytest.raises(RuntimeError, match=r"lazy ended 0 of 2 trials"):
+        peers._turn("lazy", Trials(2, 100, 1), None)
+
+
+def test_the_same_points_whatever_their_number() -> None:
+    assert Trials(4, 100, 1).points() == [(0.0, 0), (0.2, 0), (0.4, 0), (0.0, 1)]
+
+
+def test_a_speed_counts_only_at_the_same_accuracy() -> None:
+    ours, slower = Speed([1.0, 2.0, 1.0], [0.8] * 3), Speed([3.0, 4.0, 3.0], [0.803] * 3)
+    assert re.search(r"3\.00 \( 3\.00 to  4\.00\) +3\.00 +80\.30%$", peers.row("x", slower, ours))
+    better = Speed([3.0, 4.0, 3.0], [0.81] * 3)
+    assert peers.row("x", better, ours).endswith("too far from ours for the speed to count")
+    assert next(iter(peers.PEERS)) == OURS
