@@ -2,7 +2,8 @@
 
 A trial trains report R0's network with Adam at a constant rate, measures validation accuracy after
 every epoch, and leaves its parameters, its curve and its model in MLflow.  Each peer does so as its
-own documentation shows; the tuned loop is what an expert would write by hand.
+own documentation shows (Optuna's `log_model` thus looks for the model's requirements itself); the
+tuned loop is what an expert would write by hand.
 """
 
 import importlib.util
@@ -141,7 +142,7 @@ def _ours(trials: Trials, splits: SearchSplits, folder: Path) -> list[float]:
         seeds=-(-trials.count // len(used)),
         budgets={"quick": Budget()},
     )
-    plan = make_plan("peers", "How long is a whole trial?", spec, "quick")
+    plan = make_plan(f"peers_{folder.name}", "How long is a whole trial?", spec, "quick")
     session = open_session(Store(folder.parent / "ours"), plan, device="cpu", splits=splits)
     ended = (event for event in work(session, max_trials=trials.count))
     return [
@@ -200,7 +201,7 @@ def _optuna(trials: Trials, splits: SearchSplits, folder: Path) -> list[float]:
         with mlflow.start_run():
             mlflow.log_params({**trial.params, "learning_rate": RATE, "batch_size": BATCH})
             _usual(model, trials, splits, log)
-            mlflow.pytorch.log_model(model, name="model")
+            mlflow.pytorch.log_model(model, name="model", serialization_format="pickle")
         return accuracies[-1]
 
     folder.mkdir()
@@ -238,7 +239,9 @@ def _tuned(trials: Trials, splits: SearchSplits, folder: Path, dtype: torch.dtyp
             mlflow.log_params({"dropout": dropout, "seed": seed, "learning_rate": RATE})
             for epoch, accuracy in enumerate(curve, 1):
                 mlflow.log_metric("val_accuracy", accuracy, epoch)
-            mlflow.pytorch.log_model(model, name="model", pip_requirements=["torch"])
+            mlflow.pytorch.log_model(
+                model, name="model", serialization_format="pickle", pip_requirements=["torch"]
+            )
         accuracies.append(curve[-1])
     return accuracies
 
