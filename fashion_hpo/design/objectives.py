@@ -1,4 +1,4 @@
-"""What a search may be after: by name, the measure."""
+"""The measures that a search can optimise, by name."""
 
 from collections.abc import Sequence
 from typing import Literal

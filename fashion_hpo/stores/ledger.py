@@ -173,7 +173,7 @@ class Ledger:
         return len(due)
 
     def alive(self, attempt: Attempt) -> AbstractContextManager[None]:
-        """Within, the attempt's lease is renewed, so that other hosts see that it is alive."""
+        """Renew the lease while the block runs, so that other hosts see the attempt alive."""
         if self.leases is None:
             return nullcontext()
         return self.leases.renewed(self._id(attempt.number))

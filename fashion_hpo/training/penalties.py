@@ -14,7 +14,7 @@ class Penalised(Protocol):
     """A network with a penalty of its own."""
 
     def penalised(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """What `forward` returns, and the penalty."""
+        """The logits, as `forward` returns them, and the penalty to add to the loss (a scalar)."""
         ...
 
 

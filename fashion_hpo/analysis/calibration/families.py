@@ -39,7 +39,10 @@ class Compared(NamedTuple):
 
 
 def best(draw: np.random.Generator, studies: int, seeds: int, rivals: int) -> Compared:
-    """ "The first of these equal levels is the best"; older: less each seed's luckiest rival."""
+    """The claim "the first level is the best", where all levels are equal.
+
+    The older method compared the level with the best rival of each seed.
+    """
     part = Part("value", "higher", best={"level": 0})
     older, here = [], []
     for _ in range(studies):
@@ -51,7 +54,10 @@ def best(draw: np.random.Generator, studies: int, seeds: int, rivals: int) -> Co
 
 
 def influence(draw: np.random.Generator, studies: int, seeds: int) -> Compared:
-    """ "The first of three equal fields has most influence"; older: less each seed's largest."""
+    """The claim "the first field has most influence", where three fields have equal influence.
+
+    The older method compared the field with the most influential rival of each seed.
+    """
     part = Part("value", "higher", influence="first")
     levels = list(product((0, 1), repeat=len(FACTORS)))
     older, here = [], []
@@ -64,7 +70,10 @@ def influence(draw: np.random.Generator, studies: int, seeds: int) -> Compared:
 
 
 def parts(draw: np.random.Generator, studies: int, seeds: int, count: int) -> Compared:
-    """A claim of several parts, each at its margin; older: any part that fails refutes it."""
+    """A claim of several parts, each at its margin.
+
+    In the older method any refuted part refuted the claim.
+    """
     older, here = [], []
     for _ in range(studies):
         values = list(draw.standard_normal((count, seeds)))

@@ -24,7 +24,7 @@ from fashion_hpo.design.plan import Plan
 from fashion_hpo.design.spec import Level
 
 BETTER, WORSE, SAME, UNDECIDED = "better", "worse", "no difference", "undecided"
-DELTA = 0.005  # half a point of accuracy: what would change nobody's choice
+DELTA = 0.005  # half a point of accuracy: too small a difference to choose by
 ALPHA = 0.05
 MOST_NAMED = 5  # levels in one line
 

@@ -26,7 +26,7 @@ class Counted(Estimate):
 
     @property
     def has_width(self) -> bool:
-        """The sign test needs none."""
+        """True: the sign test needs no interval to decide."""
         return True
 
     def interval(self, confidence: float = 0.95) -> Interval:
@@ -57,7 +57,7 @@ class Counted(Estimate):
         return None
 
     def _sides(self, figure: float) -> tuple[int, int]:
-        """How many seeds lie above and below it."""
+        """How many seeds lie above and below `figure`."""
         return int((self.values > figure).sum()), int((self.values < figure).sum())
 
 
@@ -71,19 +71,19 @@ class Constant(Estimate):
         return True
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        """The value itself."""
+        """An interval without width at the value."""
         return Interval(self.mean, self.mean, self.mean)
 
     def p_above(self, figure: float) -> float:
-        """0 if it is above, else 1."""
+        """p value: 0 if the value is above `figure`, else 1."""
         return float(not (self.values > figure).all())
 
     def p_below(self, figure: float) -> float:
-        """0 if it is below, else 1."""
+        """p value: 0 if the value is below `figure`, else 1."""
         return float(not (self.values < figure).all())
 
     def seeds_to_decide(self, margin: float, confidence: float = 0.95) -> int | None:
-        """None: it is decided, or lies on the margin."""
+        """None: more seeds give the same value."""
         return None
 
 

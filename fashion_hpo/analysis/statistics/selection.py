@@ -55,7 +55,7 @@ class Audit:
 
     ended: int
     missed: int  # at least as good as the last finalist's score in the search
-    pruned: int  # in the search, all together
+    pruned: int  # all pruned trials of the search, also those not trained to their end
 
 
 def finalists(records: Records) -> list[Finalist]:

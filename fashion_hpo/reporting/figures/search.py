@@ -22,7 +22,7 @@ from fashion_hpo.reporting.figures.theme import (
 )
 from fashion_hpo.reporting.levels import numbers, plot_text
 
-FIRST_SLICES = ("dropout", "batch_size", "learning_rate")  # the slices in the reports
+FIRST_SLICES = ("dropout", "batch_size", "learning_rate")  # what the reports vary
 WITH_VALUE = {
     "pruned": {"color": faint(GREY, 0.75), "size": 8, "symbol": "circle-open"},
     "complete": {"color": BLUE, "size": 8, "symbol": "circle"},
