@@ -357,15 +357,15 @@ class Ledger:
         waiting = self._waiting()
         if stalled:
             return list(filter(is_promoted, waiting))
-        if waiting or not self._missing_points():
-            return waiting
-        # Else each host would enqueue the same points, and close all but one of each again.
-        with alone(self._storage.url, f"points of {self.name}"):
-            if not self._waiting():
-                for point in self._missing_points():
-                    self._add(point, point.params, self._ranges, 1)
-                    wrote("point enqueued")
-        return self._waiting()
+        while not waiting and self._missing_points():
+            # Else each host would enqueue the same points, and close all but one of each again.
+            with alone(self._storage.url, f"points of {self.name}"):
+                if not self._waiting():
+                    for point in self._missing_points():
+                        self._add(point, point.params, self._ranges, 1)
+                        wrote("point enqueued")
+            waiting = self._waiting()  # none if other hosts were faster
+        return waiting
 
     def _waiting(self) -> list[FrozenTrial]:
         """The waiting trials, without those that another program enqueued: a search's next `ask`

@@ -1,3 +1,6 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +77,29 @@ def test_a_worker_whose_whole_slice_was_taken_by_others_gets_a_point_of_the_next
         return take(number)
 
     monkeypatch.setattr(first, "_take", take_late)
+    ours = first.claim()
+    assert ours is not None
+    assert ours.point not in {other.point for other in others if other is not None}
+
+
+def test_a_worker_that_waited_for_a_slice_that_others_took_gets_a_point_of_the_next(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others enqueue a slice while this host waits to do so, and take it before it looks."""
+    monkeypatch.setattr("fashion_hpo.stores.ledger.SLICE", 4)
+    first, second = opened(store, design(seeds=6)), opened(store, design(seeds=6))
+    others, waits = list[Attempt | None](), count()
+
+    @contextmanager
+    def held_by_the_second(url: str, what: str) -> Iterator[None]:
+        is_first = next(waits) == 0
+        if is_first:
+            others.append(second.claim())
+        yield
+        if is_first:
+            others.extend(second.claim() for _ in range(3))
+
+    monkeypatch.setattr("fashion_hpo.stores.ledger.alone", held_by_the_second)
     ours = first.claim()
     assert ours is not None
     assert ours.point not in {other.point for other in others if other is not None}
