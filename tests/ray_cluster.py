@@ -21,9 +21,12 @@ def add_node(cluster: Cluster, cpus: int, store: Path | None = None) -> Any:
 
 
 @contextmanager
-def running(cpus: int = 0) -> Iterator[Cluster]:
-    """A cluster whose head has so many CPUs."""
-    head = {"num_cpus": cpus, "object_store_memory": MEMORY, "include_dashboard": False}
+def running(cpus: int = 0, client_port: int | None = None) -> Iterator[Cluster]:
+    """A cluster whose head has so many CPUs; `ray://127.0.0.1:client_port` leads to it."""
+    head: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": MEMORY}
+    head |= {"include_dashboard": False}
+    if client_port is not None:
+        head["ray_client_server_port"] = client_port
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         yield cluster

@@ -26,7 +26,7 @@ from fashion_hpo.stores.opening import connect, read_ledger
 from fashion_hpo.stores.tracking import Tracker
 from tests import ray_cluster
 from tests.faults.lab import Lab, curves, ledger_of, wait_until
-from tests.faults.servers import HOST, TrackingServer
+from tests.faults.servers import HOST, TrackingServer, free_port
 
 if TYPE_CHECKING:
     from tests.postgres import Server
@@ -181,6 +181,8 @@ def output_of(process: subprocess.Popen[str]) -> str:
     return " ".join(text.split())
 
 
+# Ray leaves the log files of its client server open.
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*ray_client_server")
 def test_a_study_outlives_a_node_the_head_and_a_restart_of_the_database(
     lab: Lab, machines: Machines, postgres: "Server", real_data: Path
 ) -> None:
@@ -209,10 +211,11 @@ def test_a_study_outlives_a_node_the_head_and_a_restart_of_the_database(
     postgres.restart()
     lab.inject("PostgreSQL restarted")
     expire_leases(machines)
-    with ray_cluster.running() as cluster:
+    port = free_port()
+    with ray_cluster.running(client_port=port) as cluster:
         for folder in machines.nodes:
             ray_cluster.add_node(cluster, 1, folder)
-        process = machines.command(cluster.address)
+        process = machines.command(f"ray://{HOST}:{port}")  # as from outside the cluster
         text = output_of(process)
         assert process.returncode == 0, text
         ledger = ledger_of(machines.store, machines.plan)
