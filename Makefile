@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses auto
-# Outside tests/faults, a test of which `make test` runs a part.
-SHORTENED := tests/test_installation.py
+# Outside tests/faults, the tests of which `make test` runs a part.
+SHORTENED := tests/test_installation.py tests/measuring/test_peers.py
 
 .PHONY: study studies test faults calibration check data ui pictures lock clean
 
