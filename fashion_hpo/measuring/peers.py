@@ -302,7 +302,7 @@ def _lightning(trials: Trials, splits: SearchSplits, folder: Path) -> list[float
     import lightning
     from lightning.pytorch.loggers import MLFlowLogger
 
-    class Module(lightning.LightningModule):  # type: ignore[misc]
+    class Module(lightning.LightningModule):
         def __init__(self, dropout: float) -> None:
             super().__init__()
             self.save_hyperparameters()
