@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fashion_hpo.analysis.findings import gather
-from fashion_hpo.analysis.statistics.intervals import Interval, t_interval
+from fashion_hpo.analysis.intervals import Interval, t_interval
 from fashion_hpo.design.reports import reports
 from fashion_hpo.design.study_file import PACKAGED, list_studies, load_study
 from fashion_hpo.reporting.page.claims_page import summary

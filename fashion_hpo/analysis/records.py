@@ -6,7 +6,7 @@ from functools import cached_property
 import pandas as pd
 
 from fashion_hpo.analysis.renamed import former_name, gone
-from fashion_hpo.analysis.statistics.tuning import tuned
+from fashion_hpo.analysis.tuning import tuned
 from fashion_hpo.design.budgets import BUDGETS
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.constraints import is_feasible

@@ -2,7 +2,7 @@
 
 import math
 
-from fashion_hpo.analysis.statistics.intervals import LARGEST_SEED_COUNT, Interval
+from fashion_hpo.analysis.intervals import LARGEST_SEED_COUNT, Interval
 from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.formats import number_text
 from fashion_hpo.design.plan import Plan, startup_trials

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from fashion_hpo.analysis.statistics.intervals import t_interval, wilson
+from fashion_hpo.analysis.intervals import t_interval, wilson
 from fashion_hpo.design.data_set import DataInfo
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.registering.final_results import Tested

@@ -14,7 +14,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from fashion_hpo.stores.experiments import find_experiment
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.paging import pages
-from fashion_hpo.stores.predictions import FILE
 from fashion_hpo.stores.tracking import TAG, is_away
 
 FAILURES = (MlflowException, SQLAlchemyError, OSError)
@@ -23,11 +22,13 @@ FAILURES = (MlflowException, SQLAlchemyError, OSError)
 class LoggedPredictions:
     """The copies of one ledger's files in the store's MLflow database and on the tracking server.
 
+    file: a file's name among the artifacts of a trial's run.
     `is_away` is whether the server could not be reached.
     """
 
-    def __init__(self, store: Store, study: str, ledger: str) -> None:
+    def __init__(self, store: Store, study: str, ledger: str, file: str) -> None:
         self.is_away = False
+        self._file = file
         self._store, self._study, self._ledger = store, study, ledger
         self._runs: dict[str, dict[str, list[str]]] = {}
 
@@ -38,7 +39,7 @@ class LoggedPredictions:
             for run in self._runs_of(embedded.tracking_uri, uid):
                 with suppress(OSError):
                     folder = self._store.artifacts / self._study / run / "artifacts"
-                    yield (folder / FILE).read_bytes()
+                    yield (folder / self._file).read_bytes()
         if self._store.tracking is not None:
             for run in self._runs_of(self._store.tracking, uid):
                 if (content := self._downloaded(self._store.tracking, run)) is not None:
@@ -70,10 +71,10 @@ class LoggedPredictions:
     def _downloaded(self, uri: str, run: str) -> bytes | None:
         client = MlflowClient(uri)
         try:
-            if FILE not in {file.path for file in client.list_artifacts(run)}:
+            if self._file not in {file.path for file in client.list_artifacts(run)}:
                 return None
             with TemporaryDirectory() as folder:
-                return Path(client.download_artifacts(run, FILE, folder)).read_bytes()
+                return Path(client.download_artifacts(run, self._file, folder)).read_bytes()
         except FAILURES as error:
             self._note(uri, error)
             return None

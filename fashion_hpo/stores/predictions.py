@@ -98,6 +98,6 @@ class PredictionFiles:
         from fashion_hpo.stores.logged_predictions import LoggedPredictions  # imports MLflow
 
         if self._logged is None:
-            self._logged = LoggedPredictions(self._store, self._study, self._ledger)
+            self._logged = LoggedPredictions(self._store, self._study, self._ledger, FILE)
         for content in self._logged.copies(uid):
             yield content, False

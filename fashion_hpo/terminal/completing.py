@@ -9,6 +9,7 @@ import shtab
 from fashion_hpo.design.reports import PACKAGED
 from fashion_hpo.design.study_file import list_studies
 from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.commands import COMMANDS
 
 LOCAL = "for f in studies/[a-z]*.py; do f=${f##*/}; echo ${f%.py}; done 2>/dev/null"
 PREAMBLE = {
@@ -37,8 +38,6 @@ def completion(shell: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     """One parser with all commands below it."""
-    from fashion_hpo.__main__ import COMMANDS
-
     root = argparse.ArgumentParser(prog="fashion-hpo")
     commands = root.add_subparsers()
     for name, purpose in COMMANDS.items():

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from fashion_hpo.analysis.statistics.intervals import Interval
+from fashion_hpo.analysis.intervals import Interval
 from fashion_hpo.analysis.wording import Units, decimals_of
 from fashion_hpo.design.claim_kinds.kind import Part
 

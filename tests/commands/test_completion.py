@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fashion_hpo import completion
-from fashion_hpo.__main__ import COMMANDS
 from fashion_hpo.design.study_file import list_studies
+from fashion_hpo.terminal.commands import COMMANDS
 
 COMPLETE = """
 {code}

@@ -12,9 +12,9 @@ from optuna.distributions import FloatDistribution
 
 from fashion_hpo.analysis.answers import answer
 from fashion_hpo.analysis.checks.training import seed_noise
+from fashion_hpo.analysis.intervals import Interval, t_interval
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.comparisons import compare
-from fashion_hpo.analysis.statistics.intervals import Interval, t_interval
 from fashion_hpo.analysis.statistics.verdicts import judge
 from fashion_hpo.analysis.wording import Units
 from fashion_hpo.design.config import TrainConfig

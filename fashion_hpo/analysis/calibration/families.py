@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fashion_hpo.analysis.exact import Counted
+from fashion_hpo.analysis.intervals import Estimate
 from fashion_hpo.analysis.statistics.cells import Cells
 from fashion_hpo.analysis.statistics.effects import effects_of
-from fashion_hpo.analysis.statistics.exact import Counted
-from fashion_hpo.analysis.statistics.intervals import Estimate
 from fashion_hpo.analysis.statistics.verdicts import (
     REFUTED,
     REPRODUCED,

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
+from fashion_hpo.analysis.intervals import FOLDS_WORTH, Estimate, fold_noise, image_noise
 from fashion_hpo.analysis.statistics.comparisons import BETTER, WORSE, judge_all
-from fashion_hpo.analysis.statistics.intervals import FOLDS_WORTH, Estimate, fold_noise, image_noise
-from fashion_hpo.analysis.statistics.tuning import cross_fit, widening
 from fashion_hpo.analysis.statistics.verdicts import REFUTED, REPRODUCED, Asked, decide
+from fashion_hpo.analysis.tuning import cross_fit, widening
 from fashion_hpo.design.claim_kinds.kind import Part
 
 POINTS = 4

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from fashion_hpo.analysis.checks.check import Check, by_level, counted, judged, level_name
-from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics.cells import cells_of, weights_of
-from fashion_hpo.analysis.statistics.estimates import between
-from fashion_hpo.analysis.statistics.intervals import (
+from fashion_hpo.analysis.intervals import (
     Estimate,
     Interval,
     t_interval,
 )
+from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics.cells import cells_of, weights_of
+from fashion_hpo.analysis.statistics.estimates import between
 from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.sentences import study_command

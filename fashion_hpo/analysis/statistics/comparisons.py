@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fashion_hpo.analysis.intervals import Estimate, Interval, holm, wilson
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, find
-from fashion_hpo.analysis.statistics.intervals import Estimate, Interval, holm, wilson
 from fashion_hpo.analysis.statistics.verdicts import NO_VERDICT, QUICK
 from fashion_hpo.analysis.wording import Units, what_decides
 from fashion_hpo.design.claim_kinds.kind import Part

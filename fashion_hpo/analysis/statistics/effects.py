@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fashion_hpo.analysis.statistics.cells import Cells
-from fashion_hpo.analysis.statistics.tuning import widening
+from fashion_hpo.analysis.tuning import widening
 from fashion_hpo.design.claim_kinds.kind import Part, Sides, Statistic, difference_of, levels_text
 from fashion_hpo.design.spec import Level
 

@@ -6,12 +6,12 @@ Verdicts, comparisons, checks, tables and figures of a design take their interva
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fashion_hpo.analysis.exact import Constant, Counted
+from fashion_hpo.analysis.intervals import UNKNOWN, Estimate
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.cells import Cells, cells_of
 from fashion_hpo.analysis.statistics.effects import Effect, effect_between, effects_of
-from fashion_hpo.analysis.statistics.exact import Constant, Counted
 from fashion_hpo.analysis.statistics.image_noise import basis, noise_of
-from fashion_hpo.analysis.statistics.intervals import UNKNOWN, Estimate
 from fashion_hpo.analysis.wording import seeds
 from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.measures import EPOCHS, MEASURES

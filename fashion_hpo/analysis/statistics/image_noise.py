@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from fashion_hpo.analysis.intervals import ImageNoise, fold_noise, image_noise
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.cells import Cells, compared_trials, weights_of
 from fashion_hpo.analysis.statistics.effects import Effect
-from fashion_hpo.analysis.statistics.intervals import ImageNoise, fold_noise, image_noise
 from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.measures import MEASURES, correct
 from fashion_hpo.design.spec import Level

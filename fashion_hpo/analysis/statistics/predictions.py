@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fashion_hpo.analysis.intervals import wilson
 from fashion_hpo.analysis.records import Records
-from fashion_hpo.analysis.statistics.intervals import wilson
 from fashion_hpo.design.classes import CLASSES
 from fashion_hpo.design.scores import CALIBRATION_BINS, equal_mass_bins, is_correct, softmax
 from fashion_hpo.stores.predictions import NoPredictionsError

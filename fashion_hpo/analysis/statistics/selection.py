@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fashion_hpo.analysis.intervals import UNKNOWN, Estimate, ImageNoise, Interval
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.image_noise import noise_of_trials
-from fashion_hpo.analysis.statistics.intervals import UNKNOWN, Estimate, ImageNoise, Interval
 from fashion_hpo.analysis.wording import seeds
 from fashion_hpo.design.confirmation import SEARCHED_SEED
 from fashion_hpo.stores.predictions import NoPredictionsError

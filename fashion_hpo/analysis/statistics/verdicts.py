@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fashion_hpo.analysis.exact import Constant
+from fashion_hpo.analysis.intervals import Estimate, holm
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, find_all
-from fashion_hpo.analysis.statistics.exact import Constant
-from fashion_hpo.analysis.statistics.intervals import Estimate, holm
 from fashion_hpo.analysis.statistics.looking import Look, look_of
 from fashion_hpo.analysis.statistics.regime import not_asked
 from fashion_hpo.analysis.wording import Units, seeds, what_decides

@@ -5,6 +5,7 @@ from itertools import combinations
 
 import plotly.graph_objects as go
 
+from fashion_hpo.analysis.intervals import Interval
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.comparisons import references_of
 from fashion_hpo.analysis.statistics.estimates import (
@@ -12,7 +13,6 @@ from fashion_hpo.analysis.statistics.estimates import (
     at_level,
     between,
 )
-from fashion_hpo.analysis.statistics.intervals import Interval
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.design.spec import Level

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from fashion_hpo.analysis.intervals import Interval
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.cells import column_of
 from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, at_level
-from fashion_hpo.analysis.statistics.intervals import Interval
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.measures import MEASURES, Measure
 from fashion_hpo.reporting.figures.axes import title_of

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from fashion_hpo.analysis.intervals import Interval
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, interval_note
-from fashion_hpo.analysis.statistics.intervals import Interval
 from fashion_hpo.reporting.figures.theme import VERMILLION
 
 FEWEST_SEEDS = 3

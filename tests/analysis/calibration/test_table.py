@@ -7,8 +7,8 @@ import pytest
 
 from fashion_hpo.analysis.calibration import simulation, table
 from fashion_hpo.analysis.calibration.table import COVERAGE, FALSE, Row, check
-from fashion_hpo.analysis.statistics.intervals import Estimate
-from fashion_hpo.analysis.statistics.tuning import Choice, cross_fit
+from fashion_hpo.analysis.intervals import Estimate
+from fashion_hpo.analysis.tuning import Choice, cross_fit
 from fashion_hpo.calibration import main
 
 STUDIES = 150

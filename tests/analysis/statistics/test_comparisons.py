@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fashion_hpo.analysis.intervals import Estimate
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.comparisons import Comparison, compare, in_one_line, judge_all
-from fashion_hpo.analysis.statistics.intervals import Estimate
 from tests.analysis.made import Table, factorial, measured, records
 
 TABLE: Table = {

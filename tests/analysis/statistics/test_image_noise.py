@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from optuna.distributions import FloatDistribution
 
+from fashion_hpo.analysis.intervals import image_noise
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, find
-from fashion_hpo.analysis.statistics.intervals import image_noise
 from fashion_hpo.analysis.statistics.verdicts import judge
 from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.claims import Claim

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fashion_hpo.analysis.intervals import Estimate
 from fashion_hpo.analysis.statistics.cells import column_of
-from fashion_hpo.analysis.statistics.intervals import Estimate
 from fashion_hpo.analysis.statistics.verdicts import Asked, decide, judge
 from fashion_hpo.design.claim_kinds.kind import Direction, Part
 from fashion_hpo.design.measures import MEASURES

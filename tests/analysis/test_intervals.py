@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fashion_hpo.analysis.statistics.intervals import (
+from fashion_hpo.analysis.intervals import (
     LARGEST_SEED_COUNT,
     Estimate,
     ImageNoise,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fashion_hpo.analysis.statistics.exact import Constant, Counted
+from fashion_hpo.analysis.exact import Constant, Counted
 
 
 def counted(*values: float) -> Counted:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import bdtr, bdtrc
 
-from fashion_hpo.analysis.statistics.intervals import LARGEST_SEED_COUNT, Estimate, Interval
+from fashion_hpo.analysis.intervals import LARGEST_SEED_COUNT, Estimate, Interval
 
 
 @dataclass(frozen=True)

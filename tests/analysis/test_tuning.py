@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fashion_hpo.analysis.statistics.tuning import cross_fit, tuned, widening
+from fashion_hpo.analysis.tuning import cross_fit, tuned, widening
 
 
 def trials(*rows: tuple[str, int, float, float]) -> pd.DataFrame:
