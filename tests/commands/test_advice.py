@@ -135,12 +135,12 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     "commands/test_store.py::test_a_damaged_store_is_mended_before_it_is_moved": (
         "integrity/moving.py",
     ),
+    "commands/test_store.py::test_a_cluster_of_several_nodes_takes_a_store_once_it_is_moved": (
+        "engines/ray.py",
+    ),
     "commands/test_store.py::test_after_a_move_the_printed_line_leads_to_the_study": ("store.py",),
     "commands/test_ui_pages.py::test_the_report_leads_to_a_trials_run_and_the_run_back": (
         "running/publish.py",
-    ),
-    "engines/test_engines.py::test_a_ledger_in_a_file_is_refused_on_several_nodes": (
-        "engines/ray.py",
     ),
     "engines/test_engines.py::test_options_of_a_cluster_need_a_cluster": (
         "terminal/engine_options.py",

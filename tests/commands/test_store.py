@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from fashion_hpo import doctor, status, store
-from fashion_hpo.stores.layout import Store
+from fashion_hpo.engines.ray import _check_shared
+from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.tracking import Tracker
+from tests.faults.servers import HOST, TrackingServer
 
 pytest_plugins = ["tests.postgres"]
 
@@ -47,6 +49,41 @@ def test_after_a_move_the_printed_line_leads_to_the_study(
     assert "standard  not begun" in capsys.readouterr().out
     assert store.main(["move", "--store", str(folder), "--to", database]) == 2
     assert "was moved to" in capsys.readouterr().err
+
+
+def test_a_cluster_of_several_nodes_takes_a_store_once_it_is_moved(
+    folder: Path,
+    database: str,
+    server: TrackingServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As its refusal says, for a store with studies and for a new one."""
+
+    def typed(refused: Store, command: str) -> list[str]:
+        """The arguments of the command that the refusal tells, with real addresses."""
+        with pytest.raises(StoreError) as refusal:
+            _check_shared(refused, nodes=2)
+        (told,) = re.findall(rf"`{command} ([^`]*)`", str(refusal.value))
+        addresses = {
+            "postgresql://USER@HOST/DATABASE": database,
+            "http://HOST:5000": f"http://{HOST}:{server.port}",
+        }
+        for example, address in addresses.items():
+            assert example in told
+            told = told.replace(example, address)
+        return shlex.split(told)
+
+    variables = typed(Store.at(tmp_path / "new"), "export")
+    move = typed(Store.at(folder), "python -m fashion_hpo.store")
+    assert store.main([*move, "--store", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    for variable in variables:
+        assert variable.partition("=")[0] in printed
+        monkeypatch.setenv(*variable.split("=", 1))
+    for root in (folder, tmp_path / "new"):
+        _check_shared(Store.at(root), nodes=2)
 
 
 @pytest.mark.parametrize(
