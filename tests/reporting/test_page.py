@@ -328,3 +328,10 @@ def test_the_first_screen_has_the_verdict_and_the_figure_that_answers() -> None:
     badge, figure = page.index("R2.a: not reproduced"), page.index('id="isolation"')
     assert badge < page.index(ANSWER[0]) < figure < page.index("<section>")
     assert '<span class="badge not-reproduced">' in page
+
+
+def test_decided_claims_come_first_at_the_top_and_stay_in_order_below() -> None:
+    waiting = Verdict("R9.a", "the losses part", "not asked at this budget", "outside")
+    page = render(studies.design(), [waiting, *VERDICTS], ANSWER)
+    assert page.index("R2.a: not reproduced") < page.index("R9.a: not asked at this budget")
+    assert re.findall(r"<td[^>]*>(R\d\.a)<", page) == ["R9.a", "R2.a"]

@@ -33,7 +33,7 @@ def confusion_counts(of: Predictions) -> go.Figure:
     matrix = confusion_matrix(of.predicted, of.labels, len(of.classes))
     figure = new_figure(
         "Confusion matrix",
-        "number of validation images; blue: right, orange: mistakes, darker: more",
+        "number of validation images; blue: right, orange: mistakes; stronger: more",
         x="predicted class",
         y="true class",
         height=max(520, 150 + 24 * len(of.classes)),
@@ -102,7 +102,7 @@ def reliability_diagram(of: Predictions) -> go.Figure:
         x=[low, 100],
         y=[low, 100],
         mode="lines",
-        name="as sure as right",
+        name="perfect calibration",
         line={"color": GREY, "dash": "dash"},
         hoverinfo="skip",
     )

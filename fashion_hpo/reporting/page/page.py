@@ -124,7 +124,7 @@ def _page(
         question=plan.question,
         warnings=parts.warnings_of(records),
         answer=[sentence for sentence in answer if sentence],
-        badges=[parts.badge(verdict) for verdict in verdicts],
+        badges=parts.badges(verdicts),
         claims=claims_table(verdicts) if verdicts else None,
         finalists=finalists_table(records),
         compared=parts.comparisons_table(compare(records)),
@@ -157,7 +157,7 @@ def _which(records: Records, best: Predictions) -> str:
     row = records.trials[records.trials["trial"] == best.trial].iloc[0]
     varied = ", ".join(f"{name} {level_text(row[name])}" for name in records.varied)
     accuracy = f"{best.correct.mean():.2%}".replace("%", " %")
-    luck = "; chosen as the best, it is a little luckier than it is good"
+    luck = "; this is a little too high on average, because the best trial was chosen by it"
     return (
         f"Of one trial, the best by value: trial {best.trial} ({varied}, seed "
         f"{row['seed_index']}). "

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from fashion_hpo.analysis.checks.check import Check
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.comparisons import Comparison
-from fashion_hpo.analysis.statistics.verdicts import Verdict
+from fashion_hpo.analysis.statistics.verdicts import REFUTED, REPRODUCED, Verdict
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.reporting.levels import numbers
@@ -47,9 +47,10 @@ def warnings_of(records: Records) -> list[str]:
     return warnings
 
 
-def badge(verdict: Verdict) -> Cell:
-    """The verdict of a claim in a word, for the top of the page."""
-    return Cell(f"{verdict.claim_id}: {verdict.word}", css_class(verdict))
+def badges(verdicts: Sequence[Verdict]) -> list[Cell]:
+    """The verdict of each claim in a word, for the top of the page: decided claims first."""
+    decided_first = sorted(verdicts, key=lambda verdict: verdict.word not in (REPRODUCED, REFUTED))
+    return [Cell(f"{each.claim_id}: {each.word}", css_class(each)) for each in decided_first]
 
 
 def command_of(records: Records, where: str) -> str:
@@ -134,7 +135,7 @@ def source(records: Records) -> dict[str, str]:
     return {
         "ledger": f"{records.ledger_name} ({records.ledger_uid})",
         "budget": f"{plan.budget}: {plan.trials} trials of up to {plan.length} over "
-        f"{plan.base.train_images} images",
+        f"{plan.base.train_images:,} images",
         "data (sha256)": f"{records.info.name}, {records.data_hash}",
         "devices": ", ".join(sorted(str(name) for name in devices if name)) or "none yet",
         "hours of training": f"{seconds / 3600:.2f}",
