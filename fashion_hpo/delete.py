@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal.engine_options import add_copies, typed_copies, with_copies
 from fashion_hpo.terminal.saying import say, say_table
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("name", help="a study, with or without a file in studies/")
     command_line.add_budget(parser, None, "default: all")
     command_line.add_store(parser)
+    add_copies(parser)
     parser.add_argument(
         "--registered",
         action="store_true",
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.stores.layout import Store
 
-    store = Store.at(args.store, args.storage)
+    store = with_copies(Store.at(args.store, args.storage), args)
 
     from fashion_hpo.design.spec import check_name
     from fashion_hpo.tidying import deletion
@@ -58,7 +60,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def _typed(args: argparse.Namespace) -> str:
     budget = f" --budget {args.budget}" if args.budget else ""
-    return f"{args.name}{budget}{' --registered' if args.registered else ''}"
+    registered = " --registered" if args.registered else ""
+    return f"{args.name}{budget}{registered}{typed_copies(args)}"
 
 
 def _nothing(store: "Store", args: argparse.Namespace, planned: "Deletion") -> str:
@@ -84,6 +87,9 @@ def _show(planned: "Deletion") -> None:
         "MLflow": f"{runs} runs, {models} models",
         "registry": ", ".join(f"{v.name} version {v.version}" for v in planned.versions),
         "files": f"{planned.bytes / 1e6:,.1f} MB in {planned.store.root}",
+        "copies": f"{len(planned.copies)} checkpoints, {sum(planned.copies.values()) / 1e6:,.1f} MB"
+        if planned.copies
+        else "",
         "stays": f"{_versions(planned)}, with run and model" if planned.staying else "",
     }
     say_table(rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fashion_hpo.terminal import command_line
 from fashion_hpo.terminal.as_json import add_json, answering
+from fashion_hpo.terminal.engine_options import add_copies, typed_copies, with_copies
 from fashion_hpo.terminal.saying import say, say_table
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--yes remove that.",
     )
     command_line.add_store(parser)
+    add_copies(parser)
     parser.add_argument(
         "--keep-best",
         type=command_line.positive,
@@ -39,7 +41,7 @@ def _run(args: argparse.Namespace) -> int:
     from fashion_hpo.stores.layout import Store
 
     with answering(args) as answer:
-        store = Store.at(args.store, args.storage)
+        store = with_copies(Store.at(args.store, args.storage), args)
 
         from fashion_hpo.tidying import disk, garbage
 
@@ -88,18 +90,19 @@ def _print_garbage(garbage: "Sequence[Garbage]") -> None:
 
 
 def _print_next(args: argparse.Namespace, seen: "Survey") -> None:
+    copies = typed_copies(args)
     for study in seen.unfinished:
-        command = f"`python -m fashion_hpo.delete {study} --yes`"
+        command = f"`python -m fashion_hpo.delete {study}{copies} --yes`"
         say(f"{study} was not deleted to the end; {command_line.on_store(command, args)} ends it.")
     keep = f" --keep-best {args.keep_best}" if args.keep_best else ""
     if args.yes:
         say("all of it was removed." if seen.garbage else "nothing was removed.")
         return
     if seen.garbage:
-        command = f"`python -m fashion_hpo.gc{keep} --yes`"
+        command = f"`python -m fashion_hpo.gc{keep}{copies} --yes`"
         say(f"nothing was removed; {command_line.on_store(command, args)} removes all of it.")
     if not keep:
-        command = "`python -m fashion_hpo.gc --keep-best 3`"
+        command = f"`python -m fashion_hpo.gc --keep-best 3{copies}`"
         shown = command_line.on_store(command, args)
         say(f"no model may go; {shown} shows those beyond the best three.")
 

@@ -37,6 +37,10 @@ class Place(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file, if it exists."""
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """The files of a folder, by name, in bytes; none if there is no such folder."""
+        ...
+
 
 class SharedFolder:
     """A folder at any address that fsspec knows: a path that hosts share, s3://, gs://, ..."""
@@ -82,6 +86,19 @@ class SharedFolder:
         except FileNotFoundError:
             return
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """See `Place`."""
+        try:
+            files = self._files.ls(f"{self._root}/{folder}", detail=True)
+        except FileNotFoundError:
+            return {}
+        return {f"{folder}/{Path(file['name']).name}": int(file["size"]) for file in files}
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder with its files, if it exists."""
+        if self._files.exists(f"{self._root}/{folder}"):
+            self._files.rm(f"{self._root}/{folder}", recursive=True)
+
 
 class RunArtifacts:
     """Artifacts of a study's run on a tracking server, in the folder `checkpoints`."""
@@ -109,6 +126,11 @@ class RunArtifacts:
     def remove(self, name: str) -> None:
         """See `Place`."""
         self._repository().delete_artifacts(f"{self._folder(name)}/{Path(name).name}")
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """See `Place`."""
+        files = self._repository().list_artifacts(f"checkpoints/{folder}")
+        return {f"{folder}/{Path(file.path).name}": int(file.file_size) for file in files}
 
     def _folder(self, name: str) -> str:
         return f"checkpoints/{name.rpartition('/')[0]}"

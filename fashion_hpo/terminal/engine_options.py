@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,12 +39,33 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="with --engine ray: the GPUs of a worker, or a fraction of one (default: 0)",
     )
-    parser.add_argument(
-        "--checkpoints",
-        metavar="DIR|URL",
-        help="where hosts that share a ledger leave copies of checkpoints for each other: a shared "
+    add_checkpoints(
+        parser,
+        "where hosts that share a ledger leave copies of checkpoints for each other: a shared "
         "folder, or s3://, gs://, ... (default: the tracking server)",
     )
+
+
+def add_checkpoints(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """--checkpoints; `with_copies` reads it."""
+    parser.add_argument("--checkpoints", metavar="DIR|URL", help=purpose)
+
+
+def add_copies(parser: argparse.ArgumentParser) -> None:
+    """--checkpoints of a command that removes copies; `with_copies` reads it."""
+    add_checkpoints(
+        parser,
+        "the folder or address that `study --checkpoints` named: remove the copies there, too",
+    )
+
+
+def typed_copies(args: argparse.Namespace) -> str:
+    """--checkpoints as it was given, for a command to be pasted into a shell."""
+    from fashion_hpo.stores.layout import without_password
+
+    if args.checkpoints is None:
+        return ""
+    return f" --checkpoints {shlex.quote(without_password(args.checkpoints))}"
 
 
 def with_copies(store: "Store", args: argparse.Namespace) -> "Store":

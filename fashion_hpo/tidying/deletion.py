@@ -19,6 +19,7 @@ from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.integrity.rebuilding import check_idle
 from fashion_hpo.stores.addresses import artifact_folder
+from fashion_hpo.stores.checkpoints import SharedFolder
 from fashion_hpo.stores.experiments import find_experiment
 from fashion_hpo.stores.layout import ID, Store
 from fashion_hpo.stores.ledger import Ledger
@@ -44,6 +45,7 @@ class Deletion:
     uids: dict[str, str]  # of the ledgers, with their names; also of those deleted already
     versions: list[ModelVersion]
     files: list[Path]
+    copies: dict[str, int]  # bytes of the copies of checkpoints in the folder of --checkpoints
     models: list[LoggedModel]
     runs: list[Run]
     staying: list[ModelVersion]
@@ -51,7 +53,8 @@ class Deletion:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to delete."""
-        return not (self.ledgers or self.versions or self.files or self.models or self.runs)
+        left = (self.ledgers, self.versions, self.files, self.copies, self.models, self.runs)
+        return not any(left)
 
     @property
     def trials(self) -> int:
@@ -100,6 +103,7 @@ def planned(
         uids=uids,
         versions=versions if registered else [],
         files=[path for uid in sorted(uids) for path in _files(store, uid)] + reports,
+        copies=_copies(store, uids),
         models=[model for model in models if model.model_id not in kept_models],
         runs=[
             run
@@ -122,10 +126,27 @@ def delete(deletion: Deletion) -> None:
     for path in deletion.files:
         remove(path)
         wrote("files of a study deleted")
+    if deletion.copies:
+        _delete_copies(store, deletion.uids)
     if client is not None:
         _delete_tracked(deletion, client)
     for uid in () if deletion.staying else deletion.uids:
         _note(store, uid).unlink(missing_ok=True)
+
+
+def _copies(store: Store, uids: Iterable[str]) -> dict[str, int]:
+    if store.checkpoints is None:
+        return {}
+    folder = SharedFolder(store.checkpoints)
+    return {name: size for uid in uids for name, size in folder.sizes(uid).items()}
+
+
+def _delete_copies(store: Store, uids: Iterable[str]) -> None:
+    assert store.checkpoints is not None
+    folder = SharedFolder(store.checkpoints)
+    for uid in uids:
+        folder.remove_folder(uid)
+        wrote("copies of checkpoints deleted")
 
 
 def _delete_tracked(deletion: Deletion, client: MlflowClient) -> None:

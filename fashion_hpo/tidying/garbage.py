@@ -19,6 +19,7 @@ from fashion_hpo.design.confirmation import SEARCHED_SEED
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.registering.winner import winner
+from fashion_hpo.stores.checkpoints import place_of
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Entry, Ledger
 from fashion_hpo.stores.model_files import hashes_in
@@ -40,6 +41,7 @@ from fashion_hpo.tidying.deletion import (
 )
 
 CHECKPOINTS = "checkpoints of finished trials"
+COPIES = "copies of such checkpoints"
 MODELS = "models beyond the best"
 LEFT = "files of deleted runs and models"
 TEMPORARY = "temporary files of killed processes"
@@ -80,6 +82,7 @@ def survey(store: Store, keep_best: int | None = None) -> Survey:
     if (client := client_of(store)) is not None:
         tracked = _Tracked(store, client)
         garbage += tracked.left(ledgers, studies)
+        garbage += tracked.copies(ledgers)
         garbage += tracked.surplus(ledgers, keep_best)
     begun_of = {name.partition("/")[0] for name in begun(store).values()}
     unfinished = [study for study in sorted(begun_of) if not planned(store, study).is_empty]
@@ -155,6 +158,19 @@ class _Tracked:
                     trial = expecting.get(tags[f"{TAG}.uid"])
                     yield Garbage(LEFT, study, bytes_in(files), partial(_forget, trial, files))
 
+    def copies(self, ledgers: list[Ledger]) -> Iterator[Garbage]:
+        """Copies of checkpoints that this study's hosts left for each other."""
+        for run in self.runs:
+            ledger = next(
+                (each for each in ledgers if each.uid == run.data.tags[f"{TAG}.uid"]), None
+            )
+            place = place_of(self.store, partial(str, run.info.artifact_uri))
+            if ledger is None or place is None or not (done := _done(ledger)):
+                continue
+            for name, size in place.sizes(ledger.uid).items():
+                if Path(name).stem in done:
+                    yield Garbage(COPIES, ledger.plan.name, size, partial(place.remove, name))
+
     def _expecting(self, ledgers: list[Ledger]) -> dict[str, tuple[Ledger, Entry]]:
         """The trials with a model by their result, by uid."""
         return {
@@ -226,12 +242,18 @@ def _checkpoints(store: Store, ledgers: list[Ledger]) -> Iterator[Garbage]:
     """Checkpoints of points that nothing resumes any more, unless a person resumes pruned ones."""
     for ledger in ledgers:
         folder = store.checkpoint(ledger.uid, "any").parent
-        entries = ledger.entries() if folder.exists() else []
-        if entries and _is_at_rest(ledger, entries):
-            done = {e.attempt.point for e in entries if e.result is not None and e.result.final}
-            for path in sorted(folder.glob("*.pt")):
-                if path.stem in done:
-                    yield _file(CHECKPOINTS, ledger.plan.name, path)
+        done = _done(ledger) if folder.exists() else set()
+        for path in sorted(folder.glob("*.pt")):
+            if path.stem in done:
+                yield _file(CHECKPOINTS, ledger.plan.name, path)
+
+
+def _done(ledger: Ledger) -> set[str]:
+    """The points that have ended; none while the study is under way."""
+    entries = ledger.entries()
+    if not _is_at_rest(ledger, entries):
+        return set()
+    return {e.attempt.point for e in entries if e.result is not None and e.result.final}
 
 
 def _temporary(store: Store) -> Iterator[Garbage]:
