@@ -296,8 +296,8 @@ def _retrained(
     from fashion_hpo.training import devices
 
     ledger, config = chosen.ledger, chosen.attempt.config
-    hardware = devices.choose(args.device, ledger.precision, ledger.threads).at(config)
-    training = retrain(chosen, store, tracker, splits, hardware)
+    hardware = devices.choose(args.device, ledger.precision, ledger.threads, ledger.step)
+    training = retrain(chosen, store, tracker, splits, hardware.at(config))
     while True:
         try:
             epoch = next(training)

@@ -156,5 +156,5 @@ def _train(
             "kept_epoch": float(config.epochs),
         },
         files={f"model/{name}": sha256 for name, sha256 in model_files.file_hashes(folder).items()},
-        hardware=hardware.describe(),
+        hardware=state.described(),
     )

@@ -121,6 +121,7 @@ def hardware_of(logged: Logged, device: str | None) -> Hardware:
         precision=tags["precision"],
         channels_last=tags["channels_last"] == "True",
         micro_batch=int(micro_batch) if micro_batch else None,
+        step=tags.get("step", "eager"),
     )
 
 

@@ -29,7 +29,7 @@ def open_confirmation(
 ) -> Session | None:
     """The session that confirms a finished search; None if there is nothing to confirm.
 
-    Its trials have the search's threads and precision.  Raises as `open_session` does.
+    Its trials have the search's threads, precision and step.  Raises as `open_session` does.
     """
     plan = plan_of(search.ledger)
     if plan is None:
@@ -41,6 +41,7 @@ def open_confirmation(
         device=device,
         threads=search.ledger.threads,
         precision=search.ledger.precision,
+        step=search.ledger.step,
         splits=search.splits,
     )
     return replace(session, signals=search.signals)

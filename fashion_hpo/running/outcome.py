@@ -34,9 +34,7 @@ class AlteredModelError(RuntimeError):
     """The exported model differs from the trained model."""
 
 
-def finish(
-    session: Session, attempt: Attempt, state: TrainingState, hardware: Hardware, *, pruned: bool
-) -> Result:
+def finish(session: Session, attempt: Attempt, state: TrainingState, *, pruned: bool) -> Result:
     """Write, verify and hash the trial's files; return its result."""
     history = [asdict(epoch) for epoch in state.history]
     summaries = finite(curve_summaries(state.history)) | energy_summary(state.joules)
@@ -47,13 +45,13 @@ def finish(
             reason=reason,
             history=history,
             summaries=summaries,
-            hardware=_described(hardware, state),
+            hardware=_described(state),
         )
     folder = session.store.trial_folder(attempt.uid)
     began = time.perf_counter()
     model = packaging.served(state.model, attempt.config.pixel_range)
     val = session.splits.of(attempt.config.fold).val
-    described = _described(hardware, state)
+    described = _described(state)
     if _is_kept(session, attempt, state.history[state.kept_epoch - 1].val_accuracy):
         info = session.splits.info
         probabilities = _written(attempt, model, folder / "model", val.images, info)
@@ -82,11 +80,11 @@ def finish(
     )
 
 
-def _described(hardware: Hardware, state: TrainingState) -> dict[str, str]:
+def _described(state: TrainingState) -> dict[str, str]:
     """The hardware, and whether micro-batches changed the training."""
-    described = hardware.describe()
-    if hardware.micro_batch is not None and memory.depends_on_batch(state.model):
-        described["not_comparable"] = f"batch normalisation over {hardware.micro_batch} images"
+    described, micro_batch = state.described(), state.hardware.micro_batch
+    if micro_batch is not None and memory.depends_on_batch(state.model):
+        described["not_comparable"] = f"batch normalisation over {micro_batch} images"
     return described
 
 

@@ -47,14 +47,15 @@ def open_session(
     revise: bool = False,
     threads: int | None = None,
     precision: str | None = None,
+    step: str = "captured",
     worker: int = 0,
     splits: SearchSplits | None = None,
 ) -> Session:
     """Open all that a plan needs.
 
-    A new ledger stores `threads` and `precision` (default: the hardware's best) for all its trials;
-    an existing ledger keeps its own.  Raises ValueError, before writing anything, for an unknown
-    architecture, missing or broken data, an absent device or a store of another spec.
+    A new ledger stores `threads`, `precision` (default: the hardware's best) and `step` for all its
+    trials; an existing ledger keeps its own.  Raises ValueError, before writing anything, for an
+    unknown architecture, missing or broken data, an absent device or a store of another spec.
     """
     check_architectures(plan)
     check_drawable(plan)
@@ -68,12 +69,13 @@ def open_session(
         splits.data_hash,
         threads=hardware.threads,
         precision=hardware.precision,
+        step=step,
         info=splits.info,
         revise=revise,
         worker=worker,
     )
     mirror = Mirror(store, ledger, Tracker(store, plan.name))
-    hardware = devices.choose(device, ledger.precision, ledger.threads)
+    hardware = devices.choose(device, ledger.precision, ledger.threads, ledger.step)
     mirror.open_study_run(hardware)
     place = place_of(store, mirror.artifact_uri)
     checkpoints = None if place is None else SharedCheckpoints(place, ledger.uid)

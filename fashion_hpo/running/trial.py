@@ -130,7 +130,7 @@ def _train(session: Session, attempt: Attempt, hardware: Hardware, handover: Han
     except (Stopped, GeneratorExit):
         handover.copy()
         raise
-    return finish(session, attempt, state, hardware, pruned=pruned)
+    return finish(session, attempt, state, pruned=pruned)
 
 
 def _interruptible(session: Session, training: Iterator[Epoch | None]) -> Iterator[Epoch | None]:

@@ -123,6 +123,14 @@ class Ledger:
         return str(self.attributes.get("precision", "fp32"))
 
     @property
+    def step(self) -> str:
+        """How every trial on CUDA makes its steps, see `Hardware`: last bits depend on it.
+
+        Ledgers without the attribute are from an earlier version, whose steps were eager.
+        """
+        return str(self.attributes.get("step", "eager"))
+
+    @property
     def keeps_logits(self) -> bool:
         """Whether the store has its trials' validation logits; earlier versions logged them to
         MLflow only."""

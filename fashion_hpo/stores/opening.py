@@ -49,14 +49,16 @@ def open_ledger(
     *,
     threads: int,
     precision: str = "fp32",
+    step: str = "eager",
     info: DataInfo = FASHION_MNIST,
     revise: bool = False,
     worker: int = 0,
 ) -> Ledger:
     """Create the plan's ledger, or verify and extend the existing one.
 
-    A new ledger fixes `threads` and `precision` for all its trials, wherever they run.  Raises
-    StoreError, naming the differences, if the existing ledger has another spec or other data.
+    A new ledger fixes `threads`, `precision` and `step` for all its trials, wherever they run.
+    Raises StoreError, naming the differences, if the existing ledger has another spec or other
+    data.
     """
     with store.lock("databases"):
         check_ledger(store)  # gives the message for a wrong address, before `alone` connects
@@ -77,7 +79,8 @@ def open_ledger(
             wrote("ledger created")
         study = _load(storage, name, plan)
         if LAST_DESCRIBED not in study.user_attrs:
-            _describe(study, plan, data_hash, info, threads, precision)
+            bits: dict[str, int | str] = {"threads": threads, "precision": precision, "step": step}
+            _describe(study, plan, data_hash, info, bits)
         plan = _extended(study, plan, data_hash, info)
     return Ledger(study, storage, plan, _leases(store, storage), worker)
 
@@ -301,9 +304,9 @@ def _describe(
     plan: Plan,
     data_hash: str,
     info: DataInfo,
-    threads: int,
-    precision: str,
+    bits: Mapping[str, int | str],
 ) -> None:
+    """Write a new ledger's attributes; `bits` are settings that the bits of a result depend on."""
     identity = plan.identity()
     attributes = {
         "uid": uuid.uuid4().hex[:12],
@@ -312,8 +315,7 @@ def _describe(
         "question": plan.question,
         "data_hash": data_hash,
         **({} if info.is_default else {DATA_SET: info.to_dict()}),
-        "threads": threads,
-        "precision": precision,
+        **bits,
         "logits": "in the store",
         **_narrowing(plan),
         LAST_DESCRIBED: plan.extent(),

@@ -31,6 +31,7 @@ class Hardware:
     side_by_side: int | None = (
         None  # trials that take turns in one process; no result depends on it
     )
+    step: str = "eager"  # or "captured": each optimizer step is a CUDA graph
 
     def at(self, config: TrainConfig) -> "Hardware":
         """The hardware at the config's precision; "auto" keeps the precision, except for networks
@@ -42,10 +43,11 @@ class Hardware:
         )
 
     def describe(self) -> dict[str, str]:
-        """The fields, the device's name and torch's version as text, for the tags of a run."""
+        """The fields, the device's name, torch's version and settings as text, for the tags of a
+        run."""
         fields = {name: str(value) for name, value in asdict(self).items() if value is not None}
-        name = device_name(self.device)
-        return {**fields, "device_name": name, "torch": torch.__version__}
+        fields |= {"device_name": device_name(self.device), "torch": torch.__version__}
+        return fields | cuda_settings() if self.device_type == "cuda" else fields
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -56,7 +58,8 @@ class Hardware:
         """Run a forward pass at this precision."""
         if self.precision == "fp32":
             return nullcontext()
-        return torch.autocast(self.device_type, dtype=torch.bfloat16)
+        cached = self.step != "captured"  # a graph must cast the weights of its own step
+        return torch.autocast(self.device_type, dtype=torch.bfloat16, cache_enabled=cached)
 
     @property
     def device_type(self) -> str:
@@ -64,10 +67,16 @@ class Hardware:
         return self.device.partition(":")[0]
 
 
-def choose(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Hardware:
+def choose(
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    step: str = "captured",
+) -> Hardware:
     """The fastest setting of this machine; arguments other than "auto" are kept.
 
-    Raises ValueError if the device is absent or the precision is unknown.
+    `step` is for CUDA; elsewhere no step can be captured.  Raises ValueError if the device is
+    absent or the precision is unknown.
     """
     if precision not in get_args(Precision):
         raise ValueError(f"precision is {precision!r}; choose {', '.join(get_args(Precision))}.")
@@ -82,7 +91,19 @@ def choose(device: str = "auto", precision: str = "auto", threads: int | None = 
         precision=precision,
         channels_last=kind == "cpu" or (kind == "cuda" and precision == "bf16"),
         threads=threads or usual_threads(),
+        step=step if kind == "cuda" else "eager",
     )
+
+
+def cuda_settings() -> dict[str, str]:
+    """Settings of torch, all left at their defaults, that last bits on CUDA depend on."""
+    return {
+        "float32_matmul": torch.get_float32_matmul_precision(),
+        "cudnn_tf32": str(torch.backends.cudnn.allow_tf32),
+        "cudnn_benchmark": str(torch.backends.cudnn.benchmark),
+        "cudnn_deterministic": str(torch.backends.cudnn.deterministic),
+        "deterministic": str(torch.are_deterministic_algorithms_enabled()),
+    }
 
 
 def device_name(device: str) -> str:

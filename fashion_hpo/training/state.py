@@ -28,6 +28,7 @@ class TrainingState:
         self.hardware = hardware
         self.model = model.to(hardware.device).to(memory_format=hardware.memory_format)
         self.optimizer = make_optimizer(config, model, hardware)
+        self.not_captured = ""  # why no step could be captured, though the hardware asks for it
         self.history: list[Epoch] = []
         self.joules: float | None = 0.0  # of all epochs; None if unknown for one of them
         self.best_loss = float("inf")
@@ -90,11 +91,21 @@ class TrainingState:
                 "with other layers; delete it to train from the start."
             )
         _put(contents["model"], self.model)
-        self.optimizer.load_state_dict(contents["optimizer"])
+        self._load_optimizer(contents["optimizer"])
         self.history = [Epoch(**values) for values in contents["history"]]
         self.joules = contents["joules"]
         self.best_loss, self.best_epoch = contents["best_loss"], contents["best_epoch"]
         self.best_weights = contents["best_weights"]
+
+    def described(self) -> dict[str, str]:
+        """The hardware as text, with what this training met on it."""
+        described = self.hardware.describe()
+        if self.not_captured:
+            described["not_captured"] = self.not_captured
+        if self.hardware.device_type == "cuda":
+            peak = torch.cuda.max_memory_allocated(self.hardware.device)
+            described["peak_device_bytes"] = str(peak)  # of all trainings in this process
+        return described
 
     @cached_property
     def frozen_sha256(self) -> str | None:
@@ -111,13 +122,32 @@ class TrainingState:
             **({"frozen_sha256": self.frozen_sha256} if self.frozen_sha256 else {}),
             "config": _canonical(self.config),
             "model": _learned(self.model),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self._optimizer_contents(),
             "history": [asdict(epoch) for epoch in self.history],
             "joules": self.joules,
             "best_loss": self.best_loss,
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,
         }
+
+    def _optimizer_contents(self) -> dict[str, Any]:
+        """The optimizer's state, the same for eager and captured steps."""
+        contents = self.optimizer.state_dict()
+        for group in contents["param_groups"]:
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"] = self.config.learning_rate  # every step sets its own
+            if "capturable" in group:
+                group["capturable"] = False
+        return contents
+
+    def _load_optimizer(self, contents: dict[str, Any]) -> None:
+        """Load the optimizer's state; a captured step keeps its settings, among them the rate, a
+        tensor on the device."""
+        groups = self.optimizer.param_groups
+        self.optimizer.load_state_dict(contents)
+        if self.hardware.step == "captured":
+            for loaded, group in zip(self.optimizer.param_groups, groups, strict=True):
+                loaded |= {name: group[name] for name in ("lr", "capturable") if name in group}
 
 
 def epochs_in(checkpoint: bytes) -> int:
@@ -130,11 +160,15 @@ def make_optimizer(config: TrainConfig, model: nn.Module, hardware: Hardware) ->
     """The config's optimizer of the trainable parameters; fused on devices where torch can."""
     parameters = _parameter_groups(config, model)
     fused = hardware.device_type in ("cpu", "cuda")
-    rate, decay = config.learning_rate, config.weight_decay
+    captured = hardware.step == "captured"  # a graph reads the rate from the device
+    rate: float | torch.Tensor = config.learning_rate
+    if captured:
+        rate = torch.tensor(rate, device=hardware.device)
+    decay = config.weight_decay
     if config.optimizer == "sgd":
         return SGD(parameters, rate, config.momentum, weight_decay=decay, fused=fused)
     kind = AdamW if config.optimizer == "adamw" else Adam
-    return kind(parameters, rate, weight_decay=decay, fused=fused)
+    return kind(parameters, rate, weight_decay=decay, fused=fused, capturable=captured)
 
 
 def _parameter_groups(config: TrainConfig, model: nn.Module) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from fashion_hpo.training.randomness import (
 )
 from fashion_hpo.training.schedules import learning_rate
 from fashion_hpo.training.state import TrainingState
-from fashion_hpo.training.step import Step
+from fashion_hpo.training.step import Step, step_of
 
 TRAIN_EVAL_IMAGES = 5_000
 """Size of the fixed sample of training images for the training loss in evaluation mode."""
@@ -53,7 +53,7 @@ def train(
     images = images.to(hardware.device)
     sample = images.first(TRAIN_EVAL_IMAGES)
     val = resident.val
-    step = Step(state)
+    step = step_of(state)
     while not state.finished:
         number = len(state.history) + 1
         began, before = turn.seconds(), energy.read(hardware.device)

@@ -103,6 +103,11 @@ def test_a_study_keeps_its_precision_on_other_hardware(store: Store, splits: Sea
     assert run.data.tags["fashion_hpo.precision"] == "bf16"
 
 
+def test_a_new_study_captures_its_steps_where_there_is_cuda(open_here: OpenSession) -> None:
+    session = open_here(design())
+    assert (session.ledger.step, session.hardware.step) == ("captured", "eager")
+
+
 @pytest.mark.parametrize("architecture", [TINY.architecture, "mlp"])
 def test_energy_is_logged_where_the_device_tells(
     open_here: OpenSession, monkeypatch: pytest.MonkeyPatch, architecture: str

@@ -239,6 +239,14 @@ def test_the_precision_is_the_first_workers_and_of_old_ledgers_float32(store: St
     assert old.precision == "fp32"
 
 
+def test_the_kind_of_step_is_the_first_workers_and_of_old_ledgers_eager(store: Store) -> None:
+    open_ledger(store, design(), "data", threads=1, step="captured")
+    assert open_ledger(store, design(), "data", threads=1, step="eager").step == "captured"
+    old = opened(store, search())
+    old.attributes = {name: value for name, value in old.attributes.items() if name != "step"}
+    assert old.step == "eager"
+
+
 def test_budgets_have_ledgers_of_their_own(store: Store) -> None:
     opened(store, design(budget="quick"))
     assert read_ledger(store, design(budget="standard")) is None

@@ -94,5 +94,13 @@ def test_the_description_is_text(hardware: Hardware) -> None:
     assert description.pop("torch") == torch.__version__
     assert description.pop("device_name").startswith("cpu (")
     assert description == {
-        "device": "cpu", "precision": "fp32", "channels_last": "True", "threads": "1"
+        "device": "cpu", "precision": "fp32", "channels_last": "True", "threads": "1",
+        "step": "eager",
     }  # fmt: skip
+
+
+def test_the_settings_of_cuda_are_torchs_defaults() -> None:
+    """cudnn.benchmark would choose algorithms by their speed, which differs from run to run."""
+    settings = devices.cuda_settings()
+    assert settings["float32_matmul"] == "highest"
+    assert settings["cudnn_benchmark"] == settings["deterministic"] == "False"

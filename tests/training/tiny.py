@@ -49,5 +49,6 @@ def weights(model: nn.Module) -> dict[str, bytes]:
     """The bytes of the parameters and buffers."""
     values: dict[str, Tensor] = model.state_dict()
     return {
-        name: value.flatten().view(torch.uint8).numpy().tobytes() for name, value in values.items()
+        name: value.cpu().flatten().view(torch.uint8).numpy().tobytes()
+        for name, value in values.items()
     }

@@ -5,7 +5,7 @@ order of a batch is random, so the partners are too, without a draw.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 import numpy as np
@@ -44,6 +44,30 @@ class Batch:
         tensors = (self.pixels, self.labels, self.partners)
         parts = zip(*(tensor.tensor_split(count) for tensor in tensors), shares, strict=True)
         return (Batch(*part) for part in parts)
+
+    def with_shares(self) -> "Batch":
+        """The same; if its images are mixed, λ is a tensor (n,)."""
+        if self.partners is self.labels or isinstance(self.share, Tensor):
+            return self
+        shares = torch.full_like(self.labels, self.share, dtype=torch.float32)
+        return replace(self, share=shares)
+
+    def clone(self) -> "Batch":
+        """A copy, whose tensors `copy_` may change."""
+        labels = self.labels.clone()
+        partners = labels if self.partners is self.labels else self.partners.clone()
+        share = self.share.clone() if isinstance(self.share, Tensor) else self.share
+        return Batch(self.pixels.clone(), labels, partners, share)
+
+    def copy_(self, other: "Batch") -> None:
+        """Take the values of another batch of the same sizes."""
+        for target, source in zip(self.tensors(), other.tensors(), strict=True):
+            target.copy_(source)
+
+    def tensors(self) -> list[Tensor]:
+        """The fields that are tensors, in order."""
+        fields = (self.pixels, self.labels, self.partners, self.share)
+        return [field for field in fields if isinstance(field, Tensor)]
 
     def loss(self, logits: Tensor, label_smoothing: float) -> Tensor:
         """The mean loss of logits (n, classes), in nats."""
