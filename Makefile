@@ -5,7 +5,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto
 # Outside tests/faults, the tests of which `make test` runs a part.
 SHORTENED := tests/test_installation.py tests/measuring/test_peers.py
 
-.PHONY: study studies test faults calibration check data ui pictures lock clean
+.PHONY: study studies test faults gpu calibration check data ui pictures lock clean
 
 study: .venv/installed data
 	$(BIN)/python -m fashion_hpo.study dropout_ablation --budget quick
@@ -29,6 +29,15 @@ faults: .venv/installed data
 
 # Threads that wait must not spin: tests side by side share the cores.
 test faults: export OMP_WAIT_POLICY = passive
+
+# Tests and speeds of a GPU, from a bare checkout: a Python with torch and pytest is enough.
+gpu: PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+gpu: export PYTHONPATH := $(CURDIR)
+gpu:
+	@has_gpu=$$($(PYTHON) -c 'import torch; print(torch.cuda.is_available())') || exit 1; \
+	if [ "$$has_gpu" = False ]; then echo 'There is no GPU here, so nothing was tested.'; exit 0; fi; \
+	$(PYTHON) -m pytest tests/gpu -m gpu --confcutdir tests/gpu -p no:cacheprovider && \
+	$(PYTHON) -m fashion_hpo.bench gpu --markdown
 
 # Intervals and verdicts, held against thousands of simulated studies.
 calibration: .venv/installed

@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_hpo.terminal import command_line
+from fashion_hpo.terminal import command_line, environment
 
-MEASUREMENTS = ("trainer", "peers", "workers", "ledger", "cluster", "pictures")
+MEASUREMENTS = ("trainer", "peers", "workers", "ledger", "cluster", "pictures", "gpu")
 CLUSTERS = (1_000, 10_000)  # workers for which `cluster` computes a ceiling
 
 
@@ -21,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "`peers` whole trials of this project, Optuna, Ray Tune and Lightning with MLflow, "
         "`workers` one worker against one per core, `ledger` the cost of many finished trials, "
         "`cluster` how many workers a PostgreSQL database and an MLflow server can serve, "
-        "`pictures` how often the champion is right about pictures as people have them.",
+        "`pictures` how often the champion is right about pictures as people have them, "
+        "`gpu` the training speed on a GPU, which needs no package but torch and numpy.",
     )
     parser.add_argument("what", choices=MEASUREMENTS)
     command_line.add_data(parser)
@@ -69,7 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="N",
         help="trials of each worker in `cluster`; default: 20",
     )
-    return command_line.run(_run, parser, argv)
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the table of `gpu` as Markdown"
+    )
+    return command_line.run(_run, parser, argv, _needed)
+
+
+def _needed(args: argparse.Namespace) -> Sequence[str]:
+    return environment.OF_TRAINING if args.what == "gpu" else environment.NEEDED
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -80,6 +88,7 @@ def _run(args: argparse.Namespace) -> int:
         "workers": _workers,
         "cluster": _cluster,
         "pictures": _pictures,
+        "gpu": _gpu,
     }
     return measure[args.what](args)
 
@@ -127,6 +136,29 @@ def _cluster(args: argparse.Namespace) -> int:
         print(f"{workers:,} workers, computed from these figures, the first bottleneck first:")
         for line in cluster.ceiling(loads, workers, allowed):
             print(f"  {line}")
+    return 0
+
+
+def _gpu(args: argparse.Namespace) -> int:
+    from fashion_hpo.measuring import gpu
+    from fashion_hpo.training import devices
+
+    hardware = devices.choose(args.device)
+    on_gpu = hardware.device_type == "cuda"
+    if args.device == "auto" and not on_gpu:
+        print("There is no GPU here, so nothing was measured.")
+        return 0
+    print(
+        f"{hardware.describe()['device_name']}, {hardware.precision}, batch {gpu.BATCH}; images/s"
+    )
+    row = "| {} | {} | {} |" if args.markdown else "{:14}  {:36}  {:>12}"
+    print(row.format("network", "way", "images/s"))
+    if args.markdown:
+        print("|---|---|---|")
+    for speed in gpu.measure(hardware, gpu.WHOLE if on_gpu else gpu.SMALL):
+        rate = speed.images_per_second
+        text = f"not measured: {speed.reason}" if rate is None else f"{rate:,.0f}"
+        print(row.format(speed.network, speed.way, text), flush=True)
     return 0
 
 

@@ -265,16 +265,27 @@ def run(
     main: Callable[[argparse.Namespace], int],
     parser: argparse.ArgumentParser,
     argv: Sequence[str] | None,
+    needed: Callable[[argparse.Namespace], Iterable[str]] = lambda args: environment.NEEDED,
 ) -> int:
-    """Parse the arguments and run the command; an error becomes one sentence and an exit code."""
+    """Parse the arguments and run the command; an error becomes one sentence and an exit code.
+
+    `needed`: the packages that a call needs.
+    """
     if _collected is not None:
         _collected.append(parser)
         return 0
-    return output.guarded(lambda: _run(main, parser.parse_args(argv)))
+
+    def parsed() -> int:
+        args = parser.parse_args(argv)
+        return _run(main, args, needed(args))
+
+    return output.guarded(parsed)
 
 
-def _run(main: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    if sentence := environment.missing():
+def _run(
+    main: Callable[[argparse.Namespace], int], args: argparse.Namespace, needed: Iterable[str]
+) -> int:
+    if sentence := environment.missing(needed):
         print(f"error: {sentence}", file=sys.stderr)
         return BAD_INPUT
     gc.set_threshold(*COLLECT_AFTER)

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,13 +11,14 @@ NEEDED = (
     "filelock", "jinja2", "mlflow", "numpy", "optuna", "pandas", "plotly", "rich", "scipy", "torch",
 )  # fmt: skip
 """Checked before every command: without plotly, a study would fail after its training."""
+OF_TRAINING = ("numpy", "torch")
 PROJECTS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # package by its module
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def missing() -> str | None:
+def missing(needed: Iterable[str] = NEEDED) -> str | None:
     """The sentence about the first needed package that is not installed; imports none of them."""
-    absent = next((name for name in NEEDED if find_spec(name) is None), None)
+    absent = next((name for name in needed if find_spec(name) is None), None)
     return None if absent is None else advice(absent)
 
 
