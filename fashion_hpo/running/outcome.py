@@ -6,19 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from fashion_hpo.design.config import SEEDED, field_names
-from fashion_hpo.design.data_set import DataInfo
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.design.summaries import curve_summaries, energy_summary, finite
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.running.documents import write_documents
 from fashion_hpo.running.session import Session
+from fashion_hpo.stores.exports import exported
 from fashion_hpo.stores.layout import without_password
 from fashion_hpo.stores.ledger import Attempt, Result
 from fashion_hpo.stores.model_files import file_hashes
-from fashion_hpo.stores.models import read_model, write_model
 from fashion_hpo.training import memory, packaging
 from fashion_hpo.training.architectures import parameter_count
 from fashion_hpo.training.devices import Hardware
@@ -53,8 +51,7 @@ def finish(session: Session, attempt: Attempt, state: TrainingState, *, pruned: 
     val = session.splits.of(attempt.config.fold).val
     described = _described(state)
     if _is_kept(session, attempt, state.history[state.kept_epoch - 1].val_accuracy):
-        info = session.splits.info
-        probabilities = _written(attempt, model, folder / "model", val.images, info)
+        probabilities = _written(session, attempt, model, folder / "model")
     else:
         probabilities = packaging.probabilities_of(model, val.images)
         described["model"] = NOT_KEPT
@@ -129,26 +126,24 @@ def _level(attempt: Attempt) -> dict[str, object]:
 
 
 def _written(
-    attempt: Attempt,
-    model: ServedClassifier,
-    folder: Path,
-    images: Tensor,
-    info: DataInfo,
+    session: Session, attempt: Attempt, model: ServedClassifier, folder: Path
 ) -> np.ndarray:
     """Export, reload and compare the model; returns the reloaded model's probabilities.
 
     All summaries then measure the exported float32 model, not the network in memory.
     """
+    splits = session.splits
+    example = splits.val.images[:2].numpy()  # of all folds the same, so that they share a program
+    images = splits.of(attempt.config.fold).val.images
     metadata = {
-        **info.of_model(),
+        **splits.info.of_model(),
         "point": attempt.point,
         "config": attempt.config.to_dict(),
     }
-    write_model(model, folder, images[:2].numpy(), metadata)
-    wrote("model written")
-    reloaded = read_model(str(folder))
-    if differences := packaging.differences(reloaded, model, images):
-        raise AlteredModelError(
-            f"the exported model is not the trained one: {'; '.join(differences)}"
-        )
-    return packaging.probabilities_of(reloaded, images)
+    with exported(model, folder, example, metadata) as reloaded:
+        wrote("model written")
+        if differences := packaging.differences(reloaded, model, images):
+            raise AlteredModelError(
+                f"the exported model is not the trained one: {'; '.join(differences)}"
+            )
+        return packaging.probabilities_of(reloaded, images)

@@ -38,9 +38,14 @@ def served(network: nn.Module, pixel_range: PixelRange) -> ServedClassifier:
     """A float32 CPU copy in evaluation mode; an export in training mode would keep dropout on.
 
     The weights are made contiguous: an archive of channels-last weights loads with warnings.
+    Dropout's rates, without effect in evaluation mode, become 0: networks that differ in them alone
+    have the same program.
     """
     copied = copy.deepcopy(network).to("cpu", torch.float32)
     copied = copied.to(memory_format=torch.contiguous_format)
+    for layer in copied.modules():
+        if isinstance(layer, nn.Dropout | nn.Dropout2d):
+            layer.p = 0.0
     return ServedClassifier(copied, pixel_range).eval()
 
 

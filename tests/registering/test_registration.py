@@ -8,6 +8,7 @@ import torch
 from mlflow.entities.model_registry import ModelVersion
 from torch import nn
 
+from fashion_hpo.design.config import PixelRange
 from fashion_hpo.registering import registration
 from fashion_hpo.running import workers
 from fashion_hpo.running.outcome import AlteredModelError
@@ -159,7 +160,7 @@ def test_a_model_put_there_in_training_mode_is_refused(open_here: OpenSession) -
     list(workers.work(session))
     folder, candidate = model_folder(session), chosen(session)
     shutil.rmtree(folder)
-    network = packaging.served(build_for(candidate.attempt.config), "unit").train()
+    network = packaging.ServedClassifier(build_for(candidate.attempt.config), "unit").train()
     models.write_model(network, folder, session.splits.val.images[:2].numpy(), {})
     hashes = {f"model/{name}": value for name, value in model_files.file_hashes(folder).items()}
     candidate.result.files.clear()  # type: ignore[attr-defined]
@@ -172,8 +173,12 @@ def test_a_model_exported_in_training_mode_is_refused(
     open_here: OpenSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here at the trial itself: its export is compared before its result counts."""
-    served = packaging.served
-    monkeypatch.setattr(packaging, "served", lambda *given: served(*given).train())
+
+    def in_training_mode(network: nn.Module, pixel_range: PixelRange) -> nn.Module:
+        network = network.to(memory_format=torch.contiguous_format)
+        return packaging.ServedClassifier(network, pixel_range).train()
+
+    monkeypatch.setattr(packaging, "served", in_training_mode)
     session = open_here(design(seeds=1, scientific={"dropout": (0.5,)}, claims=[]))
     list(workers.work(session))
     (entry,) = session.ledger.entries()

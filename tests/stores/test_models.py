@@ -19,9 +19,8 @@ from torch import nn
 
 from fashion_hpo.stores import model_files
 from fashion_hpo.stores.models import UnsafeModelError, read_model, write_model
-from fashion_hpo.training.architectures import CATALOGUE, build, build_for
-from fashion_hpo.training.packaging import differences, served
-from tests.training.tiny import tiny_config
+from fashion_hpo.training.architectures import build
+from fashion_hpo.training.packaging import served
 
 IMAGES = torch.zeros(2, 28, 28, dtype=torch.uint8)
 Records = dict[str, bytes]
@@ -101,15 +100,6 @@ def in_graph(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], Non
 def in_weights(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
     record = "data/weights/model_weights_config.json"
     return lambda folder: change_json(folder, record, lambda value: change(value["config"]))
-
-
-@pytest.mark.parametrize("architecture", CATALOGUE)
-def test_what_is_written_can_be_read(architecture: str, tmp_path: Path) -> None:
-    """Whatever the batch, dropout off."""
-    model = served(build_for(tiny_config(architecture, dropout=0.5)).train(), "symmetric")
-    write_model(model, tmp_path / "model", IMAGES.numpy(), {})
-    images = torch.randint(0, 256, (64, 28, 28), dtype=torch.uint8)
-    assert differences(read_model(tmp_path / "model"), model, images, [1, 7, 64]) == []
 
 
 def test_an_archive_written_anew_can_be_read(folder: Path) -> None:

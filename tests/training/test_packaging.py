@@ -7,7 +7,13 @@ from fashion_hpo.training.architectures import CATALOGUE, build, build_for
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.evaluate import logits_of
-from fashion_hpo.training.packaging import differences, flops, probabilities_of, served
+from fashion_hpo.training.packaging import (
+    ServedClassifier,
+    differences,
+    flops,
+    probabilities_of,
+    served,
+)
 from tests.training.tiny import tiny_config, weights
 
 
@@ -29,9 +35,11 @@ def test_the_network_that_is_served_is_a_copy() -> None:
     model = served(network, "unit")
     assert not any(module.training for module in model.modules())
     assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert [m.p for m in model.modules() if isinstance(m, nn.Dropout)] == [0.0]
     for parameter in model.parameters():
         parameter.data.zero_()
     assert weights(network) == before
+    assert [m.p for m in network.modules() if isinstance(m, nn.Dropout)] == [0.5]
     assert network.training
 
 
@@ -58,7 +66,7 @@ def test_the_same_model_has_no_differences(splits: SearchSplits) -> None:
 def test_differences_tell_what_is_wrong(splits: SearchSplits) -> None:
     network, images = build("simple_cnn", dropout=0.5), splits.train.images
     measured = served(network, "unit")
-    noisy = served(network, "unit").train()
+    noisy = ServedClassifier(network, "unit").train()
     assert differences(noisy, measured, images, [7]) == [
         "two passes over the same 7 images differ: dropout is on"
     ]
