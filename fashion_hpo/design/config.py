@@ -63,12 +63,14 @@ class TrainConfig:
     schedule: Schedule = "cosine"
     final_learning_rate: float = 1e-5  # the end of cosine, and the low end of a cycle
     cycle_epochs: float = 4.0  # one rise and fall of the cyclical schedule
+    cycle_decay: float = 1.0  # the peak of each cycle is multiplied by it
     step_epochs: float = 5.0  # between two steps of the step schedule
     step_factor: float = 0.1  # the rate is multiplied by it at each step
     warmup_epochs: float = 0.0  # of linear rise, before any schedule
     label_smoothing: float = 0.0
     decay_weights_only: bool = False  # norms, biases and embeddings (positions, tokens): no decay
     head_l2: float = 0.0  # λ of λ·‖W‖², W the last linear layer's weights, added to the loss
+    head_l2_layers: int = 1  # of so many last linear layers
     mixup_alpha: float = 0.0  # 0: no MixUp
     mixup_per_image: bool = False  # λ per image instead of per batch
     cutmix_alpha: float = 0.0  # 0: no CutMix; with MixUp, each batch gets one of the two
@@ -254,11 +256,13 @@ _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "weight_decay": ("0 to 1", lambda v: 0 <= v <= 1),
     "final_learning_rate": ("0 to 10", lambda v: 0 <= v <= 10),
     "cycle_epochs": ("more than 0, up to 10000", lambda v: 0 < v <= 10_000),
+    "cycle_decay": ("more than 0, up to 1", lambda v: 0 < v <= 1),
     "step_epochs": ("more than 0, up to 10000", lambda v: 0 < v <= 10_000),
     "step_factor": ("more than 0, up to 1", lambda v: 0 < v <= 1),
     "warmup_epochs": ("0 (off) to 10000", lambda v: 0 <= v <= 10_000),
     "label_smoothing": ("0 up to, not including, 1", lambda v: 0 <= v < 1),
     "head_l2": ("0 (off) to 100", lambda v: 0 <= v <= 100),
+    "head_l2_layers": ("1 to 100", lambda v: 1 <= v <= 100),
     "mixup_alpha": ("0 (off) to 100", lambda v: 0 <= v <= 100),
     "cutmix_alpha": ("0 (off) to 100", lambda v: 0 <= v <= 100),
     "rotation": ("0 (off) to 180 degrees", lambda v: 0 <= v <= 180),

@@ -19,26 +19,27 @@ class Penalised(Protocol):
 
 
 def logits_and_penalty(
-    model: nn.Module, pixels: Tensor, head_l2: float
+    model: nn.Module, pixels: Tensor, head_l2: float, layers: int = 1
 ) -> tuple[Tensor, Tensor | None]:
-    """A forward pass's logits, and the sum of the network's own penalty and of λ·‖W‖² of the head's
-    weights; None without any."""
+    """A forward pass's logits, and the sum of the network's own penalty and of λ·‖W‖² of its last
+    linear layers' weights; None without any."""
     penalty: Tensor | None = None
     if isinstance(model, Penalised):
         logits, penalty = model.penalised(pixels)
     else:
         logits = model(pixels)
-    if head_l2:
-        of_head = head_l2 * head(model).weight.float().square().sum()
-        penalty = of_head if penalty is None else penalty + of_head
+    for layer in head(model, layers) if head_l2 else ():
+        of_layer = head_l2 * layer.weight.float().square().sum()
+        penalty = of_layer if penalty is None else penalty + of_layer
     return logits, penalty
 
 
-def head(model: nn.Module) -> nn.Linear:
-    """The last linear layer, which gives the logits; raises ValueError if there is none."""
+def head(model: nn.Module, layers: int = 1) -> list[nn.Linear]:
+    """The last linear layers; the last of them gives the logits.  Raises ValueError if there are
+    none."""
     linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
     if not linear:
         raise ValueError(
             f"head_l2 is set, but {type(model).__name__} has no linear layer; leave head_l2 at 0."
         )
-    return linear[-1]
+    return linear[-layers:]

@@ -11,7 +11,8 @@ def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float
 
     constant: `learning_rate`.
     cosine: half a cosine to `final_learning_rate` at the last step (Loshchilov & Hutter 2017).
-    cyclical: triangles between `final_learning_rate` and `learning_rate` (Smith 2017).
+    cyclical: triangles between `final_learning_rate` and `learning_rate` (Smith 2017), each
+    `cycle_decay` times as high as the triangle before.
     step: `learning_rate` times `step_factor` after every `step_epochs`.
     """
     warmup = round(config.warmup_epochs * steps_per_epoch)
@@ -31,5 +32,6 @@ def _scheduled(config: TrainConfig, step: int, warmup: int, steps_per_epoch: int
     if config.schedule == "cosine":
         done = step / max(1, config.epochs * steps_per_epoch - warmup - 1)
         return low + (high - low) * 0.5 * (1 + math.cos(math.pi * done))
-    phase = (step / (config.cycle_epochs * steps_per_epoch)) % 1.0
-    return low + (high - low) * (1 - abs(2 * phase - 1))
+    cycle, phase = divmod(step / (config.cycle_epochs * steps_per_epoch), 1.0)
+    peak = float(config.cycle_decay**cycle)
+    return low + (high - low) * peak * (1 - abs(2 * phase - 1))

@@ -61,7 +61,9 @@ class Step:
         count = -(-len(batch) // (hardware.micro_batch or len(batch)))
         for piece in batch.pieces(count):
             with hardware.autocast():
-                logits, penalty = logits_and_penalty(model, piece.pixels, config.head_l2)
+                logits, penalty = logits_and_penalty(
+                    model, piece.pixels, config.head_l2, config.head_l2_layers
+                )
             loss = piece.loss(logits.float(), config.label_smoothing)
             whole = loss if penalty is None else loss + penalty
             (whole * (len(piece) / in_step)).backward()

@@ -46,7 +46,8 @@ CHANGED: dict[str, Any] = {
     "step_factor": 0.5, "warmup_epochs": 1.0, "head_l2": 0.1, "mixup_per_image": True,
     "cutmix_alpha": 0.2, "rotation": 10.0, "shift": 0.1, "zoom": 0.1, "shear": 10.0, "flip": 0.5,
     "randaugment_operations": 2, "randaugment_magnitude": 5, "erasing": 0.5, "fold": 1,
-    "decay_weights_only": True, "warp": 0.5, "shift_pixels": 2,
+    "decay_weights_only": True, "warp": 0.5, "shift_pixels": 2, "cycle_decay": 0.5,
+    "head_l2_layers": 2,
 }  # fmt: skip
 
 

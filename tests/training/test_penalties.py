@@ -91,6 +91,15 @@ def test_the_step_is_that_of_loss_and_penalties_whatever_the_pieces(
     assert close(found, by_hand(splits, head_l2))
 
 
+def test_the_penalty_is_of_so_many_last_linear_layers() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(784, 5), nn.Linear(5, 4), nn.Linear(4, 10))
+    last, middle = (network[n].weight.detach().square().sum().item() for n in (3, 2))
+    for layers, squares in ((1, last), (2, middle + last)):
+        _, penalty = logits_and_penalty(network, torch.rand(2, 1, 28, 28), 0.3, layers)
+        assert penalty is not None
+        assert penalty.item() == pytest.approx(0.3 * squares)
+
+
 def test_the_training_loss_leaves_penalties_out(splits: SearchSplits, hardware: Hardware) -> None:
     penalised, loss = trained(splits, hardware, head_l2=0.3)
     plain, plain_loss = trained(splits, hardware, weight=0.0)
@@ -131,7 +140,7 @@ def test_the_heads_penalty_is_of_its_weights_alone() -> None:
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_every_network_has_a_head_of_ten_classes(name: str) -> None:
-    assert head(build(name)).out_features == 10
+    assert head(build(name))[-1].out_features == 10
 
 
 def test_a_network_without_a_linear_layer_is_refused() -> None:

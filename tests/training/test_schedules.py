@@ -35,6 +35,14 @@ def test_cyclical_rises_and_falls_in_triangles() -> None:
     assert rates(config, 2) == pytest.approx(one_cycle * 2)
 
 
+def test_the_peaks_of_cycles_decay() -> None:
+    config = TrainConfig(
+        schedule="cyclical", learning_rate=0.5, final_learning_rate=0.1, cycle_epochs=1,
+        cycle_decay=0.5, epochs=3,
+    )  # fmt: skip
+    assert rates(config, 2) == pytest.approx([0.1, 0.5, 0.1, 0.3, 0.1, 0.2])
+
+
 def test_a_cycle_may_be_a_part_of_an_epoch() -> None:
     config = TrainConfig(
         schedule="cyclical", learning_rate=1, final_learning_rate=0, cycle_epochs=0.5, epochs=1

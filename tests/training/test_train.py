@@ -132,6 +132,8 @@ def test_every_field_changes_the_training(
         ({"weight_decay": 0.5}, {"decay_weights_only": True}),
         ({"randaugment_operations": 2}, {"randaugment_magnitude": 20}),
         ({"rotation": 10}, {"warp": 0.5}),
+        ({"head_l2": 0.1}, {"head_l2_layers": 2}),
+        ({"schedule": "cyclical", "cycle_epochs": 0.5}, {"cycle_decay": 0.5}),
         ({"schedule": "step", "step_epochs": 0.5}, {"step_factor": 0.5}),
         ({"schedule": "step", "step_epochs": 0.5}, {"step_epochs": 0.25}),
     ],

@@ -6,7 +6,10 @@ modulators Δm = 2·sigmoid(·).  Both start at zero, so that the network starts
 the same initial weights.  429,715 parameters.
 
 Departures: the report has a penalty β·‖Δp‖² on the offsets, its code has none; here it is the
-option `offset_penalty`, off by default.
+option `offset_penalty`, off by default.  From the paper, as in the report: the paper's modulators
+are sigmoid(·), which start at 0.5; one convolution gives offsets and modulators; these learn at a
+tenth of the rate; and the paper replaces convolutions of a ResNet's later stages, the report every
+one, so that the first reads raw pixels.
 """
 
 import math
