@@ -9,7 +9,10 @@ from pathlib import Path
 
 from fashion_hpo.terminal import command_line, environment
 
-MEASUREMENTS = ("trainer", "peers", "workers", "ledger", "cluster", "pictures", "gpu")
+MEASUREMENTS = ("trainer", "peers", "workers", "ledger", "cluster", "pictures", "gpu", "search")
+REPEATS = 5  # but of `search`
+TRIALS = (100, 1_000, 10_000)  # of `ledger`
+SAMPLERS = ("random", "quasi_random", "tpe", "gp")
 CLUSTERS = (1_000, 10_000)  # workers for which `cluster` computes a ceiling
 
 
@@ -22,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "`workers` one worker against one per core, `ledger` the cost of many finished trials, "
         "`cluster` how many workers a PostgreSQL database and an MLflow server can serve, "
         "`pictures` how often the champion is right about pictures as people have them, "
-        "`gpu` the training speed on a GPU, which needs no package but torch and numpy.",
+        "`gpu` the training speed on a GPU, which needs no package but torch and numpy, "
+        "`search` what samplers and pruners find, replayed on a table of trained configs.",
     )
     parser.add_argument("what", choices=MEASUREMENTS)
     command_line.add_data(parser)
@@ -30,9 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--repeats",
         type=command_line.positive,
-        default=5,
         metavar="N",
-        help="repeats of each measurement; default: 5",
+        help="repeats of each measurement; default: 5, of `search` 100 (20 with gp)",
     )
     parser.add_argument(
         "--images",
@@ -53,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs="+",
         metavar="N",
         help="finished trials of the studies in `ledger`, default: 100 1000 10000 (minutes); "
-        "trials of each peer in a repeat, default: 6",
+        "trials of each peer in a repeat, default: 6; image passes of `search`, in complete "
+        "trials, default: 10 20 40",
     )
     parser.add_argument(
         "--workers",
@@ -71,7 +75,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="trials of each worker in `cluster`; default: 20",
     )
     parser.add_argument(
-        "--markdown", action="store_true", help="print the table of `gpu` as Markdown"
+        "--table",
+        type=command_line.folder,
+        metavar="DIR",
+        help="trained configs of `search`: trials.csv and epochs.csv of the study search_table; "
+        "default: the table kept here",
+    )
+    parser.add_argument(
+        "--samplers",
+        nargs="+",
+        choices=SAMPLERS,
+        default=SAMPLERS,
+        metavar="S",
+        help=f"samplers of `search`; default: {' '.join(SAMPLERS)}",
+    )
+    parser.add_argument(
+        "--startup",
+        type=command_line.positive,
+        default=10,
+        metavar="N",
+        help="random start-up trials of tpe and gp in `search`; default: 10",
+    )
+    parser.add_argument(
+        "--markdown",
+        action="store_true",
+        help="print the table of `gpu` or `search` as Markdown",
     )
     return command_line.run(_run, parser, argv, _needed)
 
@@ -89,6 +117,7 @@ def _run(args: argparse.Namespace) -> int:
         "cluster": _cluster,
         "pictures": _pictures,
         "gpu": _gpu,
+        "search": _search,
     }
     return measure[args.what](args)
 
@@ -97,7 +126,7 @@ def _ledger(args: argparse.Namespace) -> int:
     from fashion_hpo.measuring import benchmarks
 
     print("trials   opening   reconcile   claim of a trial   bookkeeping of a trial   (seconds)")
-    for trials in args.trials or (100, 1_000, 10_000):
+    for trials in args.trials or TRIALS:
         with tempfile.TemporaryDirectory() as folder:
             cost = benchmarks.ledger_cost(Path(folder), args.data, trials)
         print(
@@ -188,6 +217,31 @@ def _pictures(args: argparse.Namespace) -> int:
     return 0
 
 
+def _search(args: argparse.Namespace) -> int:
+    from fashion_hpo.measuring import searches
+
+    table = searches.read_table(args.table)
+    sizes = sorted(args.trials or searches.SIZES)
+    print(*searches.described(table, args.startup), sep="\n")
+    cells = _markdown if args.markdown else _aligned
+    heading = ["sampler", "pruner", *(f"{size} trials" for size in sizes)]
+    print(cells(heading) + ("\n" + cells(["---"] * len(heading)) if args.markdown else ""))
+    rows = []
+    for row in searches.measured(table, args.samplers, sizes, args.repeats, args.startup):
+        rows.append(row)
+        print(cells([row.sampler, row.pruner, *map(searches.shown, row.regrets.T)]), flush=True)
+    print(*searches.against_random(rows, sizes), sep="\n")
+    return 0
+
+
+def _markdown(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _aligned(cells: list[str]) -> str:
+    return f"{cells[0]:13} {cells[1]:19}" + "".join(f"{cell:>22}" for cell in cells[2:])
+
+
 def _workers(args: argparse.Namespace) -> int:
     from fashion_hpo.design.config import TrainConfig
     from fashion_hpo.measuring import scaling
@@ -207,14 +261,14 @@ def _workers(args: argparse.Namespace) -> int:
 def _peers(args: argparse.Namespace) -> int:
     from fashion_hpo.measuring import peers
 
-    count = args.trials[0] if args.trials else 6
+    count, repeats = args.trials[0] if args.trials else 6, args.repeats or REPEATS
     trials = peers.Trials(count, args.images, args.epochs or 2)
     print(
         f"{trials.count} trials of {trials.epochs} epochs of {trials.images:,} images, the plain "
-        f"CNN, batch {peers.BATCH}; medians of {args.repeats} interleaved repeats"
+        f"CNN, batch {peers.BATCH}; medians of {repeats} interleaved repeats"
     )
     speeds = {}
-    for name, speed in peers.compare(trials, args.repeats, args.data):
+    for name, speed in peers.compare(trials, repeats, args.data):
         speeds[name] = speed
         print(f"  {name:27} {speed.seconds[-1]:6.2f} s a trial", file=sys.stderr, flush=True)
     print("                              seconds a trial          to ours   validation accuracy")
@@ -229,12 +283,12 @@ def _trainer(args: argparse.Namespace) -> int:
     from fashion_hpo.measuring import benchmarks
     from fashion_hpo.training import devices
 
-    hardware = devices.choose(args.device)
+    hardware, repeats = devices.choose(args.device), args.repeats or REPEATS
     print(
         f"{hardware.describe()['device_name']}, {hardware.threads} threads, {hardware.precision}; "
-        f"cnn, batch 128, medians of {args.repeats} interleaved repeats after a warm-up"
+        f"cnn, batch 128, medians of {repeats} interleaved repeats after a warm-up"
     )
-    speed = benchmarks.trainer_speed(args.data, hardware, args.repeats, args.images)
+    speed = benchmarks.trainer_speed(args.data, hardware, repeats, args.images)
     rows = {
         "this trainer": speed.ours,
         "DataLoader over Pillow images": speed.usual,

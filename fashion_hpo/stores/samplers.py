@@ -37,15 +37,18 @@ class OneEpochPruner(BasePruner):
         return done is not None and done < trial.user_attrs["config"]["epochs"]
 
 
-SAMPLERS: dict[Sampler, Callable[[int], BaseSampler]] = {
-    "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS),
-    "tpe": lambda seed: TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS),
-    "random": lambda seed: RandomSampler(seed=seed),  # if those draws stay invalid
+SAMPLERS: dict[Sampler, Callable[[int, int], BaseSampler]] = {
+    "gp": lambda seed, startup: GPSampler(seed=seed, n_startup_trials=startup),
+    "tpe": lambda seed, startup: TPESampler(seed=seed, n_startup_trials=startup),
+    "random": lambda seed, _: RandomSampler(seed=seed),  # if those draws stay invalid
 }
-"""A sampler with this seed, by name.  A drawn search needs none: its points are enqueued."""
+"""A sampler with this seed and so many random start-up trials, by name.  A drawn search needs none:
+its points are enqueued."""
 
 
-def make_sampler(name: Sampler, seed: int, grouped: bool = False) -> BaseSampler:
+def make_sampler(
+    name: Sampler, seed: int, grouped: bool = False, startup: int = STARTUP_TRIALS
+) -> BaseSampler:
     """A sampler for one proposal; each proposal needs another seed, else suggestions repeat.
 
     grouped: whether fields have conditions: TPE then models the fields of each case together.
@@ -53,10 +56,8 @@ def make_sampler(name: Sampler, seed: int, grouped: bool = False) -> BaseSampler
     if grouped and name == "tpe":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # `group` is, since Optuna 2.8
-            return TPESampler(
-                seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True
-            )
-    return SAMPLERS[name](seed)
+            return TPESampler(seed=seed, n_startup_trials=startup, multivariate=True, group=True)
+    return SAMPLERS[name](seed, startup)
 
 
 def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> None:

@@ -52,6 +52,7 @@ QUOTING = {
     "predict.py": {"--explain"},
     "register.py": {"--force"},
     "design/plan.py": {"--more-seeds", "--set"},
+    "measuring/searches.py": {"--table"},
 }
 """Options that a message repeats, but does not tell to type."""
 ADVICE: Mapping[str, tuple[str, ...]] = {
