@@ -185,6 +185,19 @@ def test_a_claim_of_small_scale_is_asked_by_the_quick_budget_alone(claim_id: str
     assert f"`python -m fashion_hpo.study {plan.name} --budget quick` asks." in found.sentence
 
 
+@pytest.mark.parametrize("claim_id", SMALL)
+def test_a_claim_of_small_scale_is_not_asked_of_a_changed_config(claim_id: str) -> None:
+    """A network that was trained too little to learn would refute it."""
+    plan, claim = plan_of(claim_id, "quick")
+    short = replace(plan, base=plan.base.replace(epochs=2, train_images=500))
+    found = verdict_of(claim, simulated(short, claim, -1.0, 0.1))
+    assert found.word == NOT_ASKED
+    assert found.sentence.startswith(
+        "the claim is about the quick budget without changes to train_images, epochs; "
+        f"`python -m fashion_hpo.study {plan.name} --budget quick --revise` asks."
+    )
+
+
 def test_too_few_optimizer_steps_are_no_regime() -> None:
     plan, claim = plan_of("R2.a")
     records = simulated(plan, claim, 1.0, 0.95)

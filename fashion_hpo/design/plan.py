@@ -25,7 +25,7 @@ from fashion_hpo.design.narrowing import narrowed
 from fashion_hpo.design.objectives import VALUE
 from fashion_hpo.design.search import STARTUP_TRIALS, Search, check_search
 from fashion_hpo.design.sequences import random_values, sobol_values
-from fashion_hpo.design.spec import Level, StudySpec
+from fashion_hpo.design.spec import Budget, Level, StudySpec
 from fashion_hpo.design.warm_start import WarmStart
 
 OBJECTIVE = VALUE
@@ -82,6 +82,12 @@ class Plan:
         """Of a plan under the quick budget, the study's next larger budget, if any."""
         larger = (budget for budget in BUDGETS if budget in self.spec.budgets and budget != QUICK)
         return next(larger, None) if self.budget == QUICK else None
+
+    @property
+    def changed(self) -> list[str]:
+        """The base config's fields that differ from the study's own under this budget."""
+        before = _base(self.spec, self.spec.budgets[self.budget]).to_dict()
+        return [name for name, value in self.base.to_dict().items() if before.get(name) != value]
 
     @property
     def endings(self) -> int:
@@ -232,8 +238,6 @@ def make_plan(
             f"--{option.replace('_', '-')} is {value}, but {name} is a design, which has no "
             "sampler; leave the option out."
         )
-    size = {"epochs": limits.epochs, "train_images": limits.train_images}
-    size = {field: value for field, value in size.items() if value is not None}
     changes = dict(changes or {})
     search = spec.search
     varied = {"seed", *spec.scientific, *spec.nuisance, *(search.space if search else ())}
@@ -250,12 +254,18 @@ def make_plan(
         question=question,
         budget=budget,
         spec=spec,
-        base=spec.base.replace(**{**size, **changes}),
+        base=_base(spec, limits).replace(**changes),
         scientific={**spec.scientific, **(limits.scientific or {})},
         seeds=(limits.seeds or spec.seeds) + more_seeds,
         nuisance_points=(limits.nuisance_points or spec.nuisance_points) if spec.nuisance else 1,
         search=search,
     )
+
+
+def _base(spec: StudySpec, limits: Budget) -> TrainConfig:
+    """The base config under a budget."""
+    size = {"epochs": limits.epochs, "train_images": limits.train_images}
+    return spec.base.replace(**{name: value for name, value in size.items() if value is not None})
 
 
 def points(plan: Plan) -> list[Point]:

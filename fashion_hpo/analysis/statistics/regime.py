@@ -20,6 +20,11 @@ def not_asked(claim: Claim, records: Records) -> str:
         return f"the claim is about Fashion-MNIST, and the study was run on {records.info.name}."
     if claim.small_scale and plan.budget != "quick":
         return f"the claim is about the quick budget; {study_command(plan.name, 'quick')} asks."
+    if claim.small_scale and plan.changed:
+        return (
+            f"the claim is about the quick budget without changes to {', '.join(plan.changed)}; "
+            f"{study_command(plan.name, 'quick', '--revise')} asks."
+        )
     return outside(claim.regime, records) if claim.regime is not None else ""
 
 

@@ -27,7 +27,7 @@ def warnings_of(records: Records) -> list[str]:
     plan = records.plan
     warnings = []
     if plan.budget == "quick":
-        small = [claim.id for claim in plan.spec.claims if claim.small_scale]
+        small = [claim.id for claim in plan.spec.claims if claim.small_scale and not plan.changed]
         warnings.append(SMALL.format(", ".join(small)) if small else QUICK)
     if records.remaining:
         trials = "trial has" if records.remaining == 1 else "trials have"
