@@ -270,7 +270,8 @@ def _peers(args: argparse.Namespace) -> int:
     speeds = {}
     for name, speed in peers.compare(trials, repeats, args.data):
         speeds[name] = speed
-        print(f"  {name:27} {speed.seconds[-1]:6.2f} s a trial", file=sys.stderr, flush=True)
+        turn = f"{speed.seconds[-1]:6.2f} s a trial, validation accuracy {speed.accuracy[-1]:.2%}"
+        print(f"  {name:27} {turn}", file=sys.stderr, flush=True)
     print("                              seconds a trial          to ours   validation accuracy")
     for name, speed in speeds.items():
         print(f"  {peers.row(name, speed, speeds[peers.OURS])}")
