@@ -17,6 +17,7 @@ from fashion_hpo.stores.layout import Store
 from fashion_hpo.training.architectures import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REPORTS, STUDIES, MEASUREMENTS, WRITING = (
     (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
@@ -82,6 +83,24 @@ def test_every_page_is_named_and_there() -> None:
     assert set(linked) == {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
     counts = re.findall(r"[Pp]roject(?:'s| brings) (\d+) studies", README)
     assert set(counts) == {str(len(list_studies()))}
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in DOCS.glob("*.md"))])
+def test_links_lead_to_files_and_headings(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+def anchors(text: str) -> set[str]:
+    """Those that GitHub gives a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_study_is_listed_with_its_claims() -> None:

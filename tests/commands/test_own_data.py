@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from fashion_hpo import claims, doctor, predict, register, replay, report, study, train
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.terminal import command_line
-from tests.own_sets import write_tiles
+from tests.own_sets import write_letters, write_tiles
 
 STUDY = '''"""Does it learn tiles?"""
 from fashion_hpo.design.config import TrainConfig
@@ -170,6 +170,18 @@ def test_train_says_that_all_images_are_used(home: Path, run: Command) -> None:
     )  # fmt: skip
     assert code == 0, told
     assert "train_images is 50,000, more than tiles has: all 88 training images are used" in told
+
+
+def test_letters_in_a_table_are_learned(run: Command, tmp_path: Path) -> None:
+    """26 classes, as against Fashion-MNIST's ten."""
+    code, told = run(
+        train.main, "--data", str(write_letters(tmp_path)), "--set", "epochs=4", "--set",
+        "architecture=simple_cnn", "--set", "train_images=2000", "--set", "batch_size=32",
+        "--device", "cpu",
+    )  # fmt: skip
+    assert code == 0, told
+    *_, accuracy, _speed = told.split()
+    assert float(accuracy.rstrip("%")) > 50, told
 
 
 def test_the_options_that_are_told_for_bad_data_help(
