@@ -5,7 +5,6 @@ import importlib
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -203,16 +202,10 @@ def test_a_tilde_after_an_equals_sign_is_the_home_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, option: str
 ) -> None:
     """Shells leave it as it is there."""
-    parsed: list[argparse.Namespace] = []
-
-    def parse(_: object, made: argparse.ArgumentParser, argv: Sequence[str]) -> int:
-        parsed.append(made.parse_args(argv))
-        return 0
-
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(command_line, "run", parse)
     name, *arguments = command.split()
-    importlib.import_module(f"fashion_hpo.{name}").main([*arguments, f"{option}=~/x"])
-    assert getattr(parsed[0], option.removeprefix("--")) == tmp_path / "x"
+    parser = command_line.parser_of(importlib.import_module(f"fashion_hpo.{name}").main)
+    parsed = parser.parse_args([*arguments, f"{option}=~/x"])
+    assert getattr(parsed, option.removeprefix("--")) == tmp_path / "x"
     with pytest.raises(SystemExit):
-        importlib.import_module(f"fashion_hpo.{name}").main([*arguments, f"{option}="])
+        parser.parse_args([*arguments, f"{option}="])
