@@ -78,6 +78,7 @@ def compare(trials: Trials, rounds: int, data: Path | None) -> Iterator[tuple[st
         for name, speed in speeds.items():
             with ProcessPoolExecutor(1, get_context("spawn")) as process:
                 seconds, accuracies = process.submit(_turn, name, trials, data).result()
+            check_complete(name, trials, accuracies)
             speed.seconds.append(seconds / trials.count)
             speed.accuracy.append(statistics.fmean(accuracies))
             yield name, speed
@@ -125,9 +126,13 @@ def _turn(name: str, trials: Trials, data: Path | None) -> tuple[float, list[flo
         accuracies = PEERS[name](trials, splits, Path(folder) / "trials")
         seconds = time.perf_counter() - began
         os.chdir("/")
+    return seconds, accuracies
+
+
+def check_complete(name: str, trials: Trials, accuracies: list[float]) -> None:
+    """Raise RuntimeError if a peer ended another number of trials than it had to."""
     if len(accuracies) != trials.count:
         raise RuntimeError(f"{name} ended {len(accuracies)} of {trials.count} trials.")
-    return seconds, accuracies
 
 
 def _ours(trials: Trials, splits: SearchSplits, folder: Path) -> list[float]:

@@ -26,10 +26,10 @@ def test_every_peer_that_is_installed_ends_its_trials_with_a_model_that_has_lear
         assert f"{name:27} not measured: {reason}" in text
 
 
-def test_a_peer_that_ends_fewer_trials_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(peers.PEERS, "lazy", lambda trials, splits, folder: [])
-    with pytest.raises(RuntimeError, match=r"lazy ended 0 of 2 trials"):
-        peers._turn("lazy", Trials(2, 100, 1), None)
+def test_a_peer_that_ends_fewer_trials_is_an_error() -> None:
+    peers.check_complete("lazy", Trials(2, 100, 1), [0.5, 0.5])
+    with pytest.raises(RuntimeError, match=r"lazy ended 1 of 2 trials"):
+        peers.check_complete("lazy", Trials(2, 100, 1), [0.5])
 
 
 def test_the_same_points_whatever_their_number() -> None:
