@@ -83,9 +83,10 @@ def whole(pytestconfig: pytest.Config) -> bool:
     return bool(pytestconfig.getoption("--faults") == "all")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Networks this small are slower on several threads, most of all on a busy machine."""
+    """Networks this small are slower on several threads, most of all on a busy machine; a training
+    leaves the number that it had, and another number rounds differently."""
     torch.set_num_threads(1)
 
 

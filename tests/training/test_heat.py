@@ -17,7 +17,7 @@ from fashion_hpo.training.reading_points import reading_points
 from tests.training.test_catalogue import SMALL, over_catalogue
 
 PATCH = 7
-STEPS = 80
+STEPS = 120
 LEARNERS: dict[str, dict[str, Option]] = {
     "cnn": {"channels": 8, "hidden": 32},
     "optimized_cnn": {"channels": 8, "hidden": 32},
