@@ -46,6 +46,7 @@ STUDY = StudySpec(
 )
 '''
 POINTS = 18
+TRIES = 5  # Ray's server for one client ends at its start more often than not, and says not why
 SECONDS = 240.0  # for what takes a tenth of that on a machine of one's own
 
 
@@ -186,8 +187,7 @@ def output_of(process: subprocess.Popen[str]) -> str:
 def test_a_study_outlives_a_node_the_head_and_a_restart_of_the_database(
     lab: Lab, machines: Machines, postgres: "Server", real_data: Path, whole: bool
 ) -> None:
-    """`make faults`: the second command comes from outside, through ray://, for which Ray starts a
-    server that must answer within 30 s: too little on a busy machine."""
+    """`make faults`: the second command comes from outside, through ray://."""
     first, second = machines.nodes
     with ray_cluster.running() as cluster:
         ray_cluster.add_node(cluster, 1, first)
@@ -217,8 +217,11 @@ def test_a_study_outlives_a_node_the_head_and_a_restart_of_the_database(
     with ray_cluster.running(client_port=port) as cluster:
         for folder in machines.nodes:
             ray_cluster.add_node(cluster, 1, folder)
-        process = machines.command(f"ray://{HOST}:{port}" if whole else cluster.address)
-        text = output_of(process)
+        for _ in range(TRIES):
+            process = machines.command(f"ray://{HOST}:{port}" if whole else cluster.address)
+            text = output_of(process)
+            if "Starting Ray client server failed" not in text:
+                break
         assert process.returncode == 0, text
         ledger = ledger_of(machines.store, machines.plan)
         assert ledger.remaining() == 0
