@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from fashion_hpo.stores.models import ARCHIVE, UnsafeModelError, read_model, write_model
@@ -106,6 +105,8 @@ class _Pickler(pickle.Pickler):
 def _program(served: nn.Module, folder: Path, module: nn.Module) -> _Program | None:
     """The program of a model that was just written and read; None if its records are not the bytes
     of its weights, one by one."""
+    from mlflow.models import Model
+
     records = _records(folder / ARCHIVE)
     config = json.loads(records[f"{WEIGHTS}model_weights_config.json"])["config"]
     weights = {f"{WEIGHTS}{described['path_name']}": name for name, described in config.items()}
@@ -115,7 +116,7 @@ def _program(served: nn.Module, folder: Path, module: nn.Module) -> _Program | N
     )
     if not is_plain or module.state_dict().keys() != values.keys():
         return None
-    described = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    described = Model.load(folder).to_dict()
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     return _Program(
         module,
