@@ -5,7 +5,7 @@ The images are random: no speed depends on them, and a bare GPU machine has no d
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,6 +20,7 @@ from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.evaluate import normalise
 from fashion_hpo.training.state import TrainingState
+from fashion_hpo.training.streams import stream
 from fashion_hpo.training.train import train
 
 BATCH = 128
@@ -102,12 +103,12 @@ def ours(
     ]
     splits.on(hardware.device)
     trainings = [train(state, splits) for state in states]
-    streams = [_stream(hardware) for _ in states]
+    streams = [stream(hardware.device) for _ in states]
     _wait(hardware)  # until all is uploaded, which happens on the usual stream
 
     def step() -> None:
-        for training, stream in zip(trainings, streams, strict=True):
-            with stream:
+        for training, own_stream in zip(trainings, streams, strict=True):
+            with own_stream:
                 next(training)
 
     with ExitStack() as stack:
@@ -192,10 +193,6 @@ def _images_per_second(
         step()
     _wait(hardware)
     return steps * images / (time.perf_counter() - began)
-
-
-def _stream(hardware: Hardware) -> AbstractContextManager[object]:
-    return torch.cuda.stream(torch.cuda.Stream()) if _is_gpu(hardware) else nullcontext()
 
 
 def _wait(hardware: Hardware) -> None:

@@ -1,13 +1,14 @@
 """One worker: claims points and trains them until none is left; yields events.
 
 A worker may train several trials at once, which take turns after every optimizer step: no result
-depends on that.
+depends on that.  On a GPU each queues its operations on a stream of its own, so that they run at
+the same time.
 """
 
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 
 from fashion_hpo.design.config import Epoch
@@ -17,6 +18,7 @@ from fashion_hpo.running.session import Session
 from fashion_hpo.running.signals import Stopped
 from fashion_hpo.running.trial import CrowdedError, Trained, close_unfinished, run_trial
 from fashion_hpo.stores.ledger import Attempt, LostClaimError, NoConfigError, Result
+from fashion_hpo.training.streams import stream
 
 FAILURES_IN_A_ROW = 3
 
@@ -61,10 +63,21 @@ class _UnderWay:
     attempt: Attempt
     held: ExitStack
     training: Trained
+    stream: AbstractContextManager[object]
+
+    def turn(self) -> Epoch | None:
+        """Train for one optimizer step, or end an epoch; raises StopIteration with the result."""
+        with self.stream:
+            return next(self.training)
+
+    def stop(self) -> None:
+        """Train no more."""
+        with self.stream:
+            self.training.close()
 
     def leave(self) -> None:
         """Free the trial's memory, lock and lease."""
-        self.training.close()
+        self.stop()
         self.held.close()
 
 
@@ -119,6 +132,10 @@ class _Shift:
         self._crowded: list[_UnderWay] = []  # memory ran out beside others: each goes on alone
         self._alone = side_by_side == 1  # whether the trial under way is the only one
         self._done = self._failures = 0
+        device = session.hardware.device
+        self._streams = (  # of the free places
+            [nullcontext()] if side_by_side == 1 else [stream(device) for _ in range(side_by_side)]
+        )
 
     def work(self) -> Iterator[Event]:
         """Give the trials turns, and claim one for each free place."""
@@ -147,7 +164,11 @@ class _Shift:
     def leave(self) -> None:
         """Release all trials, as at the death of this process."""
         while trial := self._next_to_leave():
-            trial.leave()
+            self._leave(trial)
+
+    def _leave(self, trial: _UnderWay) -> None:
+        trial.leave()
+        self._streams.append(trial.stream)
 
     def _next_to_leave(self) -> _UnderWay | None:
         return next((trials.pop() for trials in (self._turns, self._crowded) if trials), None)
@@ -166,14 +187,14 @@ class _Shift:
         held.enter_context(session.ledger.alive(attempt))
         self._alone = self._side_by_side == 1
         training = run_trial(session, attempt, alone=self._alone)
-        self._turns.append(_UnderWay(attempt, held, training))
+        self._turns.append(_UnderWay(attempt, held, training, self._streams.pop()))
         return TrialStarted(attempt, run_name(session.ledger, attempt), self._worker)
 
     def _turn(self) -> Iterator[Event]:
         """Train the next trial for one optimizer step; yields its events."""
         trial = self._turns[0]
         try:
-            epoch = next(trial.training)
+            epoch = trial.turn()
         except StopIteration as ended:
             yield from self._end(ended.value)
         except CrowdedError:
@@ -195,7 +216,7 @@ class _Shift:
 
     def _end(self, result: Result) -> Iterator[Event]:
         trial = self._turns.popleft()
-        trial.leave()
+        self._leave(trial)
         self._done += 1
         yield TrialEnded(trial.attempt, result, self._session.mirror.away)
         self._failures = self._failures + 1 if result.outcome == "failed" else 0
@@ -206,13 +227,13 @@ class _Shift:
             )
 
     def _stop(self, trial: _UnderWay, reason: str) -> None:
-        trial.training.close()
+        trial.stop()
         try:
             close_unfinished(self._session, trial.attempt, "stopped", reason)
         except LostClaimError:
             self._remove_files(trial.attempt)
         finally:
-            trial.leave()
+            self._leave(trial)
 
     def _remove_files(self, attempt: Attempt) -> None:
         self._session.store.remove_trial_files(attempt.uid)

@@ -35,7 +35,8 @@ def train(
     state: TrainingState, splits: SearchSplits, *, images: Split | None = None
 ) -> Iterator[Epoch | None]:
     """Train the state's model in place; yield None after each optimizer step, and an `Epoch` after
-    each pass.  Stop by leaving the loop.
+    each pass.  Stop by leaving the loop.  Side by side on a GPU, None is also yielded while the
+    device has not done an epoch's last work yet.
 
     Several trainings may take turns in one process, after any yield: each equals itself alone to
     the bit.  Read the state at an `Epoch`, for checkpoints; a state that was loaded is resumed.  On
@@ -61,10 +62,11 @@ def train(
         seconds_trained = turn.seconds_when_done()
         on_train = score(logits_of(model, sample, config.pixel_range, hardware), sample.labels)
         on_val = score(logits_of(model, val, config.pixel_range, hardware), val.labels)
+        sums = torch.stack((step.summed_loss, *on_train, *on_val))
+        yield from turn.until_done()
         trained = seconds_trained()
-        summed_loss, train_eval_loss, train_eval_accuracy, val_loss, val_accuracy = torch.stack(
-            (step.summed_loss, *on_train, *on_val)
-        ).tolist()  # the only time in an epoch that the host reads from the device
+        # the only time in an epoch that the host reads from the device
+        summed_loss, train_eval_loss, train_eval_accuracy, val_loss, val_accuracy = sums.tolist()
         epoch = Epoch(
             epoch=number,
             train_loss=summed_loss / trained_images,
@@ -113,6 +115,20 @@ class Turn:
             return self.seconds()
 
         return waited
+
+    def until_done(self) -> Iterator[None]:
+        """Pass the turn until the device has done what it was asked to by now.
+
+        Waiting here would hold up the others.  A training that has no others, or no GPU, waits
+        where it reads.
+        """
+        if self._hardware.device_type != "cuda" or not self._hardware.side_by_side:
+            return
+        event = torch.Event(self._hardware.device)
+        event.record()
+        while not event.query():
+            with self.passed():
+                yield
 
     @contextmanager
     def passed(self) -> Iterator[None]:
