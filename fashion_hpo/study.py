@@ -60,17 +60,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     command_line.add_own_data(parser)
     parser.add_argument(
         "--workers",
-        type=_workers,
+        type=_number_or_auto,
         default=1,
         metavar="N",
         help="number of training processes, or auto: the fastest number here, measured",
     )
     parser.add_argument(
         "--side-by-side",
-        type=_side_by_side,
+        type=_number_or_auto,
         default=1,
         metavar="N",
-        help="number of trials that take turns in each process, or auto: 1 where steps are eager",
+        help="number of trials that train at once in each process, or auto: as many as are fastest "
+        "on this GPU, measured, and 1 elsewhere",
+    )
+    parser.add_argument(
+        "--compile",
+        choices=("yes", "no", "auto"),
+        default="no",
+        help="compile the networks of a new study on CUDA; auto: where its length repays that",
     )
     engine_options.add_engine(parser)
     parser.add_argument(
@@ -118,12 +125,8 @@ def _new(args: argparse.Namespace) -> int:
     return 0
 
 
-def _workers(text: str) -> int | str:
+def _number_or_auto(text: str) -> int | str:
     return text if text == "auto" else command_line.positive(text)
-
-
-def _side_by_side(text: str) -> int:
-    return 1 if text == "auto" else command_line.positive(text)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -204,7 +207,7 @@ def _dry_run(plan: "Plan", args: argparse.Namespace) -> int:
 def _train(plan: "Plan", args: argparse.Namespace, answer: dict[str, Any]) -> int:
     from fashion_hpo.analysis.renamed import former_name
     from fashion_hpo.engines import sharing
-    from fashion_hpo.measuring import room, scaling
+    from fashion_hpo.measuring import estimate, room, scaling
     from fashion_hpo.running import confirmation, session, workers
     from fashion_hpo.stores.layout import Store
     from fashion_hpo.stores.relocation import relocate
@@ -220,8 +223,9 @@ def _train(plan: "Plan", args: argparse.Namespace, answer: dict[str, Any]) -> in
     if count == "auto":
         count, why = scaling.fastest(store, plan, args.data, args.device, revise=args.revise)
     ray = engine_options.connect(args, store)
-    if ray is None:
+    if ray is None and args.side_by_side != "auto":
         room.check(plan, devices.choose(args.device), args.side_by_side, count)
+    compiles = args.compile == "yes" or (args.compile == "auto" and estimate.compiling_pays(plan))
     here = session.open_session(
         store,
         plan,
@@ -229,9 +233,15 @@ def _train(plan: "Plan", args: argparse.Namespace, answer: dict[str, Any]) -> in
         device=args.device,
         revise=args.revise,
         threads=args.cpus_per_worker or 1 if ray else sharing.threads_for(count, args.device),
+        step="compiled" if compiles else "captured",
     )
     here.signals.install()
     say(*here.notes)
+    if compiles and here.hardware.step != "compiled":
+        say(f"networks are not compiled: the steps of this study are {here.hardware.step} here")
+    if args.side_by_side == "auto":
+        args.side_by_side, said = scaling.side_by_side(plan, here.hardware, count)
+        say(*filter(None, [said]))
     limits = Limits(
         args.max_trials, None if args.timeout is None else time.monotonic() + args.timeout
     )

@@ -1,13 +1,17 @@
-"""Measure how many workers are fastest here: one with all cores, or one per core."""
+"""Measure how many workers are fastest here, and how many trials at once in each on a GPU."""
 
 import statistics
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+import torch
+
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.data_set import DataSet
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.engines.sharing import accelerators
+from fashion_hpo.measuring import gpu, room
+from fashion_hpo.measuring.estimate import architectures_of
 from fashion_hpo.running import processes
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import read_ledger
@@ -15,6 +19,7 @@ from fashion_hpo.training import devices
 from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.cores import asked_threads, usable_cores
 from fashion_hpo.training.data import SearchSplits, load_or_download
+from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import epochs_of, train
 
@@ -22,6 +27,10 @@ REPEATS = 5  # interleaved; the first is a warm-up
 SECONDS = 1.5  # of training in a repeat
 WORTH_IT = 1.05  # for a smaller gain one worker is enough: less memory
 START_SECONDS = 5.0  # that several workers take longer to start: each has a slow first trial
+
+AT_ONCE = (1, 2, 4, 8, 16, 32)  # trials in a worker
+FASTER = 1.1  # by which a larger number must be, for its memory
+STEPS = 50  # of each trial in a measurement
 
 _barrier: Barrier | None = None  # set in each process of the pool
 _splits: SearchSplits | None = None
@@ -47,6 +56,30 @@ def fastest(
     if many > WORTH_IT * one and saved < START_SECONDS:
         return 1, f" ({speeds}, measured: {saved:.0f} s less, and starting them takes longer)"
     return (cores if many > WORTH_IT * one else 1), f" ({speeds}, measured)"
+
+
+def side_by_side(plan: Plan, hardware: Hardware, workers: int) -> tuple[int, str]:
+    """How many trials a worker should train at once, and a line with the speeds measured.
+
+    More than one only where steps are captured, and where the memory has room.
+    """
+    networks = architectures_of(plan)
+    if not hardware.captures or not networks:
+        return 1, ""
+    most = room.fitting(plan, room.free_bytes(hardware.device))
+    config = plan.base.replace(architecture=networks[0])
+    speeds: dict[int, float] = {}
+    best = 1
+    for number in (n for n in AT_ONCE if most is None or n * workers <= most):
+        try:
+            speeds[number] = gpu.images_per_second(config, hardware, number, STEPS)
+        except torch.OutOfMemoryError:
+            break
+        if number > 1 and speeds[number] < FASTER * speeds[best]:
+            break
+        best = number
+    measured = ", ".join(f"{number}: {speed:,.0f}" for number, speed in speeds.items())
+    return best, f"images/s by the number of trials side by side, measured: {measured}"
 
 
 def images_per_second(

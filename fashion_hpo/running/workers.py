@@ -133,9 +133,9 @@ class _Shift:
         self._alone = side_by_side == 1  # whether the trial under way is the only one
         self._done = self._failures = 0
         device = session.hardware.device
-        self._streams = (  # of the free places
-            [nullcontext()] if side_by_side == 1 else [stream(device) for _ in range(side_by_side)]
-        )
+        self._streams: list[AbstractContextManager[object]] = [  # of the free places
+            stream(device) if side_by_side > 1 else nullcontext() for _ in range(side_by_side)
+        ]
 
     def work(self) -> Iterator[Event]:
         """Give the trials turns, and claim one for each free place."""

@@ -1,6 +1,8 @@
 """Choose device, precision, memory format and number of threads."""
 
 import ctypes
+import os
+import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -31,7 +33,8 @@ class Hardware:
     side_by_side: int | None = (
         None  # trials that take turns in one process; no result depends on it
     )
-    step: str = "eager"  # or "captured": each optimizer step is a CUDA graph
+    step: str = "eager"  # or "captured": each optimizer step is a CUDA graph; or "compiled": the
+    # graph is of the compiled network
 
     def at(self, config: TrainConfig) -> "Hardware":
         """The hardware at the config's precision; "auto" keeps the precision, except for networks
@@ -58,8 +61,14 @@ class Hardware:
         """Run a forward pass at this precision."""
         if self.precision == "fp32":
             return nullcontext()
-        cached = self.step != "captured"  # a graph must cast the weights of its own step
+        # a graph must cast the weights of its own step
+        cached = not self.captures
         return torch.autocast(self.device_type, dtype=torch.bfloat16, cache_enabled=cached)
+
+    @property
+    def captures(self) -> bool:
+        """Whether each optimizer step is a CUDA graph."""
+        return self.step != "eager"
 
     @property
     def device_type(self) -> str:
@@ -76,7 +85,7 @@ def choose(
     """The fastest setting of this machine; arguments other than "auto" are kept.
 
     `step` is for CUDA; elsewhere no step can be captured.  Raises ValueError if the device is
-    absent or the precision is unknown.
+    absent, the precision is unknown, or a compiler is lacking.
     """
     if precision not in get_args(Precision):
         raise ValueError(f"precision is {precision!r}; choose {', '.join(get_args(Precision))}.")
@@ -84,6 +93,8 @@ def choose(
     kind = device.partition(":")[0]
     if kind == "cpu":
         _keep_freed_memory()
+    if kind == "cuda" and step == "compiled":
+        check_compiler()
     if precision == "auto":
         precision = "bf16" if _has_fast_bf16(kind) else "fp32"
     return Hardware(
@@ -93,6 +104,16 @@ def choose(
         threads=threads or usual_threads(),
         step=step if kind == "cuda" else "eager",
     )
+
+
+def check_compiler() -> None:
+    """Raise ValueError without a C compiler, by which compiled networks start their kernels."""
+    compilers = (os.environ.get("CC"), "gcc", "clang")
+    if not any(shutil.which(name) for name in compilers if name):
+        raise ValueError(
+            "step is 'compiled' in this study, and this machine has no C compiler, which its "
+            "networks need; install gcc, or train all of it again by --revise --compile no."
+        )
 
 
 def cuda_settings() -> dict[str, str]:

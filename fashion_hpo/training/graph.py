@@ -7,9 +7,10 @@ equal those of the operations run one by one, to the bit.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 WARM_UPS = 3  # libraries choose algorithms and allocate workspaces before the capture
 
@@ -76,6 +77,19 @@ def captured(operations: Call, changed: Callable[[], Iterable[Tensor]], device: 
             graph.replay()
 
     return replay
+
+
+def compiled(network: nn.Module) -> nn.Module:
+    """The network, which the first forward pass compiles; last bits differ from the network's own.
+
+    They depend on network and batch alone: earlier compilations are forgotten (the compiler's files
+    are not), and no kernel is chosen by its speed.  Of a network that cannot be compiled as one
+    graph the first pass raises RuntimeError.
+    """
+    torch.compiler.reset()
+    options: dict[str, str | int | bool | Callable[..., object]] = {"deterministic": True}
+    made = torch.compile(network, fullgraph=True, dynamic=False, options=options)
+    return cast(nn.Module, made)  # torch declares a function
 
 
 def _warm_up(operations: Call, changed: Callable[[], Iterable[Tensor]]) -> None:

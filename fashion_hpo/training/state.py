@@ -29,6 +29,7 @@ class TrainingState:
         self.model = model.to(hardware.device).to(memory_format=hardware.memory_format)
         self.optimizer = make_optimizer(config, model, hardware)
         self.not_captured = ""  # why no step could be captured, though the hardware asks for it
+        self.not_compiled = ""  # the same of the network
         self.history: list[Epoch] = []
         self.joules: float | None = 0.0  # of all epochs; None if unknown for one of them
         self.best_loss = float("inf")
@@ -100,8 +101,9 @@ class TrainingState:
     def described(self) -> dict[str, str]:
         """The hardware as text, with what this training met on it."""
         described = self.hardware.describe()
-        if self.not_captured:
-            described["not_captured"] = self.not_captured
+        for name in ("not_captured", "not_compiled"):
+            if reason := getattr(self, name):
+                described[name] = reason
         if self.hardware.device_type == "cuda":
             peak = torch.cuda.max_memory_allocated(self.hardware.device)
             described["peak_device_bytes"] = str(peak)  # of all trainings in this process
@@ -145,7 +147,7 @@ class TrainingState:
         tensor on the device."""
         groups = self.optimizer.param_groups
         self.optimizer.load_state_dict(contents)
-        if self.hardware.step == "captured":
+        if self.hardware.captures:
             for loaded, group in zip(self.optimizer.param_groups, groups, strict=True):
                 loaded |= {name: group[name] for name in ("lr", "capturable") if name in group}
 
@@ -160,7 +162,7 @@ def make_optimizer(config: TrainConfig, model: nn.Module, hardware: Hardware) ->
     """The config's optimizer of the trainable parameters; fused on devices where torch can."""
     parameters = _parameter_groups(config, model)
     fused = hardware.device_type in ("cpu", "cuda")
-    captured = hardware.step == "captured"  # a graph reads the rate from the device
+    captured = hardware.captures  # a graph reads the rate from the device
     rate: float | torch.Tensor = config.learning_rate
     if captured:
         rate = torch.tensor(rate, device=hardware.device)

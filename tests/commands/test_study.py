@@ -5,6 +5,7 @@ import pytest
 
 from fashion_hpo import status, study
 from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.opening import all_ledgers
 from fashion_hpo.terminal import command_line
 from fashion_hpo.training.data import SearchSplits
 
@@ -166,3 +167,22 @@ def test_a_design_has_no_pruned_trials_to_resume(capsys: pytest.CaptureFixture[s
         "error: --resume-pruned is 2, but mixup_ablation is a design, which has no sampler; leave "
         "the option out.\n"
     )
+
+
+def test_compiled_networks_are_for_a_gpu_and_for_a_new_study(
+    store: Store,
+    tmp_path: Path,
+    splits: SearchSplits,
+    handlers: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    enter(tmp_path, monkeypatch, splits, SEARCH)
+    at = ["tiny_search", "--store", str(store.root), "--device", "cpu", "--max-trials", "1"]
+    said = "networks are not compiled: the steps of this study are eager here"
+    for compiled in ("yes", "auto"):  # too short a study for auto
+        assert study.main([*at, "--compile", compiled]) == command_line.HALTED
+        assert (said in capsys.readouterr().out) == (compiled == "yes")
+    name = "tiny_search/standard/r1"
+    (ledger,) = (ledger for ledger in all_ledgers(store) if ledger.name == name)
+    assert ledger.step == "compiled"  # of those who join with a GPU

@@ -4,6 +4,7 @@ On a CPU there is no graph: the step's tensors, its warm-up and its checkpoints 
 """
 
 import copy
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 from torch.export import Dim, export
 
 from fashion_hpo.design.config import Epoch, TrainConfig
@@ -134,6 +136,79 @@ def test_a_network_of_captured_steps_is_exported(
     model, images = packaging.served(state.model, "unit"), splits.val.images
     program = export(copy.deepcopy(model), (images[:2],), dynamic_shapes=({0: Dim("images")},))
     assert packaging.differences(program.module(), model, images, batches=(1, 7, 100)) == []
+
+
+needs_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="there is no C++ compiler"
+)
+
+
+class NoPooling(nn.Module):
+    """Small, because a CPU's compiler takes a minute for a network of the catalogue."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(784, 16), nn.GELU(), nn.Dropout(0.3), nn.Linear(16, 10)
+        )
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        scores: Tensor = self.layers(pixels)
+        return scores
+
+
+class Reading(NoPooling):
+    """Decides by a value within its forward pass, which no graph can hold."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return super().forward(pixels if pixels.detach().amax() > 0 else -pixels)
+
+
+class WithPenalty(NoPooling):
+    def penalised(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        scores = self(images)
+        return scores, scores.square().mean()
+
+
+def compiled_state(capturing: Hardware, network: nn.Module, **fields: Any) -> TrainingState:
+    config = tiny_config("simple_cnn", **{**SHORT, **fields})
+    return TrainingState(config, network, replace(capturing, step="compiled"))
+
+
+def run(state: TrainingState, splits: SearchSplits) -> TrainingState:
+    for _ in train(state, splits):
+        pass
+    return state
+
+
+@needs_compiler
+def test_a_compiled_training_equals_itself_among_others(
+    splits: SearchSplits, capturing: Hardware
+) -> None:
+    """The other compiles the same network for another batch size."""
+    alone = run(compiled_state(capturing, NoPooling()), splits)
+    other = compiled_state(capturing, NoPooling(), batch_size=16)
+    again = compiled_state(capturing, NoPooling())
+    side_by_side([other, again], splits)
+    assert [state.not_compiled for state in (alone, other, again)] == ["", "", ""]
+    check_equal(alone.config, alone, again)
+    plain = TrainingState(alone.config, NoPooling(), capturing)
+    assert weights(run(plain, splits).model) != weights(alone.model)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [(Reading, "Unsupported: "), (WithPenalty, "its penalty is computed beside the forward pass")],
+)
+def test_a_network_that_cannot_be_compiled_trains_without(
+    network: type[NoPooling], reason: str, splits: SearchSplits, capturing: Hardware
+) -> None:
+    compiled = run(compiled_state(capturing, network()), splits)
+    assert compiled.described()["not_compiled"].startswith(reason)
+    plain = run(TrainingState(compiled.config, network(), capturing), splits)
+    check_equal(compiled.config, compiled, plain)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])

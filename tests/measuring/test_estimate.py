@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from fashion_hpo.design.config import Epoch, TrainConfig
+from fashion_hpo.design.plan import Plan
 from fashion_hpo.measuring import estimate
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
@@ -54,3 +55,14 @@ def test_a_pruner_that_ends_every_trial_leaves_one_epoch_of_each(
 ) -> None:
     plan = search(trials=5, pruner="one_epoch", resume_pruned=2)
     assert estimate.seconds(plan, splits, hardware) == pytest.approx((5 + 2 * 2) * 2.0)
+
+
+def test_networks_are_compiled_where_they_train_for_long() -> None:
+    def plan(seeds: int, **scientific: tuple[float, ...]) -> Plan:
+        base = TINY.replace(epochs=20, train_images=50_000)
+        return design(base=base, scientific=scientific, seeds=seeds, claims=[])
+
+    assert not estimate.compiling_pays(plan(10, dropout=(0.0, 0.1)))
+    assert estimate.compiling_pays(plan(11, dropout=(0.0, 0.1)))
+    assert not estimate.compiling_pays(plan(11, batch_size=(32, 64)))
+    assert estimate.compiling_pays(plan(21, batch_size=(32, 64)))

@@ -1,11 +1,14 @@
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from fashion_hpo.measuring import scaling
+from fashion_hpo.measuring import gpu, room, scaling
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import open_ledger
+from fashion_hpo.training.devices import Hardware
 from tests.plans import TINY, design
 
 PLAN = design()
@@ -106,3 +109,50 @@ def test_speed_is_measured_alone_and_side_by_side(
     one, many = scaling.images_per_second(TINY, 2, real_data)
     assert one > 0
     assert many > 0
+
+
+def test_trials_side_by_side_are_for_captured_steps(hardware: Hardware) -> None:
+    assert scaling.side_by_side(design(), hardware, 1) == (1, "")
+    classical = design(base=TINY.replace(architecture="svm"))
+    assert scaling.side_by_side(classical, replace(hardware, step="captured"), 1) == (1, "")
+
+
+def test_the_number_of_trials_side_by_side_is_measured(
+    hardware: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaling, "AT_ONCE", (1, 2))
+    monkeypatch.setattr(scaling, "STEPS", 2)
+    base = TINY.replace(accumulation=2, fold=1, warmup_epochs=0.5)
+    number, said = scaling.side_by_side(design(base=base), replace(hardware, step="captured"), 1)
+    assert number in (1, 2)
+    assert re.fullmatch(r"images/s by .* measured: 1: [0-9,]+, 2: [0-9,]+", said)
+
+
+@pytest.mark.parametrize(
+    ("speeds", "room_for", "workers", "number"),
+    [
+        ({1: 100, 2: 180, 4: 300, 8: 310}, None, 1, 4),
+        ({1: 100, 2: 90}, None, 1, 1),
+        ({1: 100, 2: 180}, 3, 1, 2),
+        ({1: 100}, 3, 2, 1),
+        ({1: 100, 2: 180, 4: MemoryError}, None, 1, 2),
+        ({1: MemoryError}, None, 1, 1),
+    ],
+)
+def test_as_many_as_pay_and_fit_train_side_by_side(
+    speeds: dict[int, object],
+    room_for: int | None,
+    workers: int,
+    number: int,
+    hardware: Hardware,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def measured(_config: object, _hardware: object, count: int, _steps: int) -> object:
+        if speeds[count] is MemoryError:
+            raise torch.OutOfMemoryError
+        return speeds[count]
+
+    monkeypatch.setattr(gpu, "images_per_second", measured)
+    monkeypatch.setattr(room, "fitting", lambda *_: room_for)
+    chosen, _ = scaling.side_by_side(design(), replace(hardware, step="captured"), workers)
+    assert chosen == number

@@ -153,6 +153,35 @@ def test_trials_side_by_side_take_turns_after_every_step(open_here: OpenSession)
     assert steps_taken(open_here(plan), side_by_side=3) == "012012113333"
 
 
+def test_each_trial_side_by_side_has_a_stream_of_its_own(
+    open_here: OpenSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next trial takes the stream of one that has ended."""
+    streams: list[str] = []
+    used: list[str] = []
+
+    class Stream:
+        def __init__(self, _device: str) -> None:
+            self.name = "abc"[len(streams)]
+            streams.append(self.name)
+
+        def __enter__(self) -> None:
+            used.append(self.name)
+
+        def __exit__(self, *_: object) -> None:
+            used.append(self.name.upper())
+
+    monkeypatch.setattr(workers, "stream", Stream)
+    plan = design(base=TINY.replace(epochs=1), seeds=3, claims=[])
+    list(work(open_here(plan), side_by_side=2))
+    assert streams == ["a", "b"]
+    assert all(left == entered.upper() for entered, left in zip(used[::2], used[1::2], strict=True))
+    turns = "".join(used[::2])
+    assert turns.startswith("bababa")
+    assert len(turns) == turns.count("a") + turns.count("b")
+    assert abs(turns.count("a") - turns.count("b")) <= 1
+
+
 def test_side_by_side_is_logged_and_changes_no_bit(open_here: OpenSession) -> None:
     session = open_here(design())
     events = list(work(session, side_by_side=3))

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -104,3 +105,14 @@ def test_the_settings_of_cuda_are_torchs_defaults() -> None:
     settings = devices.cuda_settings()
     assert settings["float32_matmul"] == "highest"
     assert settings["cudnn_benchmark"] == settings["deterministic"] == "False"
+
+
+def test_compiled_networks_need_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match=r"no C compiler, .* --revise --compile no"):
+        devices.check_compiler()
+    compiler = tmp_path / "my-cc"
+    compiler.touch(mode=0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    devices.check_compiler()
