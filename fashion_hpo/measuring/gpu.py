@@ -33,13 +33,14 @@ class Extent:
 
     networks: tuple[str, ...]
     side_by_side: tuple[int, ...]
+    compiled: tuple[int, ...]  # the same of compiled networks, of the first network alone
     steps: int
     loaders: int  # processes of the usual loop
     seconds: float
 
 
-WHOLE = Extent(("cnn", "optimized_cnn", "resnet9", "vit"), (1, 4, 16, 32), 100, 2, 200)
-SMALL = Extent(("cnn",), (1, 2), 2, 0, 60)
+WHOLE = Extent(("cnn", "optimized_cnn", "resnet9", "vit"), (1, 4, 16, 32), (1, 16), 100, 2, 200)
+SMALL = Extent(("cnn",), (1, 2), (), 2, 0, 60)
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,12 @@ def _ways(
         yield (
             f"ours, {count} side by side",
             partial(ours, config, splits, hardware, count, extent.steps),
+        )
+    compiled = replace(hardware, step="compiled")
+    for count in extent.compiled if config.architecture == extent.networks[0] else ():
+        yield (
+            f"ours, {count} side by side, compiled",
+            partial(ours, config, splits, compiled, count, extent.steps),
         )
 
 

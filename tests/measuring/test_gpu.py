@@ -31,7 +31,7 @@ def test_without_a_gpu_nothing_is_measured(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_what_does_not_fit_the_time_is_said_to_be_unmeasured(hardware: Hardware) -> None:
-    over = gpu.Extent(("cnn",), (1,), steps=1, loaders=0, seconds=-1.0)
+    over = gpu.Extent(("cnn",), (1,), (), steps=1, loaders=0, seconds=-1.0)
     speeds = list(gpu.measure(hardware, over))
     assert len(speeds) == 4
     assert {(s.images_per_second, s.reason) for s in speeds} == {(None, "the time was over")}
