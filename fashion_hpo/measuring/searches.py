@@ -181,21 +181,22 @@ def replay(
             study.enqueue_trial(drawn[number])
         proposing: Sampler = "random" if drawn else sampler
         study.sampler = make_sampler(proposing, sampler_seed(seed, 0, number), startup=startup)
-        asked = study.ask(dict(table.space))
-        asked.set_user_attr("config", {"epochs": table.epochs})  # `OneEpochPruner` reads this
-        trials.append(_ended(table, study, asked))
+        trials.append(_ended(table, study, study.ask(dict(table.space))))
     return trials
 
 
 def _ended(table: Table, study: optuna.Study, trial: Trial) -> Replayed:
-    """Report the answer's epochs until the pruner or a divergence ends the trial."""
+    """Report the answer's epochs until the pruner or a divergence ends the trial.
+
+    As in a ledger, the pruner is not asked after the last epoch.
+    """
     row = table.nearest(trial.params)
     for epoch, value in enumerate(table.curves[row].tolist(), start=1):
         if np.isnan(value):
             study.tell(trial, state=TrialState.FAIL)
             return Replayed(row, epoch, complete=False)
         trial.report(value, epoch)
-        if trial.should_prune():
+        if epoch < table.epochs and trial.should_prune():
             study.tell(trial, state=TrialState.PRUNED)
             return Replayed(row, epoch, complete=False)
     study.tell(trial, value)

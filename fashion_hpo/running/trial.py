@@ -114,7 +114,8 @@ def _train(session: Session, attempt: Attempt, hardware: Hardware, handover: Han
     mirror.log(attempt, state.history)
     pruned = False
     for past in state.history:  # of an earlier attempt, which may have died before it reported
-        pruned = ledger.report(attempt, past.epoch, past.val_accuracy)
+        last = state.finished and past is state.history[-1]
+        pruned = ledger.report(attempt, past.epoch, past.val_accuracy, last=last)
     try:
         for epoch in () if pruned else _interruptible(session, train(state, session.splits)):
             if epoch is not None:
@@ -123,7 +124,8 @@ def _train(session: Session, attempt: Attempt, hardware: Hardware, handover: Han
                     handover.offer()
                 mirror.log(attempt, [epoch])
                 if not epoch.diverged:
-                    pruned = ledger.report(attempt, epoch.epoch, epoch.val_accuracy)
+                    last = state.finished
+                    pruned = ledger.report(attempt, epoch.epoch, epoch.val_accuracy, last=last)
             yield epoch
             if pruned:
                 break

@@ -206,15 +206,18 @@ class Ledger:
             self._add(attempt, ended.params, ended.distributions, attempt.attempt + 1)
             wrote("point enqueued again")
 
-    def report(self, attempt: Attempt, epoch: int, value: float) -> bool:
-        """Record an intermediate value; True if the search's pruner ends the trial here."""
+    def report(self, attempt: Attempt, epoch: int, value: float, *, last: bool = False) -> bool:
+        """Record an intermediate value; True if the search's pruner ends the trial here.
+
+        The pruner is not asked after the `last` epoch: the trial is complete.
+        """
         trial_id = self._id(attempt.number)
         try:
             self._storage.set_trial_intermediate_value(trial_id, epoch, value)
         except UpdateFinishedTrialError:
             raise self._lost(attempt) from None
         wrote("epoch reported")
-        if self.plan.search is None or attempt.promoted:
+        if self.plan.search is None or attempt.promoted or last:
             return False
         return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
 

@@ -122,6 +122,15 @@ def test_pruners_end_trials_as_in_a_search() -> None:
         assert np.mean(of_pruned) < np.mean(of_complete), pruner
 
 
+def test_the_last_epoch_of_a_replayed_trial_completes_the_trial() -> None:
+    """Each row's last epoch is far worse than its earlier ones, so that a median would end it."""
+    falling = SMOOTH.curves[:, :1] - 0.1 * np.arange(EPOCHS)
+    falling[:, :-1] = 0.9
+    trials = replay(replace(SMOOTH, curves=falling), "random", "median", 0, budget=20 * EPOCHS)
+    assert {trial.epochs for trial in trials} == {EPOCHS}
+    assert all(trial.complete for trial in trials)
+
+
 def test_a_diverged_row_costs_its_epochs_and_is_no_result() -> None:
     curves = SMOOTH.curves.copy()
     curves[:, 1:] = np.nan

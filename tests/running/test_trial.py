@@ -4,23 +4,29 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 from mlflow.entities import Run
 
 from fashion_hpo.design.config import EPOCH_METRICS, TrainConfig
 from fashion_hpo.design.measures import MEASURES
-from fashion_hpo.design.plan import Plan
+from fashion_hpo.design.plan import Plan, points
 from fashion_hpo.integrity.invariants import examine
 from fashion_hpo.registering import registration
 from fashion_hpo.registering.winner import value_of
 from fashion_hpo.running import workers
+from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.running.trial import close_unfinished, run_trial
 from fashion_hpo.stores import model_files, models, registry
 from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.ledger import Result
+from fashion_hpo.stores.opening import connect
 from fashion_hpo.training import energy, packaging
+from fashion_hpo.training.architectures import build_for
 from fashion_hpo.training.data import SearchSplits
-from fashion_hpo.training.train import epochs_of
+from fashion_hpo.training.state import TrainingState
+from fashion_hpo.training.train import epochs_of, train
 from tests.conftest import OpenSession
 from tests.plans import TINY, design, search
 
@@ -255,6 +261,46 @@ def test_early_stopping_keeps_and_compares_the_best_epoch(open_here: OpenSession
         assert entry.result.value == pytest.approx(
             entry.result.history[kept - 1]["val_accuracy"], abs=0.011
         )
+
+
+ENDINGS = {
+    "after all epochs": {"epochs": 2},
+    "by early stopping": {"epochs": 6, "early_stopping_patience": 1, "early_stopping_delta": 1.0},
+}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_trial_that_is_trained_to_its_end_is_complete_whatever_the_pruner(
+    open_here: OpenSession, splits: SearchSplits, ending: str, killed: bool
+) -> None:
+    """Five trials that were far better in the last epoch let the median pruner end the sixth."""
+    base = TINY.replace(**ENDINGS[ending])
+    session = open_here(search(base=base, trials=6, sampler="random", pruner="median"))
+    good = [session.ledger.claim() for _ in range(5)]
+    config = points(session.ledger.plan)[5].config
+    alone = TrainingState(config, build_for(config), session.hardware)
+    history = list(epochs_of(train(alone, splits)))
+    assert (len(history) < config.epochs) == (ending == "by early stopping")
+    for attempt in good:
+        assert attempt is not None
+        session.ledger.report(attempt, len(history), 0.999)
+        session.ledger.close(attempt, Result("complete", value=0.999))
+    if killed:
+        events = workers.work(session)
+        done = (event for event in events if isinstance(event, workers.EpochDone))
+        assert any(event.epoch.epoch == len(history) for event in done)
+        events.close()  # type: ignore[attr-defined]  # as if the process had died: its lock is free
+        session = open_here(session.ledger.plan)
+        list(reconcile(session.mirror))
+    run_all(session)
+    *_, last = session.ledger.entries()
+    assert last.state == "COMPLETE"
+    assert last.result is not None
+    assert [epoch["val_loss"] for epoch in last.result.history] == [e.val_loss for e in history]
+    assert last.result.summaries["kept_epoch"] == alone.kept_epoch
+    study = optuna.load_study(study_name=session.ledger.name, storage=connect(session.store))
+    assert study.trials[-1].last_step == len(history), "the last value is reported"
 
 
 def test_a_study_may_keep_the_best_model_of_a_level(store: Store, open_here: OpenSession) -> None:

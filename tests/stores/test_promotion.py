@@ -11,7 +11,7 @@ from fashion_hpo.design.plan import Plan, confirmation_plan
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.ledger import Attempt, Ledger, Result
 from fashion_hpo.stores.opening import all_ledgers
-from tests.plans import TINY, search
+from tests.plans import search
 from tests.states import one_epoch
 from tests.stores.test_ledger import claim_all, opened
 
@@ -74,11 +74,6 @@ def test_of_equals_the_point_tried_first_leads_also_if_that_try_died(store: Stor
         ledger.close(claimed(ledger), pruned(0.7))
     assert ledger.promote() == 1
     assert claimed(ledger).point == died.point
-
-
-def test_a_trial_of_one_epoch_in_all_is_not_pruned(store: Store) -> None:
-    ledger = opened(store, pruning(base=TINY.replace(epochs=1)))
-    assert not ledger.report(claimed(ledger), 1, 0.5)
 
 
 def test_nobody_is_promoted_while_a_trial_of_the_search_runs(store: Store) -> None:
