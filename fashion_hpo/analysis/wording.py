@@ -6,7 +6,6 @@ from fashion_hpo.analysis.intervals import LARGEST_SEED_COUNT, Interval
 from fashion_hpo.design.claim_kinds.kind import Part
 from fashion_hpo.design.formats import number_text
 from fashion_hpo.design.plan import Plan, startup_trials
-from fashion_hpo.design.search import STARTUP_TRIALS
 
 
 class Units:
@@ -73,12 +72,12 @@ def startup(plan: Plan, trials: int) -> str:
     count = startup_trials(plan, trials)
     if not count or plan.search is None:
         return ""
-    least = "at least " if trials > STARTUP_TRIALS else ""
+    least = "at least " if trials > plan.search.startup else ""
     verb = "trials are random start-up trials" if trials > 1 else "trial is a random start-up trial"
     ended = "complete" if plan.search.sampler == "gp" else "complete or pruned"
     return (
         f"{least}{count} of {trials} {verb}: {plan.search.sampler} uses results once "
-        f"{STARTUP_TRIALS} are {ended}"
+        f"{plan.search.startup} are {ended}"
     )
 
 

@@ -29,7 +29,8 @@ from fashion_hpo.design.spec import Budget, Level, StudySpec
 from fashion_hpo.design.warm_start import WarmStart
 
 OBJECTIVE = VALUE
-SEARCH_SIZES = ("trials", "finalists", "fresh_seeds", "resume_pruned")  # that budgets may set
+SEARCH_SIZES = ("trials", "startup_trials", "finalists", "fresh_seeds", "resume_pruned")
+"""The fields of a search that budgets may set."""
 REDRAWN = 4  # times the wanted number of points is drawn, as some may be equal or invalid
 MOST_REDRAWN = 64  # if that gives too few points
 TRIED = 256  # draws before a search starts; at least one must make a valid config
@@ -151,6 +152,8 @@ class Plan:
             later["folds"] = True
         if self.spec.equal_steps:
             later["equal_steps"] = True
+        if self.search and not self.search.is_drawn and self.search.startup != STARTUP_TRIALS:
+            later["startup_trials"] = self.search.startup
         if self.constraints:
             later["constraints"] = self.constraints
         if self.searched and self.searched.when:
@@ -206,7 +209,7 @@ def startup_trials(plan: Plan, trials: int) -> int:
     search = plan.search
     if search is None or search.is_drawn or (search.warm_start and plan.warm_start is None):
         return 0
-    return max(0, min(trials, STARTUP_TRIALS) - len(points(plan)))
+    return max(0, min(trials, search.startup) - len(points(plan)))
 
 
 def make_plan(

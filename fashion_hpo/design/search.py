@@ -31,6 +31,7 @@ class Search:
     space: Mapping[str, BaseDistribution]
     trials: int
     sampler: Sampler = "tpe"
+    startup_trials: int | None = None  # random ones before tpe and gp use results; None: 10
     pruner: Pruner = "hyperband"
     finalists: int = 3  # best configs, trained again from scratch after the search; 0: none
     fresh_seeds: int = 3  # per finalist
@@ -48,6 +49,11 @@ class Search:
         make_plain(self)
         object.__setattr__(self, "space", plain_ranges(self.space))
         object.__setattr__(self, "when", plain_conditions(self.when))
+
+    @property
+    def startup(self) -> int:
+        """How many trials must have ended before a sampler that learns uses results."""
+        return STARTUP_TRIALS if self.startup_trials is None else self.startup_trials
 
     @property
     def is_drawn(self) -> bool:
@@ -86,7 +92,20 @@ def check_search(search: Search) -> None:
             f"search.pruner is {search.pruner!r}, but the search has several objectives, and "
             'pruners compare one; set search.pruner to "none".'
         )
+    check_startup("search", search.startup_trials, search.trials)
     _check_resumed(search)
+
+
+def check_startup(where: str, startup_trials: int | None, trials: int) -> None:
+    """Raise ValueError if a sampler would use no result; `where` names what has these numbers."""
+    if startup_trials is None:
+        return
+    check_count(f"{where}.startup_trials", startup_trials)
+    if startup_trials >= trials:
+        raise ValueError(
+            f"{where} has startup_trials {startup_trials} and trials {trials}, so that all trials "
+            "would be random; set startup_trials below trials."
+        )
 
 
 def _check_resumed(search: Search) -> None:

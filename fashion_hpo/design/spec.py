@@ -35,7 +35,7 @@ from fashion_hpo.design.claims import check_claims
 from fashion_hpo.design.config import SEEDED, TrainConfig, field_names
 from fashion_hpo.design.data_set import DataSet as DataSet
 from fashion_hpo.design.search import Search as Search
-from fashion_hpo.design.search import check_search, plain_ranges
+from fashion_hpo.design.search import check_search, check_startup, plain_ranges
 from fashion_hpo.design.sentences import did_you_mean, listed, quoted
 from fashion_hpo.design.warm_start import contains
 
@@ -58,6 +58,7 @@ class Budget:
     max_seeds: int | None = None
     nuisance_points: int | None = None
     trials: int | None = None  # of a search
+    startup_trials: int | None = None  # of a search
     finalists: int | None = None  # of a search
     fresh_seeds: int | None = None  # of a search
     resume_pruned: int | None = None  # of a search
@@ -235,20 +236,24 @@ def _check_budgets(spec: StudySpec) -> None:
         check_choice("budgets", name, BUDGETS)
         if not isinstance(budget, Budget):
             raise ValueError(f"budgets[{name!r}] is {budget!r}; allowed is a Budget.")
-        for count in ("epochs", "seeds", "max_seeds", "nuisance_points", "trials", "train_images"):
+        for count in (
+            "epochs", "train_images", "seeds", "max_seeds", "nuisance_points", "trials",
+            "startup_trials", "fresh_seeds",
+        ):  # fmt: skip
             if (value := getattr(budget, count)) is not None:
                 check_count(f"budgets[{name!r}].{count}", value)
-        if budget.fresh_seeds is not None:
-            check_count(f"budgets[{name!r}].fresh_seeds", budget.fresh_seeds)
         for count in ("finalists", "resume_pruned"):
             if (value := getattr(budget, count)) is not None:
                 check_count(f"budgets[{name!r}].{count}", value, least=0)
-        for count in ("trials", "finalists", "fresh_seeds", "resume_pruned"):
+        for count in ("trials", "startup_trials", "finalists", "fresh_seeds", "resume_pruned"):
             if (value := getattr(budget, count)) is not None and spec.search is None:
                 raise ValueError(
                     f"budgets[{name!r}].{count} is {value}, but the study is not a search; give "
                     "seeds or levels instead."
                 )
+        if spec.search is not None:
+            startup = budget.startup_trials or spec.search.startup_trials
+            check_startup(f"budgets[{name!r}]", startup, budget.trials or spec.search.trials)
         first, most = (budget.seeds or spec.seeds), budget.max_seeds or spec.max_seeds
         if most is not None and most < first:
             raise ValueError(

@@ -98,6 +98,7 @@ def _spec(identity: Mapping[str, Any], extent: Mapping[str, Any], budget: str) -
             space=ranges,
             trials=extent["trials"],
             sampler=identity["sampler"],
+            startup_trials=identity.get("startup_trials"),
             pruner=identity["pruner"],
             defaults=bool(extent.get("defaults", False)),
             plateau=extent.get("plateau", 0),

@@ -30,7 +30,7 @@ from fashion_hpo.design.plan import (
     points,
     sampler_seed,
 )
-from fashion_hpo.design.search import Sampler
+from fashion_hpo.design.search import Search
 from fashion_hpo.files.audit import wrote
 from fashion_hpo.stores.attempts import (
     REFUSED,
@@ -429,7 +429,7 @@ class Ledger:
         # Repeated attempts do not count: after a kill the sampler's seed is as without the kill.
         before = sum(has_point(trial) and trial.user_attrs["attempt"] == 1 for trial in trials)
         before += sum(map(is_refused, trials))
-        asked, point = self._draw(search.sampler, before)
+        asked, point = self._draw(search, before)
         for name, value in attributes(point.id, point.config, 0, 1).items():
             asked.set_user_attr(name, value)
             wrote("proposal described")
@@ -437,7 +437,7 @@ class Ledger:
         self._lease(attempt)
         return attempt
 
-    def _draw(self, sampler: Sampler, before: int) -> tuple[optuna.Trial, Point]:
+    def _draw(self, search: Search, before: int) -> tuple[optuna.Trial, Point]:
         """A proposal with a valid config; `before` is the number of draws so far.
 
         Other proposals are closed as refused and counted, so that the next draw has another seed.
@@ -446,9 +446,8 @@ class Ledger:
         """
         for number in range(before, before + MOST_REFUSED):
             seed = sampler_seed(self.plan.spec.seed, self._worker, number)
-            learns = number < before + MOST_LEARNED
-            grouped = self.plan.search is not None and bool(self.plan.search.when)
-            self._study.sampler = make_sampler(sampler if learns else "random", seed, grouped)
+            name = search.sampler if number < before + MOST_LEARNED else "random"
+            self._study.sampler = make_sampler(name, seed, bool(search.when), search.startup)
             asked = self._asked()
             wrote("trial asked")
             try:

@@ -109,7 +109,7 @@ def claim(**changes: Any) -> StudySpec:
 
 COUNTS = [
     *((design, StudySpec, name) for name in fields(StudySpec, int)),
-    *((search, Search, name) for name in fields(Search, int)),
+    *((search, Search, name) for name in fields(Search, int, int | None)),
     *((budget, Budget, name) for name in fields(Budget, int | None)),
     *((claim, Part, name) for name in fields(Part, int | None)),
 ]

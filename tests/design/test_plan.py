@@ -365,6 +365,18 @@ def test_the_identity_of_a_search_has_its_sampler_and_pruner_but_not_its_count()
     assert search_plan().identity()["kind"] == "search"
 
 
+def test_the_identity_of_a_search_has_its_startup_trials_where_they_are_not_ten() -> None:
+    def identity(startup_trials: int, sampler: str = "tpe") -> dict[str, Any]:
+        made = search_plan(sampler=sampler)
+        assert made.search is not None
+        search = dataclasses.replace(made.search, startup_trials=startup_trials)
+        return dataclasses.replace(made, search=search).identity()
+
+    assert identity(3) == {**search_plan().identity(), "startup_trials": 3}
+    assert identity(10) == search_plan().identity()
+    assert identity(3, "random") == search_plan(sampler="random").identity()
+
+
 def test_the_identity_of_a_search_has_its_objectives_where_there_are_several() -> None:
     assert "objectives" not in search_plan().identity()
     several = search_plan(pruner="none", objectives=("val_accuracy", "flops"))

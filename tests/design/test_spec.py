@@ -184,6 +184,10 @@ def test_a_range_that_cannot_be_sampled_is_refused(ranges: dict[str, Any], words
         (search(plateau=-1), "search.plateau is -1; allowed is a whole number from 0."),
         (search(resume_pruned=-1), "search.resume_pruned is -1; allowed is a whole number from 0."),
         (
+            search(startup_trials=4, trials=4),
+            "search has startup_trials 4 and trials 4, so that all trials would be random; set ",
+        ),
+        (
             search(pruner="one_epoch"),
             "search.pruner is 'one_epoch', which prunes every trial, but search.resume_pruned is ",
         ),
@@ -244,6 +248,15 @@ def test_a_budget_that_does_not_fit_the_study_is_refused(
 def test_a_search_has_no_levels_that_a_budget_could_leave_out() -> None:
     budgets = {"quick": Budget(scientific={"dropout": (0.0,)})}
     assert refusal(**search(), budgets=budgets).endswith("is 'dropout'; choose one of none.")
+
+
+@pytest.mark.parametrize("own", [None, 5])
+def test_a_search_whose_trials_are_all_random_under_a_budget_is_refused(own: int | None) -> None:
+    budgets = {"quick": Budget(trials=5, startup_trials=own)}
+    said = refusal(**search(startup_trials=5, trials=9), budgets=budgets)
+    assert said.startswith("budgets['quick'] has startup_trials 5 and trials 5, so that all ")
+    assert spec(**search(startup_trials=5, trials=9), budgets={"quick": Budget(startup_trials=3)})
+    assert spec(**search(trials=9), budgets={"quick": Budget(trials=5)}), "unset: no promise"
 
 
 def test_claims_are_claims_with_ids_of_their_own() -> None:

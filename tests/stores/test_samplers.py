@@ -204,6 +204,27 @@ def test_a_sampler_uses_results_only_once_it_has_enough(name: Sampler, ended: in
     assert (proposed[0] == proposed[1]) == (ended < STARTUP_TRIALS)
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_a_search_uses_results_after_its_own_start_up_trials(store: Store, sampler: str) -> None:
+    """Its fifth point depends on the values before; those of a search by default do not."""
+    fifth = {}
+    for startup in (None, 4):
+        for sign in (1, -1):
+            plan = search(trials=6, sampler=sampler, pruner="none", startup_trials=startup)
+            ledger = opened(store, plan, revise=bool(fifth))
+            for _ in range(4):
+                attempt = run_one(ledger)
+                value = 0.5 + sign * attempt.config.dropout
+                ledger.close(attempt, Result("complete", value=value))
+            fifth[startup, sign] = run_one(ledger).params
+            (kept,) = [each for each in all_ledgers(store) if each.name == ledger.name]
+            assert kept.plan.search is not None
+            assert kept.plan.search.startup == (startup or STARTUP_TRIALS)
+            assert kept.plan.identity() == plan.identity()
+    assert fifth[None, 1] == fifth[None, -1]
+    assert fifth[4, 1] != fifth[4, -1]
+
+
 def conditional(sampler: str = "tpe", trials: int = 6, **changes: Any) -> Plan:
     """A search half of whose draws make no config: a cosine schedule falls to 1e-5."""
     space = {
