@@ -88,7 +88,7 @@ class StudySpec:
     claims: tuple[Claim, ...] | list[Claim] = ()
     captions: Mapping[Level, str] = field(default_factory=dict)  # levels with their own figure
     budgets: Mapping[str, Budget] = field(default_factory=dict)
-    models: Models = "all"  # keep every model, or those that are best of their level when they end
+    models: Models = "all"  # "best": those that lead their level, or their search, when they end
     seed: int = 0
     data: DataSet | None = None  # of one's own; None: Fashion-MNIST, or that of --data
 

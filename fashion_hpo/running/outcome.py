@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fashion_hpo.design.config import SEEDED, field_names
+from fashion_hpo.design.scores import accuracy
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.design.summaries import curve_summaries, energy_summary, finite
 from fashion_hpo.files.audit import wrote
@@ -23,7 +24,7 @@ from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.packaging import ServedClassifier
 from fashion_hpo.training.state import TrainingState
 
-NOT_KEPT = "not kept: an earlier trial of its level did as well, and the study keeps the best"
+NOT_KEPT = "not kept: an earlier trial of its level or search did as well; the study keeps the best"
 
 LONGEST_TRACEBACK = 4000  # characters
 
@@ -50,14 +51,16 @@ def finish(session: Session, attempt: Attempt, state: TrainingState, *, pruned: 
     model = packaging.served(state.model, attempt.config.pixel_range)
     val = session.splits.of(attempt.config.fold).val
     described = _described(state)
-    if _is_kept(session, attempt, state.history[state.kept_epoch - 1].val_accuracy):
+    labels, info = val.labels.numpy(), session.splits.info
+    probabilities = None
+    if session.ledger.plan.spec.models == "best":
+        probabilities = packaging.probabilities_of(model, val.images)
+    if probabilities is None or _leads(session, attempt, accuracy(probabilities, labels)):
         probabilities = _written(session, attempt, model, folder / "model")
     else:
-        probabilities = packaging.probabilities_of(model, val.images)
         described["model"] = NOT_KEPT
     summaries["export_seconds"] = time.perf_counter() - began
     logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    labels, info = val.labels.numpy(), session.splits.info
     summaries |= write_documents(folder / "files", probabilities, logits, labels, info)
     summaries["parameters"] = float(parameter_count(state.model))
     summaries["flops"] = float(packaging.flops(state.model, session.splits.info))
@@ -103,21 +106,15 @@ def _last_lines(text: str) -> str:
     return f"…\n{text[-LONGEST_TRACEBACK:].partition(chr(10))[2]}"
 
 
-def _is_kept(session: Session, attempt: Attempt, accuracy: float) -> bool:
-    """Whether to write the model: always, or if no trial of its level is as accurate yet."""
-    if session.ledger.plan.spec.models == "all":
-        return True
-    level = _level(attempt)
+def _leads(session: Session, attempt: Attempt, reached: float) -> bool:
+    """Whether no trial of the attempt's level, or of its search, ranks above this accuracy yet."""
+    level = None if session.ledger.plan.search else _level(attempt)
     return not any(
-        _level(entry.attempt) == level and _accuracy_kept(entry.result) >= accuracy
+        (entry.result.summaries["model_val_accuracy"], -entry.attempt.number)
+        > (reached, -attempt.number)
         for entry in session.ledger.ranked()  # a model that is not compared replaces none
-        if entry.result is not None
+        if entry.result is not None and (level is None or _level(entry.attempt) == level)
     )
-
-
-def _accuracy_kept(result: Result) -> float:
-    """Validation accuracy at the epoch whose weights the trial kept."""
-    return float(result.history[int(result.summaries["kept_epoch"]) - 1]["val_accuracy"])
 
 
 def _level(attempt: Attempt) -> dict[str, object]:

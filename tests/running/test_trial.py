@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -301,6 +302,27 @@ def test_a_trial_that_is_trained_to_its_end_is_complete_whatever_the_pruner(
     assert last.result.summaries["kept_epoch"] == alone.kept_epoch
     study = optuna.load_study(study_name=session.ledger.name, storage=connect(session.store))
     assert study.trials[-1].last_step == len(history), "the last value is reported"
+
+
+def test_a_search_may_keep_the_models_that_led_it(store: Store, open_here: OpenSession) -> None:
+    plan = search(trials=6, sampler="random", pruner="none")
+    plan = replace(plan, spec=replace(plan.spec, models="best"))
+    session = open_here(plan)
+    run_all(session)
+    leading = 0.0
+    for entry in session.ledger.entries():
+        result = entry.result
+        assert result is not None
+        assert result.value is not None
+        kept = any(name.startswith("model/") for name in result.files)
+        assert kept == (result.value > leading) != ("model" in result.hardware)
+        leading = max(leading, result.value)
+    assert sum("model" in e.result.hardware for e in session.ledger.entries() if e.result) > 0
+    session.mirror.publish(store.root / "reports", {}, finished=True)
+    assert examine(store, session.ledger, session.tracker) == []
+    best = session.ledger.best()
+    assert best is not None
+    assert registration.candidate(session.ledger, session.tracker).attempt == best.attempt
 
 
 def test_a_study_may_keep_the_best_model_of_a_level(store: Store, open_here: OpenSession) -> None:
