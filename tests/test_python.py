@@ -71,6 +71,10 @@ def test_a_spec_is_run_loaded_and_continued(home: Path, capsys: pytest.CaptureFi
     assert len(result.trials) == 4
     assert len(result.epochs) == 4
     assert set(result.trials["learning_rate"]) == {0.0001, 0.01}
+    rates = result.epochs.merge(result.trials, on="trial", suffixes=("", "_set"))
+    assert list(rates["config_learning_rate"]) == list(rates["learning_rate_set"])
+    assert list(rates["learning_rate"]) == list(rates["last_learning_rate"])
+    assert (rates["learning_rate"] < rates["config_learning_rate"]).all(), "it falls by a cosine"
     assert [verdict.claim_id for verdict in result.verdicts] == ["rate"]
     assert result.verdicts[0].sentence
     assert result.best_config is not None

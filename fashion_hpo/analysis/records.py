@@ -1,6 +1,7 @@
 """A ledger as data frames: one row a trial, one row an epoch."""
 
-from dataclasses import dataclass, fields
+import dataclasses
+from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
@@ -27,7 +28,7 @@ TRIAL_COLUMNS = (
     "trial", "uid", "point", "outcome", "value", "reason", "seed_index", "epochs_done", "seconds",
     "device_name", "not_comparable",
 )  # fmt: skip
-EPOCH_FIELDS = tuple(field.name for field in fields(Epoch))
+EPOCH_FIELDS = tuple(field.name for field in dataclasses.fields(Epoch))
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Records:
     feasible (if the search has constraints), every config field, and every summary
     (generalization_gap, ece, …).
     epochs: a row for each epoch of these trials.  Columns: trial, epoch, the epoch metrics,
-    seed_index and the varied fields.
+    seed_index and the varied fields; see `epoch_column`.
     """
 
     plan: Plan
@@ -128,9 +129,17 @@ def trial_columns(plan: Plan) -> list[str]:
 
 def epoch_columns(plan: Plan) -> list[str]:
     """The columns of `Records.epochs`, also if there are no rows."""
-    return list(
-        dict.fromkeys(["trial", "seed_index", *plan.scientific, *plan.ranges, *EPOCH_FIELDS])
-    )
+    varied = map(epoch_column, dict.fromkeys([*plan.scientific, *plan.ranges]))
+    return ["trial", "seed_index", *varied, *EPOCH_FIELDS]
+
+
+def epoch_column(field: str) -> str:
+    """The column of `Records.epochs` with the value of a varied field.
+
+    `learning_rate` is the rate of the epoch's last step, as in MLflow; the field of this name is
+    `config_learning_rate`.
+    """
+    return f"config_{field}" if field in EPOCH_FIELDS else field
 
 
 def find_ledger(store: Store, name: str, budget: str | None = None) -> Ledger:
@@ -208,7 +217,8 @@ def _of_ledger(ledger: Ledger, store: Store | None, confirmation: Ledger | None)
         if result is None or not result.final or attempt.number in left_out:
             continue
         config = attempt.config.to_dict()
-        varied = {name: config[name] for name in [*ledger.plan.scientific, *ledger.plan.ranges]}
+        fields = [*ledger.plan.scientific, *ledger.plan.ranges]
+        varied = {epoch_column(name): config[name] for name in fields}
         if (written := result.files.get(HASHED_AS)) is not None:
             logits[attempt.uid] = written
         trials.append(

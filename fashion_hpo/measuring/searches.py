@@ -56,8 +56,8 @@ class Table:
     def of(cls, plan: Plan, trials: pd.DataFrame, epochs: pd.DataFrame) -> "Table":
         """The trials of a search, from the two tables that `report --csv` writes.
 
-        The fields are those of `trials`: `epochs` has a learning rate of its own, the epoch's.
-        Raises ValueError if a column is missing or no trial has all epochs of the plan.
+        The fields are read from `trials`: in `epochs`, `learning_rate` is the epoch's.  Raises
+        ValueError if a column is missing or no trial has all epochs of the plan.
         """
         for name, table, wanted in (
             ("trials", trials, ["trial", *plan.ranges]),

@@ -54,7 +54,8 @@ class StudyResult:
 
     @property
     def epochs(self) -> pd.DataFrame:
-        """A row for each epoch of each trial: losses, accuracies, rate, seconds."""
+        """A row for each epoch of each trial: losses, accuracies, seconds, the varied fields;
+        `learning_rate` is the epoch's, `config_learning_rate` the varied field."""
         return self.records.epochs
 
     @cached_property
