@@ -12,5 +12,6 @@ setup(
         "fashion_hpo.measuring": ["search_table/*"],
         "fashion_hpo.reporting.page": ["templates/*"],
         "fashion_hpo.serving": ["page.html"],
+        "fashion_hpo.stores": ["mlflow_tables.sql"],
     },
 )

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -30,6 +30,8 @@ from fashion_hpo.stores.versions import version_of
 LOCK_WAIT_SECONDS = 60  # sqlite's default of 5 does not outlast a busy writer
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # MLflow opens these itself
 WRITE_AHEAD = 2  # the byte at offset 18 of a sqlite file in write-ahead mode
+MLFLOW_TABLES = Path(__file__).with_name("mlflow_tables.sql")
+"""MLflow's empty database in SQL, because its migrations take a second and more to make it."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,22 @@ def _make_file(root: Path) -> None:
     folder = root / ".new"
     shutil.rmtree(folder, ignore_errors=True)  # left by a kill
     folder.mkdir()
-    _make_tables(sqlite_url(folder / "mlflow.db"))
+    if not _copy_tables(folder / "mlflow.db"):
+        _make_tables(sqlite_url(folder / "mlflow.db"))
     os.replace(folder / "mlflow.db", root / "mlflow.db")
     shutil.rmtree(folder)
+
+
+def _copy_tables(database: Path) -> bool:
+    """Whether the tables kept here are those of the installed MLflow; if so, make them."""
+    tables = MLFLOW_TABLES.read_text(encoding="utf-8")
+    newest, _ = _revisions(MLFLOW)
+    if f"INSERT INTO \"alembic_version\" VALUES('{newest}');" not in tables:
+        return False
+    make_empty(sqlite_url(database))
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(tables)
+    return True
 
 
 def _make_tables(uri: str) -> None:

@@ -15,10 +15,12 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
+from fashion_hpo.stores import schema
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.opening import connect
-from fashion_hpo.stores.schema import check_ledger, prepare_tracking
+from fashion_hpo.stores.schema import MLFLOW_TABLES, check_ledger, prepare_tracking
 from tests.folders import content
+from tests.mlflow_tables import tables_of_mlflow
 
 CHECKS = {"optuna.db": check_ledger, "mlflow.db": prepare_tracking}
 OLD_OPTUNA = "v3.0.0.d"
@@ -217,6 +219,26 @@ def without_roots_rights() -> list[str]:
     if shutil.which("setpriv") is None or subprocess.run([*command, "true"]).returncode:
         pytest.skip("root may write anywhere, and setpriv cannot take that right away here")
     return command
+
+
+def test_the_tables_of_mlflow_kept_here_are_those_that_its_migrations_make() -> None:
+    """The order of a table's constraints and of the indices differs from process to process."""
+    kept, made = (
+        sorted(line.strip(" ,") for line in text.splitlines())
+        for text in (MLFLOW_TABLES.read_text(encoding="utf-8"), tables_of_mlflow())
+    )
+    assert kept == made, "run `python -m tests.mlflow_tables`"
+
+
+def test_the_tables_of_another_mlflow_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.sql"
+    text = MLFLOW_TABLES.read_text(encoding="utf-8")
+    other.write_text(re.sub(r"(\"alembic_version\" VALUES)\('\w+'\)", r"\1('v99')", text))
+    monkeypatch.setattr(schema, "MLFLOW_TABLES", other)
+    prepare_tracking(Store(tmp_path))
+    prepare_tracking(Store(tmp_path))  # which refuses a version that is not MLflow's newest
 
 
 def test_a_new_tracking_database_is_made_whole(tmp_path: Path) -> None:
