@@ -104,9 +104,10 @@ def load_search_splits(data: Path | DataSet | None = None) -> SearchSplits:
         train, val = own.splits["train"], own.splits["val"]
         return SearchSplits(train, val, own.data_hash, info=own.info, notes=own.notes)
     arrays = sources.read("train", data)
-    rows = partition(arrays)
+    digests = sources.row_digests(arrays)
+    rows = partition(arrays.labels, digests)
     return SearchSplits(
-        train=take(arrays, rows.train), val=take(arrays, rows.val), data_hash=data_hash(arrays)
+        train=take(arrays, rows.train), val=take(arrays, rows.val), data_hash=data_hash(digests)
     )
 
 
@@ -137,11 +138,10 @@ def chosen_data(
     return path
 
 
-def partition(arrays: Arrays) -> Thirds:
+def partition(labels: np.ndarray, digests: list[bytes]) -> Thirds:
     """Split the rows by content, stratified by class.  The order of the training rows makes every
     prefix stratified too, to within one image per class."""
-    digests = sources.row_digests(arrays)
-    ranked = np.stack([_ranked(arrays.labels, digests, label) for label in range(10)], axis=1)
+    ranked = np.stack([_ranked(labels, digests, label) for label in range(10)], axis=1)
     held = PER_CLASS_HELD_OUT
     gate, val, train = ranked[:held], ranked[held : 2 * held], ranked[2 * held :]
     return Thirds(train=train.ravel(), val=val.ravel(), gate=gate.ravel())
@@ -153,9 +153,9 @@ def take(arrays: Arrays, rows: np.ndarray) -> Split:
     return Split(torch.from_numpy(arrays.images[rows]), labels)
 
 
-def data_hash(arrays: Arrays) -> str:
+def data_hash(digests: list[bytes]) -> str:
     """sha256 of the sorted row digests: covers all bytes, independent of the rows' order."""
-    return hashlib.sha256(b"".join(sorted(sources.row_digests(arrays)))).hexdigest()
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
 
 def _needs_download() -> bool:

@@ -30,9 +30,9 @@ def open_gate(log: Path, purpose: str, folder: Path | DataSet | None = None) -> 
     if isinstance(folder, DataSet):
         return _open_own("gate", log, purpose, folder)
     arrays = sources.read("train", folder)
-    return _open(
-        "gate", data.take(arrays, data.partition(arrays).gate), log, purpose, data.data_hash(arrays)
-    )
+    digests = sources.row_digests(arrays)
+    split = data.take(arrays, data.partition(arrays.labels, digests).gate)
+    return _open("gate", split, log, purpose, data.data_hash(digests))
 
 
 def open_test(log: Path, purpose: str, folder: Path | DataSet | None = None) -> Opened:
@@ -41,7 +41,7 @@ def open_test(log: Path, purpose: str, folder: Path | DataSet | None = None) -> 
         return _open_own("test", log, purpose, folder)
     arrays = sources.read("test", folder)
     split = data.take(arrays, np.arange(len(arrays.labels)))
-    return _open("test", split, log, purpose, data.data_hash(arrays))
+    return _open("test", split, log, purpose, data.data_hash(sources.row_digests(arrays)))
 
 
 def _open_own(part: str, log: Path, purpose: str, folder: DataSet) -> Opened:

@@ -19,8 +19,16 @@ def noise() -> Arrays:
     return Arrays(numbers.integers(0, 256, size=(10_100, 28, 28), dtype=np.uint8), labels)
 
 
+def partition(arrays: Arrays) -> data.Thirds:
+    return data.partition(arrays.labels, sources.row_digests(arrays))
+
+
+def data_hash(arrays: Arrays) -> str:
+    return data.data_hash(sources.row_digests(arrays))
+
+
 def test_the_parts_are_disjoint_stratified_and_everything(noise: Arrays) -> None:
-    parts = data.partition(noise)
+    parts = partition(noise)
     assert sorted(np.concatenate(parts)) == list(range(10_100))
     for part, per_class in zip(parts, (10, 500, 500), strict=True):
         assert np.bincount(noise.labels[part]).tolist() == [per_class] * 10
@@ -29,8 +37,8 @@ def test_the_parts_are_disjoint_stratified_and_everything(noise: Arrays) -> None
 def test_the_split_is_a_function_of_content_not_of_order(noise: Arrays) -> None:
     order = np.random.default_rng(6).permutation(len(noise.labels))
     shuffled = Arrays(noise.images[order], noise.labels[order])
-    assert data.data_hash(shuffled) == data.data_hash(noise)
-    for before, after in zip(data.partition(noise), data.partition(shuffled), strict=True):
+    assert data_hash(shuffled) == data_hash(noise)
+    for before, after in zip(partition(noise), partition(shuffled), strict=True):
         assert np.array_equal(noise.images[before], shuffled.images[after])
         assert np.array_equal(noise.labels[before], shuffled.labels[after])
 
@@ -39,7 +47,7 @@ def test_the_split_is_a_function_of_content_not_of_order(noise: Arrays) -> None:
 def test_the_data_hash_covers_every_byte(noise: Arrays, part: str) -> None:
     values = getattr(noise, part).copy()
     values.flat[-1] ^= 1
-    assert data.data_hash(noise._replace(**{part: values})) != data.data_hash(noise)
+    assert data_hash(noise._replace(**{part: values})) != data_hash(noise)
 
 
 def test_the_real_split_is_50_000_and_5_000(real_splits: SearchSplits, real_train: Arrays) -> None:
@@ -49,7 +57,7 @@ def test_the_real_split_is_50_000_and_5_000(real_splits: SearchSplits, real_trai
         assert split.images.dtype == torch.uint8
         assert split.labels.dtype == torch.int64
         assert torch.bincount(split.labels).tolist() == [size // 10] * 10
-    train, val, gate = data.partition(real_train)
+    train, val, gate = partition(real_train)
     digests = [set(np.array(sources.row_digests(real_train))[part]) for part in (train, val, gate)]
     assert sum(map(len, digests)) == len(set.union(*digests)) == 60_000
 
