@@ -1,10 +1,12 @@
-"""Move a store to databases that hosts share: `python -m fashion_hpo.store move --to URL`."""
+"""Move a store to databases that hosts share, or a study to another store:
+`python -m fashion_hpo.store move --to URL`, `store export NAME --to FILE`, `store import FILE`."""
 
 import argparse
 import os
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from fashion_hpo.terminal import command_line
 
@@ -15,15 +17,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         "store",
         "`move` copies the ledgers of a store to another database and its MLflow entries to a "
         "tracking server, verifies both, and marks the old databases as moved.  The folder stays "
-        "this host's part of the store.",
+        "this host's part of the store.  `export` writes a study's results and documents, no "
+        "models, to a file; `import` adds such a file to a store, where the study can go on.",
     )
-    parser.add_argument("what", choices=("move",))
+    parser.add_argument("what", choices=("move", "export", "import"))
+    parser.add_argument(
+        "name", nargs="?", help="export: the study, a file of studies/; import: the file"
+    )
+    command_line.add_budget(parser, None, "of export; default: the largest complete one")
     command_line.add_store_folder(parser)
     parser.add_argument(
         "--to",
         metavar="URL",
-        help="the new database of the ledgers, as postgresql://USER@HOST/DATABASE "
-        "(FASHION_HPO_STORAGE)",
+        help="of move: the new database of the ledgers, as postgresql://USER@HOST/DATABASE "
+        "(FASHION_HPO_STORAGE); of export: the file",
     )
     parser.add_argument(
         "--tracking",
@@ -34,6 +41,41 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.what != "move" and not args.name:
+        what = "study" if args.what == "export" else "file"
+        raise ValueError(f"no {what} was named; type it after {args.what}.")
+    return {"move": _move, "export": _export, "import": _import}[args.what](args)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from fashion_hpo.analysis.records import find_ledger
+    from fashion_hpo.integrity.ledger_file import export
+    from fashion_hpo.stores.layout import Store
+
+    if not args.to:
+        raise ValueError("--to is missing; name the file to write.")
+    store, path = Store.at(args.store), Path(args.to)
+    ledger = find_ledger(store, args.name, args.budget)
+    exported = export(store, ledger, path)
+    print(
+        f"{ledger.name} with {exported.trials} results and {exported.files} files, without models, "
+        f"is in {path} ({path.stat().st_size / 1e6:.1f} MB)"
+    )
+    if exported.missing:
+        print(f"{exported.missing} files of its trials are not in the store")
+    return 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    from fashion_hpo.integrity.ledger_file import restore
+    from fashion_hpo.stores.layout import Store
+
+    for said in restore(Store.at(args.store), Path(args.name)):
+        print(said)
+    return 0
+
+
+def _move(args: argparse.Namespace) -> int:
     from fashion_hpo.integrity.moving import move
     from fashion_hpo.stores.addresses import checked_storage, checked_tracking
     from fashion_hpo.stores.layout import Store, without_password

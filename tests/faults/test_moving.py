@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashion_hpo.integrity.ledger_file import export, restore
 from fashion_hpo.integrity.moving import Moved, move
 from fashion_hpo.stores import registry
 from fashion_hpo.stores.layout import Store
+from fashion_hpo.stores.opening import all_ledgers
 from tests.faults.child import Fault, Moment
 from tests.faults.lab import Lab, ended
 from tests.integrity.test_moving import values, violations_of_all
@@ -53,3 +55,29 @@ def test_a_killed_move_goes_on(
 
     for moment in MOMENTS if whole else MOMENTS[1::4]:
         try_out(moment)
+
+
+WRITES = [
+    Moment("trial imported", 2), Moment(" file written", 3), Moment("ledger imported"),
+    Moment("trial imported", 1),
+]  # fmt: skip
+
+
+def imports(store: Store, file: Path, fault: Fault | None = None) -> None:
+    if fault is not None:
+        fault()
+    list(restore(store, file))
+
+
+def test_a_killed_import_goes_on(
+    lab: Lab, whole: bool, copy_of_finished: Callable[[Path], Store], tmp_path: Path
+) -> None:
+    finished, file = copy_of_finished(tmp_path / "finished"), tmp_path / "tiny.zip"
+    (ledger,) = (ledger for ledger in all_ledgers(finished) if ledger.plan.name == "tiny")
+    export(finished, ledger, file)
+    for moment in WRITES if whole else WRITES[:1]:
+        store = Store.at(tmp_path / f"{moment.write} {moment.nth}".strip())
+        lab.kill(imports, store, file, moment=moment, kind="kill -9 in an import")
+        assert ended(lab.process(imports, store, file)) == 0
+        assert values(store) == values(finished)
+        assert violations_of_all(store) == []
