@@ -21,13 +21,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--html", type=command_line.file, metavar="FILE", help="write the page there as well"
     )
     parser.add_argument("--markdown", action="store_true", help="print one Markdown table")
+    parser.add_argument(
+        "--studies",
+        action="store_true",
+        help="list the studies that ask the claims under the full (or named) budget, cheapest "
+        "first, and train nothing",
+    )
     add_json(parser)
     return command_line.run(_run, parser, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.studies:
+        return _list_studies(args.budget or "full")
     with answering(args) as answer:
         return _show(args, answer)
+
+
+def _list_studies(budget: str) -> int:
+    from fashion_hpo.analysis.findings import plans_of_claims
+    from fashion_hpo.measuring.estimate import operations
+
+    costs = {plan.name: (operations(plan), plan) for plan in plans_of_claims(budget)}
+    cheapest = sorted(costs.values(), key=lambda cost: cost[0])
+    say_table(
+        {
+            plan.name: f"{', '.join(claim.id for claim in plan.spec.claims)}: "
+            f"{plan.trials} trials, {plan.image_passes:,} image passes, "
+            f"{cost / 1e15:,.1f} PFLOP forward"
+            for cost, plan in cheapest
+        }
+    )
+    return 0
 
 
 def _show(args: argparse.Namespace, answer: dict[str, Any]) -> int:

@@ -17,6 +17,7 @@ from fashion_hpo.analysis.statistics.verdicts import (
     verdict_of,
 )
 from fashion_hpo.design.claims import Claim
+from fashion_hpo.design.plan import Plan, make_plan
 from fashion_hpo.design.reports import reports
 from fashion_hpo.design.spec import StudySpec
 from fashion_hpo.design.study_file import list_studies, load_study
@@ -61,6 +62,22 @@ def gather(store: Store, budget: str | None = None) -> tuple[list[Finding], list
             by_claim[claim_id] = [Finding(verdict)]
     ordered = sorted(by_claim, key=_place)
     return [finding for claim_id in ordered for finding in by_claim[claim_id]], unreadable
+
+
+def plans_of_claims(budget: str) -> list[Plan]:
+    """The plans of the studies that ask a testable claim of the reports under a budget."""
+    studies = ((name, *load_study(name)) for name in list_studies())
+    return [
+        make_plan(name, question, spec, budget)
+        for name, question, spec in studies
+        if budget in spec.budgets
+        and any(
+            claim.id.partition("-")[0] in reports().claims
+            and not claim.untestable
+            and not claim.small_scale
+            for claim in spec.claims
+        )
+    ]
 
 
 def _place(claim_id: str) -> int:

@@ -72,8 +72,9 @@ def export(store: Store, ledger: Ledger, path: Path) -> Exported:
 def restore(store: Store, path: Path) -> Iterator[str]:
     """Add the ledgers of a file to the store, and log them to MLflow; yields what was done.
 
-    A repetition changes nothing, and goes on after a kill.  Raises StoreError if the file is no
-    exported ledger or altered, or if the store has another ledger of the same name.
+    A repetition changes nothing, also after the study has gone on, and ends what a kill cut off.
+    Raises StoreError if the file is no exported ledger or altered, or if the store has another
+    ledger of the same name.
     """
     with _opened(path) as (given, contents):
         ledgers = all_ledgers(given)
@@ -81,11 +82,10 @@ def restore(store: Store, path: Path) -> Iterator[str]:
             raise StoreError(f"{path} has no ledger that this version can read.")
         with store.lock("databases"):
             source, storage = connect(given), connect(store)
-        for ledger in ledgers:
-            _check_absent(store, source, storage, ledger)
+        lacking = [led for led in ledgers if _lacks(store, source, storage, led)]
         for sha256, content in contents.items():  # where lost files are looked for
             write_atomically(store.root / "lost+found" / ledgers[0].uid / sha256, content)
-        for ledger in ledgers:
+        for ledger in lacking:
             _copy(source, storage, ledger.name)
         names = {ledger.name for ledger in ledgers}
     for ledger in (ledger for ledger in all_ledgers(store) if ledger.name in names):
@@ -141,22 +141,32 @@ def _copy(source: RDBStorage, target: RDBStorage, name: str) -> None:
     wrote("ledger imported")
 
 
-def _check_absent(store: Store, source: RDBStorage, storage: RDBStorage, ledger: Ledger) -> None:
-    """Raise StoreError if the store has another ledger of this name, or has gone on from this."""
+def _lacks(store: Store, source: RDBStorage, storage: RDBStorage, ledger: Ledger) -> bool:
+    """Whether the store lacks results of the ledger.
+
+    Raises StoreError if the store has another ledger of this name.
+    """
     if ledger.name not in ledger_names(store):
-        return
+        return True
     given, present = (
         optuna.load_study(study_name=ledger.name, storage=database)
         for database in (source, storage)
     )
-    trials = [str(trial.user_attrs) for trial in given.get_trials(deepcopy=False)]
-    begun = [str(trial.user_attrs) for trial in present.get_trials(deepcopy=False)]
-    uid = present.user_attrs.get("uid", ledger.uid)
-    if uid != ledger.uid or begun != trials[: len(begun)]:
-        raise StoreError(
-            f"store {store.root} has a ledger {ledger.name} already, with other trials; name "
-            f"another --store, or delete it with `python -m fashion_hpo.delete {ledger.plan.name}`."
-        )
+    if present.user_attrs.get("uid", ledger.uid) == ledger.uid:
+        if LAST_DESCRIBED not in present.user_attrs:  # an import was cut off
+            return True
+        if _results(given).items() <= _results(present).items():  # the study may have gone on
+            return False
+    raise StoreError(
+        f"store {store.root} has a ledger {ledger.name} already, with other results; name "
+        f"another --store, or delete it with `python -m fashion_hpo.delete {ledger.plan.name}`."
+    )
+
+
+def _results(study: optuna.Study) -> dict[int, str]:
+    """Each result as text, by the trial's number; as text, because NaN equals nothing."""
+    trials = study.get_trials(deepcopy=False)
+    return {t.number: str(t.user_attrs["result"]) for t in trials if "result" in t.user_attrs}
 
 
 @contextmanager

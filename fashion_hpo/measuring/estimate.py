@@ -7,6 +7,7 @@ from fashion_hpo.design.plan import Plan
 from fashion_hpo.training.architectures import CLASSICAL, build_for, parameter_count, skeleton
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.packaging import flops
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import TRAIN_EVAL_IMAGES, epochs_of, train
 
@@ -34,6 +35,16 @@ def seconds(plan: Plan, splits: SearchSplits, hardware: Hardware) -> float:
     configs = [plan.base.replace(architecture=name) for name in architectures_of(plan)]
     epochs = [_epoch_seconds(config, splits, hardware) for config in configs]
     return plan.epochs * sum(epochs) / len(epochs) if epochs else 0.0
+
+
+def operations(plan: Plan) -> float:
+    """Multiplications and additions of all forward passes over the plan's training images.
+
+    Classical classifiers count nothing.
+    """
+    names, options = architectures_of(plan), plan.base.architecture_options
+    each = [flops(skeleton(name, options)) for name in names]
+    return plan.image_passes * sum(each) / len(each) if each else 0.0
 
 
 def model_bytes(plan: Plan) -> int:

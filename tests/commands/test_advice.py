@@ -139,6 +139,12 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     "commands/test_store.py::test_a_cluster_of_several_nodes_takes_a_store_once_it_is_moved": (
         "engines/ray.py",
     ),
+    "commands/test_store.py::test_a_study_goes_to_another_store_in_a_file": (
+        "integrity/ledger_file.py",
+    ),
+    "commands/test_study.py::test_compiled_networks_are_for_a_gpu_and_for_a_new_study": (
+        "training/devices.py",
+    ),
     "commands/test_store.py::test_after_a_move_the_printed_line_leads_to_the_study": ("store.py",),
     "commands/test_ui_pages.py::test_the_report_leads_to_a_trials_run_and_the_run_back": (
         "running/publish.py",

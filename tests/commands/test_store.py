@@ -1,4 +1,4 @@
-"""`store move`: what is printed, what is refused, and the commands after it."""
+"""`store`: what its three parts print, what is refused, and the commands after it."""
 
 import os
 import re
@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fashion_hpo import doctor, status, store
+from fashion_hpo import delete, doctor, status, store, study
 from fashion_hpo.engines.ray import _check_shared
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.tracking import Tracker
+from fashion_hpo.terminal.command_line import HALTED
 from tests.faults.servers import HOST, TrackingServer
 
 pytest_plugins = ["tests.postgres"]
@@ -120,3 +121,51 @@ def test_a_damaged_store_is_mended_before_it_is_moved(
     (told,) = re.findall(r"mend it with `python -m fashion_hpo\.doctor (.*)`, then move it", said)
     assert doctor.main(shlex.split(told)) == 0
     assert store.main(moving) == 0
+
+
+STUDY = """'Does it run?'
+
+from tests.plans import design
+
+STUDY = design().spec
+"""
+
+
+def test_a_study_goes_to_another_store_in_a_file(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each refusal's advice is followed: the file is named as told, the other ledger deleted."""
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "tiny.py").write_text(STUDY)
+    monkeypatch.chdir(tmp_path)
+    here, there = ["--store", str(folder)], ["--store", str(tmp_path / "there")]
+
+    def said(code: int, *arguments: str) -> str:
+        assert store.main([*arguments]) == code
+        captured = capsys.readouterr()
+        return " ".join((captured.err if code else captured.out).split())
+
+    assert said(2, "export", *here) == "error: no study was named; type it after export."
+    assert said(2, "import", *there) == "error: no file was named; type it after import."
+    assert "--to is missing" in said(2, "export", "tiny", *here)
+    refused = said(2, "import", "tiny.zip", *there)
+    (told,) = re.findall(r"a file that `python -m fashion_hpo\.store (.*)` wrote", refused)
+    export = told.replace("NAME", "tiny").replace("FILE", "tiny.zip").split()
+    assert re.fullmatch(
+        r"tiny/standard/r1 with 4 results and 8 files, without models, is in tiny.zip \(0.\d MB\)",
+        said(0, *export, *here),
+    )
+    assert said(0, "import", "tiny.zip", *there).startswith("tiny/standard/r1 with 4 trials is in")
+    assert status.main(["tiny", *there]) == 0
+    assert "4 complete" in capsys.readouterr().out
+
+    assert study.main(["tiny", "--store", "other", "--max-trials", "1"]) == HALTED
+    capsys.readouterr()
+    refused = said(2, "import", "tiny.zip", "--store", "other")
+    (told,) = re.findall(r"delete it with `python -m fashion_hpo\.delete (.*)`", refused)
+    assert delete.main([*told.split(), "--store", "other", "--yes"]) == 0
+    capsys.readouterr()
+    assert "with 4 trials" in said(0, "import", "tiny.zip", "--store", "other")

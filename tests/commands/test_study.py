@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from fashion_hpo import status, study
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.stores.opening import all_ledgers
 from fashion_hpo.terminal import command_line
+from fashion_hpo.training import devices
 from fashion_hpo.training.data import SearchSplits
 
 SEARCH = '''"""Which dropout is best?"""
@@ -183,6 +185,12 @@ def test_compiled_networks_are_for_a_gpu_and_for_a_new_study(
     for compiled in ("yes", "auto"):  # too short a study for auto
         assert study.main([*at, "--compile", compiled]) == command_line.HALTED
         assert (said in capsys.readouterr().out) == (compiled == "yes")
-    name = "tiny_search/standard/r1"
-    (ledger,) = (ledger for ledger in all_ledgers(store) if ledger.name == name)
-    assert ledger.step == "compiled"  # of those who join with a GPU
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(ValueError, match="no C compiler") as refused:  # of who joins with a GPU
+        devices.check_compiler()
+    (told,) = re.findall(r"by (--revise .*)\.", str(refused.value))
+    assert study.main([*at, *told.split()]) == command_line.HALTED
+    steps = {ledger.name: ledger.step for ledger in all_ledgers(store)}
+    assert steps["tiny_search/standard/r1"] == "compiled"
+    assert steps["tiny_search/standard/r2"] == "captured"
