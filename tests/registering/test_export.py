@@ -8,17 +8,14 @@ from fashion_hpo.design.data_set import FASHION_MNIST
 from fashion_hpo.registering.export import TOLERANCE, _as_onnx, _largest_difference
 from fashion_hpo.running.outcome import AlteredModelError
 from fashion_hpo.training import packaging
-from fashion_hpo.training.architectures import CATALOGUE, build_for, parameter_count, skeleton
-
-MOST_PARAMETERS = 15e6  # larger networks are of the same layers, and take minutes
+from fashion_hpo.training.architectures import CATALOGUE, build_for
+from tests.training.test_catalogue import SMALL
 
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 def test_every_network_computes_the_same_as_onnx(name: str) -> None:
     pytest.importorskip("onnxruntime")
-    if parameter_count(skeleton(name, {})) > MOST_PARAMETERS:
-        pytest.skip(f"{name} is large; smaller networks have all of its layers")
-    config = TrainConfig(architecture=name, dropout=0.3)
+    config = TrainConfig(architecture=name, architecture_options=SMALL.get(name, {}), dropout=0.3)
     model = packaging.served(build_for(config), config.pixel_range)
     images = torch.randint(0, 256, (9, 28, 28), dtype=torch.uint8)
     written = _as_onnx(model, config, FASHION_MNIST)
