@@ -22,7 +22,7 @@ from fashion_hpo.stores.relocation import relocate
 from fashion_hpo.training import sources
 from fashion_hpo.training.data import SearchSplits, load_search_splits
 from fashion_hpo.training.devices import Hardware
-from tests import finished
+from tests import finished, migrations  # noqa: F401  (the latter for its effect)
 from tests.faults.servers import TrackingServer
 from tests.finished import Finished
 from tests.images import search_splits

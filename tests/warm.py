@@ -17,6 +17,7 @@ from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import open_session
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training import devices
+from tests import migrations  # noqa: F401  (for its effect)
 from tests.images import search_splits
 from tests.plans import design
 
