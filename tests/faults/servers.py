@@ -1,10 +1,10 @@
 """A real tracking server, and a proxy before it that loses, delays or refuses replies."""
 
 import os
+import runpy
 import signal
 import socket
 import socketserver
-import subprocess
 import sys
 import threading
 import time
@@ -15,8 +15,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Literal
+
+from tests import forks
 
 HOST = "127.0.0.1"
 UP_WITHIN_SECONDS = 60.0
@@ -25,26 +28,19 @@ Treatment = Literal["pass", "lose the reply", "refuse", "hang", "slow"]
 
 
 class TrackingServer:
-    """`mlflow server` on loopback, on a database of its own; stopped by its process id."""
+    """`mlflow server` on loopback, on a database of its own; stopped by its process id.
+
+    Its process is a fork: the imports of `mlflow server` and of its worker took 12 CPU seconds.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkServerProcess | None = None
 
     def start(self) -> None:
         """Start it, also again, and wait until it answers."""
-        command = [
-            sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(self.port),
-            "--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}",
-            "--artifacts-destination", str(self.folder / "artifacts"), "--workers", "1",
-            "--allowed-hosts", "*",
-        ]  # fmt: skip
-        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=log, start_new_session=True
-            )
+        self._process = forks.begin(_serve, self.folder, self.port)
         deadline = time.monotonic() + UP_WITHIN_SECONDS
         while not self._answers():
             assert time.monotonic() < deadline, (self.folder / "server.log").read_text()[-2000:]
@@ -53,13 +49,14 @@ class TrackingServer:
     def send(self, number: signal.Signals) -> None:
         """A signal to the server and its workers."""
         assert self._process is not None
+        assert self._process.pid is not None
         os.killpg(self._process.pid, number)
 
     def stop(self) -> None:
         """Kill it, as a crash does."""
         if self._process is not None:
             self.send(signal.SIGKILL)
-            self._process.wait()
+            self._process.join()
             self._process = None
 
     def _answers(self) -> bool:
@@ -68,6 +65,34 @@ class TrackingServer:
                 return True
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
+
+
+def _serve(folder: Path, port: int) -> None:
+    """MLflow's command, whose worker runs in this process instead of one of its own."""
+    from mlflow import server
+    from mlflow.cli import cli
+
+    os.setsid()
+    with (folder / "server.log").open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    server._exec_cmd = _run_here
+    cli([
+        "server", "--host", HOST, "--port", str(port),
+        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination", str(folder / "artifacts"), "--workers", "1",
+        "--allowed-hosts", "*",
+    ])  # fmt: skip
+
+
+def _run_here(command: list[str], extra_env: dict[str, str], **_: object) -> None:
+    """Run `python -m uvicorn ...` in this process."""
+    os.environ.update(extra_env)
+    python, option, module, *arguments = command
+    assert (python, option) == (sys.executable, "-m")
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 @dataclass
