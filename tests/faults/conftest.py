@@ -14,7 +14,7 @@ from tests.faults.lab import Lab
 HERE = Path(__file__).parent
 PART = {
     "test_addresses": 1,
-    "test_empty_studies": 5,
+    "test_empty_studies": 4,
     "test_failures": 2,
     "test_hosts": 1,
     "test_side_by_side": 2,

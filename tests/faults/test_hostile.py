@@ -142,21 +142,22 @@ def test_a_damaged_model_is_refused(lab: Lab, whole: bool, trained: Store, damag
     lab.check(trained, PLAN)
 
 
-@pytest.mark.parametrize("write", ["registered model created", "version created", "alias moved"])
-def test_killed_while_registering_there_is_one_version(lab: Lab, write: str) -> None:
-    store = lab.store()
-    assert lab.run(store, PLAN) == 0
-    killed = partial(child.killed_at, Moment(write))
-    assert ended(lab.process(child.register, store, PLAN, killed)) < 0
-    lab.inject("kill -9 while registering")
-    assert ended(lab.process(child.register, store, PLAN)) == 0
-    lab.check(store, PLAN)
-    client = Tracker(store, PLAN.name).client
-    (version,) = client.search_model_versions(f"name = '{registry.REGISTERED_NAME}'")
-    folder = registry.download_verified(store.tracking_uri, registry.CHAMPION_URI)
-    alias = client.get_model_version_by_alias(registry.REGISTERED_NAME, registry.CHAMPION)
-    assert alias.version == version.version
-    models.read_model(folder)
+def test_killed_while_registering_there_is_one_version(lab: Lab, whole: bool) -> None:
+    writes = ("registered model created", "version created", "alias moved")
+    for write in writes if whole else writes[1:2]:
+        store = lab.store()
+        assert lab.run(store, PLAN) == 0
+        killed = partial(child.killed_at, Moment(write))
+        assert ended(lab.process(child.register, store, PLAN, killed)) < 0
+        lab.inject("kill -9 while registering")
+        assert ended(lab.process(child.register, store, PLAN)) == 0
+        lab.check(store, PLAN)
+        client = Tracker(store, PLAN.name).client
+        (version,) = client.search_model_versions(f"name = '{registry.REGISTERED_NAME}'")
+        folder = registry.download_verified(store.tracking_uri, registry.CHAMPION_URI)
+        alias = client.get_model_version_by_alias(registry.REGISTERED_NAME, registry.CHAMPION)
+        assert alias.version == version.version
+        models.read_model(folder)
 
 
 def test_killed_while_the_champion_changes_the_former_is_previous(lab: Lab) -> None:

@@ -53,7 +53,7 @@ def test_a_killed_move_goes_on(
         assert violations_of_all(new) == []
         assert registry.download_verified(tracking, registry.CHAMPION_URI).is_dir()
 
-    for moment in MOMENTS if whole else MOMENTS[1::4]:
+    for moment in MOMENTS if whole else MOMENTS[5:6]:
         try_out(moment)
 
 

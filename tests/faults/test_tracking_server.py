@@ -61,7 +61,7 @@ def test_a_lost_reply_to_a_create_call_makes_nothing_twice(
     lab: Lab, server: TrackingServer, whole: bool, create: str
 ) -> None:
     lab.undisturbed(PLAN)
-    lab.each((1, 2, 3) if whole else (1, 2), partial(lost_create, lab, server, create))
+    lab.each((1, 2, 3) if whole else (1,), partial(lost_create, lab, server, create))
 
 
 def lost_create(lab: Lab, server: TrackingServer, create: str, nth: int) -> None:
@@ -105,7 +105,7 @@ def test_every_lost_reply_of_a_study(
         between.close()
 
     lab.undisturbed(PLAN)
-    lab.each(range(calls) if whole else (0, calls // 2), try_out)
+    lab.each(range(calls) if whole else (calls // 2,), try_out)
 
 
 @pytest.mark.parametrize("create", ["registered-models/create", "model-versions/create"])
