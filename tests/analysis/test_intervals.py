@@ -13,6 +13,7 @@ from fashion_hpo.analysis.intervals import (
     holm,
     image_noise,
     t_interval,
+    wilson,
 )
 from fashion_hpo.design.measures import MEASURES
 
@@ -27,6 +28,12 @@ def test_the_interval_is_students(values: list[float], confidence: float) -> Non
     found = t_interval(values, confidence)
     low, high = stats.ttest_1samp(values, 0.0).confidence_interval(confidence)
     assert found == pytest.approx((np.mean(values), low, high), rel=1e-9)
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 5), (5, 5), (1, 7), (4675, 5000), (2500, 5000)])
+def test_the_interval_of_a_share_is_scipys(hits: int, count: int) -> None:
+    expected = stats.binomtest(hits, count).proportion_ci(method="wilson")
+    assert wilson(hits / count, count) == pytest.approx((expected.low, expected.high), rel=1e-14)
 
 
 def test_three_values_have_the_tables_quantile() -> None:

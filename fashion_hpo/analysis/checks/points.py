@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from optuna.distributions import BaseDistribution
-from scipy.stats import ks_2samp
 
 from fashion_hpo.analysis.checks.check import Check, by_level, counted, judged
 from fashion_hpo.analysis.checks.ranges import edge, is_ordered, next_range, place
@@ -107,4 +106,6 @@ def _is_alone(distribution: BaseDistribution, values: "pd.Series[float]") -> boo
 
 def _differ(pruned: "pd.Series[float]", complete: "pd.Series[float]", fields: int) -> bool:
     """A Kolmogorov-Smirnov test with Bonferroni correction for the number of fields."""
+    from scipy.stats import ks_2samp  # here: its import takes a second
+
     return len(pruned) > 0 and bool(ks_2samp(pruned, complete).pvalue < UNLIKELY / fields)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 import numpy as np
 import optuna
 import pandas as pd
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
 from fashion_hpo.analysis.records import Records
@@ -29,6 +28,9 @@ def importances(records: Records) -> dict[str, float]:
     cutoff = trials["value"].nlargest(int(np.ceil(share * len(trials)))).min()
     if cutoff <= trials["value"].min():  # all would count as good
         return {}
+    # Here, because it imports scikit-learn, which takes a second.
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
     with _quiet():
         shares = get_param_importances(
             _rebuilt(records, trials), evaluator=PedAnovaImportanceEvaluator(target_quantile=share)

@@ -110,15 +110,19 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall(of: Predictions, label: int) -> PrecisionRecall | None:
-    """Of one class against all others, at every threshold; None without an image of the class."""
-    from sklearn import metrics  # here: its import takes a second
+    """Of one class against all others, at every threshold; None without an image of the class.
 
+    As scikit-learn has them, whose import takes a second.
+    """
     is_class, confidence = of.labels == label, of.probabilities[:, label]
     if not is_class.any():
         return None
-    precision, recall, _ = metrics.precision_recall_curve(is_class, confidence)
-    average = float(metrics.average_precision_score(is_class, confidence))
-    return PrecisionRecall(recall[::-1], precision[::-1], average)
+    falling = np.argsort(-confidence, kind="stable")
+    hits = is_class[falling].cumsum()
+    last = np.flatnonzero(np.diff(confidence[falling], append=-1))  # of those of equal confidence
+    precision = np.append(1.0, hits[last] / (last + 1))
+    recall = np.append(0.0, hits[last] / hits[-1])
+    return PrecisionRecall(recall, precision, float(np.diff(recall) @ precision[1:]))
 
 
 def confident_mistakes(of: Predictions, most: int) -> np.ndarray:

@@ -1,9 +1,12 @@
 """What is read is what was written, and the measures are those of small cases done by hand."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from fashion_hpo.analysis.records import of_ledger
 from fashion_hpo.analysis.statistics import predictions
@@ -12,6 +15,18 @@ from fashion_hpo.design.scores import confusion_matrix
 from fashion_hpo.stores.predictions import FILE, NoPredictionsError
 from tests.finished import Finished
 from tests.reporting import studies
+
+FIGURES = """
+import sys
+import numpy as np
+from fashion_hpo.analysis.checks import every
+from fashion_hpo.analysis.statistics import importance, predictions
+
+of = predictions.Predictions(0, np.eye(10), np.arange(10))
+predictions.precision_recall(of, 3)
+predictions.reliability(of, bins=2)
+print(*(name for name in sys.modules if name in ("sklearn", "scipy.stats")))
+"""
 
 
 def made(probability: list[float], labels: list[int]) -> Predictions:
@@ -75,6 +90,24 @@ def test_average_precision_is_the_mean_of_precision_at_each_hit() -> None:
     assert found.recall.tolist() == [0, 0.5, 0.5, 1, 1]
     assert found.average == pytest.approx(5 / 6)
     assert predictions.precision_recall(of, 5) is None
+
+
+def test_precision_and_recall_are_scikit_learns() -> None:
+    numbers = np.random.default_rng(7)
+    sure = numbers.integers(0, 40, 500) / 40  # so that many are equal
+    of = made(sure.tolist(), (numbers.random(500) > sure).astype(int).tolist())
+    found = predictions.precision_recall(of, 0)
+    assert found is not None
+    precision, recall, _ = metrics.precision_recall_curve(of.labels == 0, sure)
+    np.testing.assert_array_equal(found.precision, precision[::-1])
+    np.testing.assert_array_equal(found.recall, recall[::-1])
+    average = metrics.average_precision_score(of.labels == 0, sure)
+    assert found.average == pytest.approx(average, rel=1e-12)
+
+
+def test_the_figures_of_a_model_import_neither_scikit_learn_nor_scipys_statistics() -> None:
+    done = subprocess.run([sys.executable, "-c", FIGURES], capture_output=True, text=True)
+    assert (done.stdout.split(), done.stderr) == ([], "")
 
 
 def test_the_surest_mistakes_come_first() -> None:
