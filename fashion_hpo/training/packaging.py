@@ -16,6 +16,9 @@ from fashion_hpo.training.evaluate import with_channels
 PROOF_BATCHES = (1, 7, 512)
 """Batch sizes at which the reloaded model is compared with the measured one."""
 
+PASSED_TWICE = 64
+"""Images at most that pass twice, to see whether dropout is on: it changes any of them."""
+
 WARM_UP = 5  # passes
 
 
@@ -61,7 +64,7 @@ def differences(
 ) -> list[str]:
     """How the reloaded model differs from the measured one; empty if they are the same.
 
-    Compares the outputs at each batch size, to 1e-5, and two passes over the same images, which
+    Compares the outputs at each batch size, to 1e-5, and two passes over the same few images, which
     differ if dropout is on.
     """
     problems = []
@@ -72,7 +75,7 @@ def differences(
         except (RuntimeError, AssertionError, ValueError) as error:
             problems.append(f"batch {batch} fails ({str(error).splitlines()[0]})")
             continue
-        if not torch.equal(outputs, reloaded(part)):
+        if batch <= PASSED_TWICE and not torch.equal(outputs, reloaded(part)):
             problems.append(f"two passes over the same {batch} images differ: dropout is on")
         elif not torch.allclose(outputs, measured(part), atol=1e-5):
             gap = float((outputs - measured(part)).abs().max())

@@ -70,6 +70,7 @@ def test_differences_tell_what_is_wrong(splits: SearchSplits) -> None:
     assert differences(noisy, measured, images, [7]) == [
         "two passes over the same 7 images differ: dropout is on"
     ]
+    assert len(differences(noisy, measured, images)) == 3, "at 512 images too it is not the same"
     (other,) = differences(served(network, "symmetric"), measured, images, [7])
     assert other.startswith("outputs at batch 7 differ by up to 0.")
     assert differences(OnlyBatch7(measured), measured, images, [1, 7]) == [
