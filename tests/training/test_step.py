@@ -71,7 +71,7 @@ def test_an_epoch_copies_as_often_with_many_batches_as_with_few(
     monkeypatch.setattr(training, "PREPARED_TOGETHER", 1)  # as in an epoch of many images
     config = tiny_config("cnn", epochs=1, train_images=128, **way)
     few = traffic(config.replace(batch_size=64), splits, hardware)
-    many = traffic(config.replace(batch_size=8), splits, hardware)
+    many = traffic(config.replace(batch_size=32), splits, hardware)
     assert few == many
     assert few["read"] == 1, "the loss of the training and the scores of two splits"
     assert few["uploaded"] >= 1, "the order"
@@ -79,5 +79,5 @@ def test_an_epoch_copies_as_often_with_many_batches_as_with_few(
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_no_network_copies_in_a_step(name: str, splits: SearchSplits, hardware: Hardware) -> None:
-    config = tiny_config(name, epochs=1, train_images=16, batch_size=4)
+    config = tiny_config(name, epochs=1, train_images=16, batch_size=8)
     assert traffic(config, splits, hardware) == {"read": 1, "uploaded": 1}
