@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from fashion_hpo.training.architectures import CATALOGUE, build
+from fashion_hpo.training.architectures import CATALOGUE, skeleton
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.penalties import head, logits_and_penalty
@@ -140,7 +140,7 @@ def test_the_heads_penalty_is_of_its_weights_alone() -> None:
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_every_network_has_a_head_of_ten_classes(name: str) -> None:
-    assert head(build(name))[-1].out_features == 10
+    assert head(skeleton(name, {}))[-1].out_features == 10
 
 
 def test_a_network_without_a_linear_layer_is_refused() -> None:
