@@ -12,7 +12,7 @@ from fashion_hpo.training.train import train
 from tests.training.test_train import CATALOGUE, WAYS_TO_TRAIN
 from tests.training.tiny import curve, tiny_config, trained, weights
 
-SHORT = {"epochs": 2, "train_images": 80, "batch_size": 32}
+SHORT = {"epochs": 2, "train_images": 48, "batch_size": 32}
 CONFIGS = {
     **{name: tiny_config(name, **SHORT) for name in CATALOGUE},
     **{
