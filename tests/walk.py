@@ -31,7 +31,7 @@ README = Path(__file__).parents[1] / "README.md"
 SMALL = ["--set", "epochs=2", "--set", "train_images=500", "--set", "architecture=lenet5"]
 ADDED = {"study": SMALL, "train": ["--set", "train_images=500"]}
 BENCH = {
-    "ledger": ["--trials", "1"],
+    "search": ["--repeats", "1", "--trials", "4", "--samplers", "random"],  # trains nothing
     "trainer": ["--repeats", "1", "--images", "1280", "--epochs", "1"],  # one epoch of all images
 }
 REPLACED = {"architecture=optimized_cnn": "architecture=lenet5"}
@@ -67,13 +67,21 @@ def _reduced(words: list[str], bench: str) -> tuple[str, list[str]]:
     return command, [*(REPLACED.get(word, word) for word in arguments), *added]
 
 
-def walk(home: Path, type_command: Type, *, with_others: bool, bench: str = "ledger") -> None:
+def walk(
+    home: Path,
+    type_command: Type,
+    *,
+    with_others: bool,
+    bench: str = "search",
+    without: tuple[str, ...] = (),
+) -> None:
     """Type the whole tour in a folder, except the servers, which run until they are stopped.
 
     with_others: whether other programs use the store between the commands.
+    without: commands that are left out.
     """
     for command, arguments in tour(bench):
-        if command in UNTIL_STOPPED:
+        if command in (*UNTIL_STOPPED, *without):
             continue
         place = Place(home)
         arguments = [place.a_trial() if word == "RUN_ID" else word for word in arguments]
