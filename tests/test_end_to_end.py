@@ -6,12 +6,8 @@ import io
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -21,8 +17,6 @@ from PIL import Image
 from fashion_hpo.design.config import EPOCH_METRICS, field_names
 from fashion_hpo.training.data import SearchSplits
 from tests.walk import Place, the_study_is_as_it_was, walk
-
-SERVED_WITHIN_SECONDS = 60
 
 
 def type_here(command: str, arguments: list[str]) -> tuple[int, str]:
@@ -110,34 +104,3 @@ def test_any_mlflow_user_can_load_the_champion(toured: Path) -> None:
     )
     environment = {**os.environ, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
     subprocess.run([sys.executable, "-c", code], cwd=toured, env=environment, check=True)
-
-
-def test_the_ui_serves_the_store_on_loopback(toured: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "fashion_hpo.ui", "--port", str(port)]
-    address = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(command, cwd=toured, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            assert address in server.stdout.readline()
-            found = wait_for(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=1")
-            assert found["experiment"]["name"] == "Dropout (done)"
-        finally:
-            server.terminate()
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server outlived its command"
-
-
-def wait_for(address: str) -> dict[str, dict[str, str]]:
-    """The reply, once the server gives one."""
-    deadline = time.monotonic() + SERVED_WITHIN_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(address, timeout=5) as reply:
-                found: dict[str, dict[str, str]] = json.load(reply)
-                return found
-        except (urllib.error.URLError, ConnectionError):
-            assert time.monotonic() < deadline, f"no reply from {address}"
-            time.sleep(0.2)

@@ -71,6 +71,8 @@ def running(fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             yield Ui(port, server.pid)
         finally:
             server.terminate()
+    with socket.socket() as probe:
+        assert probe.connect_ex((HOST, port)) != 0, "the server outlived its command"
 
 
 def wait_for(port: int) -> None:
