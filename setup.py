@@ -9,6 +9,7 @@ setup(
     packages=[*find_namespace_packages(include=["fashion_hpo*"]), "fashion_hpo.studies"],
     package_dir={"fashion_hpo.studies": "studies"},
     package_data={
+        "fashion_hpo.analysis.statistics": ["expected_regret.json"],
         "fashion_hpo.measuring": ["search_table/*"],
         "fashion_hpo.reporting.page": ["templates/*"],
         "fashion_hpo.serving": ["page.html"],

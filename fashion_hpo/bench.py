@@ -5,6 +5,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from fashion_hpo.terminal import command_line, environment
@@ -13,6 +14,7 @@ MEASUREMENTS = ("trainer", "peers", "workers", "ledger", "cluster", "pictures", 
 REPEATS = 5  # but of `search`
 TRIALS = (100, 1_000, 10_000)  # of `ledger`
 SAMPLERS = ("random", "quasi_random", "tpe", "gp")
+PRUNERS = ("none", "hyperband", "successive_halving", "median", "one_epoch")
 CLUSTERS = (1_000, 10_000)  # workers for which `cluster` computes a ceiling
 
 
@@ -90,11 +92,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"samplers of `search`; default: {' '.join(SAMPLERS)}",
     )
     parser.add_argument(
+        "--pruners",
+        nargs="+",
+        choices=PRUNERS,
+        default=PRUNERS,
+        metavar="P",
+        help=f"pruners of `search`; default: {' '.join(PRUNERS)}",
+    )
+    parser.add_argument(
         "--startup",
         type=command_line.positive,
         default=10,
         metavar="N",
         help="random start-up trials of tpe and gp in `search`; default: 10",
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FILE",
+        help="also write the mean regrets of `search` to this JSON file, beside those that it has "
+        "of other samplers; reports show analysis/statistics/expected_regret.json",
     )
     parser.add_argument(
         "--markdown",
@@ -218,6 +235,7 @@ def _pictures(args: argparse.Namespace) -> int:
 
 
 def _search(args: argparse.Namespace) -> int:
+    from fashion_hpo.analysis.statistics import expected_regret
     from fashion_hpo.measuring import searches
 
     table = searches.read_table(args.table)
@@ -227,10 +245,15 @@ def _search(args: argparse.Namespace) -> int:
     heading = ["sampler", "pruner", *(f"{size} trials" for size in sizes)]
     print(cells(heading) + ("\n" + cells(["---"] * len(heading)) if args.markdown else ""))
     rows = []
-    for row in searches.measured(table, args.samplers, sizes, args.repeats, args.startup):
+    searched = [*product(args.samplers, args.pruners)]
+    for row in searches.measured(table, searched, sizes[-1], args.repeats, args.startup):
         rows.append(row)
-        print(cells([row.sampler, row.pruner, *map(searches.shown, row.regrets.T)]), flush=True)
-    print(*searches.against_random(rows, sizes), sep="\n")
+        after = map(searches.shown, row.after(sizes).T)
+        print(cells([row.sampler, row.pruner, *after]), flush=True)
+        if args.keep:
+            curves = searches.curves(table, [row], args.startup)
+            expected_regret.write(curves.with_curves(expected_regret.read(args.keep)), args.keep)
+    print(*searches.against_random(rows), sep="\n")
     return 0
 
 

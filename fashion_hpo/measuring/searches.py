@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -25,6 +24,7 @@ from optuna.distributions import (
 from optuna.trial import Trial, TrialState
 
 from fashion_hpo.analysis.intervals import t_interval
+from fashion_hpo.analysis.statistics.expected_regret import Curve, Curves
 from fashion_hpo.design.plan import Plan, make_plan, sampler_seed
 from fashion_hpo.design.search import STARTUP_TRIALS, Pruner, Sampler
 from fashion_hpo.design.sequences import random_values, sobol_values
@@ -40,6 +40,7 @@ SIZES = (10, 20, 40)  # image passes of a search, in complete trials
 REPEATS = {"gp": 20}  # by sampler; its proposals take longest
 USUAL_REPEATS = 100
 COMPLETED = 3  # trials that are trained to completion after one epoch of all trials
+DECIMALS = 5  # of a kept regret: a share
 DRAWN = {"quasi_random": sobol_values, "random": random_values}
 
 
@@ -251,23 +252,27 @@ class Row(NamedTuple):
 
     sampler: Sampler
     pruner: Pruner
-    regrets: np.ndarray  # (repeats, sizes)
+    regrets: np.ndarray  # (repeats, size): after the image passes of 1, 2, … complete trials
+
+    def after(self, sizes: Sequence[int]) -> np.ndarray:
+        """The regrets after the image passes of so many complete trials, (repeats, sizes)."""
+        return self.regrets[:, [size - 1 for size in sizes]]
 
 
 def measured(
     table: Table,
-    samplers: Sequence[Sampler],
-    sizes: Sequence[int],
+    searched: Sequence[tuple[Sampler, Pruner]],
+    size: int,
     repeats: int | None = None,
     startup: int = STARTUP_TRIALS,
 ) -> Iterator[Row]:
-    """A row for each sampler and pruner; all cores work on each.
+    """A row for each sampler with its pruner; all cores work on each.
 
-    sizes: image passes after which a search is judged, in complete trials.
+    size: image passes of each search, in complete trials.
     """
-    budgets = [size * table.epochs for size in sizes]
+    budgets = [table.epochs * trials for trials in range(1, size + 1)]
     with ProcessPoolExecutor(usable_cores(), processes.context(), _prepare) as pool:
-        for sampler, pruner in product(samplers, get_args(Pruner)):
+        for sampler, pruner in searched:
             count = repeats or REPEATS.get(sampler, USUAL_REPEATS)
             one = partial(regret_of, table, sampler, pruner, budgets, startup)
             yield Row(sampler, pruner, np.array(list(pool.map(one, range(count)))))
@@ -301,13 +306,35 @@ def shown(regrets: np.ndarray) -> str:
     return f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
 
-def against_random(rows: Sequence[Row], sizes: Sequence[int]) -> list[str]:
+def curves(table: Table, rows: Sequence[Row], startup: int) -> Curves:
+    """The mean regrets, for the figure in reports of searches."""
+    return Curves(
+        study=STUDY,
+        configs=int((~np.isnan(table.finals)).sum()),
+        epochs=table.epochs,
+        images=table.images,
+        fields=sorted(table.space),
+        completed=COMPLETED,
+        curves=[_curve(row, 0 if row.sampler in DRAWN else startup) for row in rows],
+    )
+
+
+def _curve(row: Row, startup: int) -> Curve:
+    intervals = [t_interval(regrets.tolist()) for regrets in row.regrets.T]
+    mean, low, high = (
+        [round(end, DECIMALS) for end in ends] for ends in zip(*intervals, strict=True)
+    )
+    return Curve(row.sampler, row.pruner, startup, len(row.regrets), mean, low, high)
+
+
+def against_random(rows: Sequence[Row]) -> list[str]:
     """The differences in regret between each sampler and random, without a pruner."""
     plain = {row.sampler: row.regrets[:, -1] for row in rows if row.pruner == "none"}
     random = plain.pop("random", None)
     if random is None:
         return []
+    size = rows[0].regrets.shape[1]
     return [
-        f"{sampler} less random after {sizes[-1]} trials: {shown(regrets - random[: len(regrets)])}"
+        f"{sampler} less random after {size} trials: {shown(regrets - random[: len(regrets)])}"
         for sampler, regrets in plain.items()
     ]

@@ -11,6 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from fashion_hpo import bench
 from fashion_hpo.analysis.records import epoch_columns
+from fashion_hpo.analysis.statistics import expected_regret
 from fashion_hpo.design.plan import Plan, make_plan, points, sampler_seed
 from fashion_hpo.design.search import Pruner, Sampler
 from fashion_hpo.design.sequences import random_values, sobol_values
@@ -209,6 +210,28 @@ def test_the_command_prints_a_row_for_each_pruner(
     assert ("| --- | --- | --- | --- |" in lines) == markdown
 
 
+def test_the_command_keeps_the_curves_that_reports_show(tmp_path: Path) -> None:
+    for name, frame in zip(("trials", "epochs"), frames(kept_plan(), 20), strict=True):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    path = tmp_path / "curves.json"
+    small = ["--table", str(tmp_path), "--repeats", "2", "--trials", "6", "--keep", str(path)]
+    small += ["--pruners", "none", "median"]
+    for sampler, startup in (("random", "10"), ("tpe", "3")):
+        options = [*small, "--samplers", sampler, "--startup", startup]
+        assert bench.main(["search", *options]) == 0
+    kept = expected_regret.read(path)
+    assert kept is not None
+    assert (kept.configs, kept.epochs, kept.images) == (20, 5, 1_500)
+    assert {curve.replayed for curve in kept.curves} == {
+        *(("random", pruner, 0) for pruner in ("none", "median")),
+        *(("tpe", pruner, 3) for pruner in ("none", "median")),
+    }
+    table = searches.read_table(tmp_path)
+    expected = [searches.regret_of(table, "tpe", "median", [10, 30], 3, seed) for seed in (0, 1)]
+    (shown,) = [curve for curve in kept.curves if curve.replayed == ("tpe", "median", 3)]
+    assert [shown.mean[1], shown.mean[5]] == pytest.approx(np.mean(expected, axis=0), abs=1e-5)
+
+
 def test_a_table_that_cannot_be_read_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,8 +243,9 @@ def test_a_table_that_cannot_be_read_is_refused(
         assert capsys.readouterr().err.startswith(told)
 
 
-def test_the_command_knows_all_samplers() -> None:
+def test_the_command_knows_all_samplers_and_pruners() -> None:
     assert sorted(bench.SAMPLERS) == sorted(get_args(Sampler))
+    assert get_args(Pruner) == bench.PRUNERS
 
 
 def test_the_kept_table_is_of_best_models_space() -> None:
@@ -230,10 +254,21 @@ def test_the_kept_table_is_of_best_models_space() -> None:
     assert kept_plan().ranges == best_model.space
 
 
+def test_the_kept_curves_are_of_the_kept_table() -> None:
+    curves, table = expected_regret.read(), searches.read_table(None)
+    assert curves is not None
+    assert curves.table == searches.curves(table, [], startup=10).table
+    best_model = load_study("best_model")[1].search
+    assert best_model is not None
+    startup = 0 if best_model.is_drawn else best_model.startup
+    named = best_model.sampler, best_model.pruner, startup
+    assert named in {curve.replayed for curve in curves.curves}
+
+
 def test_the_kept_table_is_what_its_study_trains() -> None:
     assert sum(path.stat().st_size for path in searches.KEPT.iterdir()) < 500_000
     plan, kept = kept_plan(), searches.read_table(None)
     known = {kept.nearest(point.params) for point in points(plan)}
-    assert len(known) == len(kept.curves) >= 64
+    assert len(known) == len(kept.curves) >= 200
     places = {tuple(searches.place(plan.ranges, point.params)) for point in points(plan)}
     assert {tuple(row) for row in kept.places} <= places

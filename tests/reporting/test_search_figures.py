@@ -12,7 +12,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from fashion_hpo.analysis.statistics.expected_regret import Curve, Curves
 from fashion_hpo.reporting.figures.axes import field_axis
+from fashion_hpo.reporting.figures.budget import expected_regret
 from fashion_hpo.reporting.figures.contour import contour
 from fashion_hpo.reporting.figures.search import (
     importance_bars,
@@ -46,6 +48,24 @@ def test_the_best_so_far_never_falls_and_pruned_trials_do_not_count() -> None:
     records.trials.loc[4, "value"] = 0.95
     best = next(t for t in optimisation_history(records).data if t.name == "best so far")
     assert list(best.y) == pytest.approx([80, 80, 80, 80, 95])
+
+
+def test_the_expected_regret_is_drawn_with_the_searchs_own_passes() -> None:
+    records = studies.search(("complete",) * 8)
+    mean, low, high = ([0.01 * n for n in (4, 2, ends)] for ends in (1, 0, 2))
+    curves = [
+        Curve("random", "none", 0, 9, mean, low, high),
+        Curve("tpe", "hyperband", 10, 9, mean, low, high),
+    ]
+    kept = Curves("search_table", 304, 5, 1_500, [*studies.SPACE], 3, curves)
+    figure = expected_regret(records, kept)
+    assert figure is not None
+    _, random, own = figure.data
+    assert (random.name, own.name) == ("random, pruner none", "tpe, pruner hyperband")
+    assert (list(own.x), list(own.y)) == ([1, 2, 3], pytest.approx([4, 2, 1]))
+    assert figure.layout.shapes[0].x0 == pytest.approx(8 / studies.EPOCHS), "one epoch a trial"
+    assert figure.layout.title.subtitle.text.startswith("tpe with pruner hyperband, replayed 9 ")
+    assert expected_regret(records, None) is None
 
 
 def test_importance_puts_the_most_important_on_top() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from fashion_hpo.analysis.records import Records
+from fashion_hpo.analysis.statistics import expected_regret
 from fashion_hpo.analysis.statistics.importance import importances
 from fashion_hpo.analysis.statistics.predictions import Predictions
 from fashion_hpo.reporting.figures import (
@@ -70,6 +71,8 @@ def _of_search(records: Records) -> dict[str, Section]:
         by_heading["What mattered"] = drawn
     if (curve := budget.budget_curve(records)) is not None:
         by_heading["Would fewer trials have been enough?"] = {"budget": curve}
+    if (expected := budget.expected_regret(records, expected_regret.read())) is not None:
+        by_heading["Replayed on a table of trained configs"] = {"expected_regret": expected}
     by_heading["Each searched field against the objective"] = {
         f"slice_{name}": figure for name, figure in search.slices(records).items()
     }
