@@ -38,10 +38,12 @@ def design(
     budget: str = "standard",
     question: str = "Does dropout help?",
     captions: dict[Any, str] | None = None,
+    small: str = "",
 ) -> Records:
     """A dropout ablation; `outcomes` names what trials other than complete ones came to.
 
-    `last_loss` stands in for the last validation loss of trial 0.
+    `last_loss` stands in for the last validation loss of trial 0; `small` is the measure of a
+    claim about the quick budget.
     """
     claim = Claim(
         id="R2.a",
@@ -50,11 +52,23 @@ def design(
         contrast=("dropout", values[0], values[-1]),
         direction="lower",
     )
+    claims = [claim] if len(values) > 1 else []  # one level contrasts with nothing
+    if small:
+        claims.append(
+            Claim(
+                id="small",
+                text="it is small",
+                measure=small,
+                figure=1.0,
+                direction="lower",
+                small_scale=True,
+            )
+        )
     spec = StudySpec(
         base=TrainConfig(epochs=EPOCHS, train_images=1000),
         scientific={"dropout": levels(*values)},
         seeds=seeds,
-        claims=[claim] if len(values) > 1 else [],  # one level contrasts with nothing
+        claims=claims,
         captions={0.0: "without dropout", 0.25: "with dropout"} if captions is None else captions,
         budgets={"quick": Budget(), "standard": Budget()},
     )

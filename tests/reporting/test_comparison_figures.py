@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +23,7 @@ from fashion_hpo.design.plan import make_plan
 from fashion_hpo.design.spec import Budget, StudySpec, levels
 from fashion_hpo.reporting.figures.comparisons import interactions, paired_differences
 from fashion_hpo.reporting.figures.cost import accuracy_against_time
-from fashion_hpo.reporting.figures.final_values import final_loss, isolation
+from fashion_hpo.reporting.figures.final_values import final_value
 from fashion_hpo.reporting.page import cost
 from fashion_hpo.reporting.page.tables import levels_table
 from fashion_hpo.stores.layout import Store
@@ -58,7 +59,7 @@ def with_nuisance() -> Records:
 
 
 def test_the_isolation_plot_shows_every_trial_and_each_level_at_its_best() -> None:
-    figure = isolation(with_nuisance())
+    figure = final_value(with_nuisance(), "val_accuracy")
     others, dots, means = figure.data
     assert sorted(others.x) == pytest.approx([80] * 6)
     assert sorted(dots.x) == pytest.approx([85] * 6)
@@ -106,7 +107,7 @@ def test_a_lead_is_checked_by_the_interval_that_the_figure_shows(tmp_path: Path)
 
 def test_a_levels_mean_has_one_interval_in_figure_table_and_answer(tmp_path: Path) -> None:
     records = tuned_on_images(Store.at(tmp_path))
-    figure = isolation(records)
+    figure = final_value(records, "val_accuracy")
     means = next(trace for trace in figure.data if trace.name == "mean, 95 % interval")
     mean, half = means.x[1], means.error_x.array[1]
     table = levels_table(records)
@@ -178,7 +179,11 @@ def test_seeds_that_one_level_lacks_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
-@pytest.mark.parametrize("draw", [isolation, final_loss, paired_differences])
+@pytest.mark.parametrize(
+    "draw",
+    [partial(final_value, name="val_accuracy"), partial(final_value, name="val_loss"),
+     paired_differences],
+)  # fmt: skip
 def test_fewer_than_three_seeds_are_dots_alone(draw: Draw, seeds: int) -> None:
     """The interval of two seeds would be 13 standard errors to each side."""
     figure = draw(studies.design(seeds=seeds))

@@ -13,9 +13,10 @@ from fashion_hpo.reporting.figures.curves import (
     curve,
     loss_curves,
 )
-from fashion_hpo.reporting.figures.final_values import final_loss, isolation
+from fashion_hpo.reporting.figures.final_values import final_value, final_values
 from fashion_hpo.reporting.figures.theme import COLOURS, SYMBOLS, level_look
 from fashion_hpo.reporting.levels import by_level
+from fashion_hpo.reporting.page.sections import sections
 from tests.analysis.made import factorial
 from tests.reporting import studies
 
@@ -79,7 +80,7 @@ def test_early_stopping_is_said() -> None:
 
 
 def test_every_trial_is_a_dot_and_the_mean_has_a_t_interval() -> None:
-    dots, means = isolation(studies.design()).data
+    dots, means = final_value(studies.design(), "val_accuracy").data
     assert len(dots.x) == 6
     assert means.x[0] == pytest.approx(100 * (0.9 - 0.025 + 0.01))
     half = 4.303 * 1 / math.sqrt(3)  # t quantile for 2 degrees of freedom; deviation: 1 point
@@ -90,14 +91,37 @@ def test_the_interval_of_a_loss_does_not_go_below_zero() -> None:
     records = studies.design(seeds=3)
     losses = [0.1 + 0.5 * seed for seed in records.trials["seed_index"]]
     records.trials[column_of("val_loss")] = losses
-    _, means = final_loss(records).data
+    _, means = final_value(records, "val_loss").data
     assert means.x[0] == pytest.approx(0.6)
     assert means.error_x.arrayminus[0] == pytest.approx(0.6)
     assert means.error_x.array[0] > 1
 
 
+@pytest.mark.parametrize(
+    ("budget", "small", "order"),
+    [
+        ("standard", "", ["final_generalization_gap", "isolation", "final_loss"]),
+        ("standard", "val_loss", ["final_generalization_gap", "final_loss", "isolation"]),
+        ("quick", "val_loss", ["final_loss", "final_generalization_gap", "isolation"]),
+        ("quick", "ece", ["final_generalization_gap", "isolation", "final_loss"]),  # not measured
+    ],
+)
+def test_the_first_figure_is_of_the_claim_that_the_budget_asks(
+    budget: str, small: str, order: list[str]
+) -> None:
+    first, others = list(sections(studies.design(budget=budget, small=small)).values())[:2]
+    assert [*first, *others] == order
+    assert len(first) == 1
+    dots, _ = final_values(studies.design(budget=budget))["final_generalization_gap"].data
+    assert sorted(dots.x)[0] == pytest.approx(0.2 / studies.EPOCHS)
+
+
+def test_without_claims_the_first_figure_is_of_the_accuracy() -> None:
+    assert list(final_values(studies.design(values=(0.25,)))) == ["isolation", "final_loss"]
+
+
 def test_every_level_has_its_label_beside_the_axis_title_of_its_field() -> None:
-    axis = isolation(studies.design(values=(0.0, 0.1, 0.25))).layout.yaxis
+    axis = final_value(studies.design(values=(0.0, 0.1, 0.25)), "val_accuracy").layout.yaxis
     assert axis.title.text == "dropout (probability)"
     assert list(axis.ticktext) == ["0", "0.1", "0.25"]
 

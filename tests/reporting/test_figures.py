@@ -43,7 +43,7 @@ def test_every_figure_has_title_axis_titles_and_valid_json(case: str) -> None:
 
 @pytest.mark.parametrize(
     ("case", "count"),
-    [("design", 7), ("one level", 5), ("all diverged", 0), ("search", 10), ("empty search", 0)],
+    [("design", 8), ("one level", 5), ("all diverged", 0), ("search", 10), ("empty search", 0)],
 )
 def test_as_many_figures_as_the_records_can_fill(case: str, count: int) -> None:
     assert sum(map(len, sections(CASES[case]()).values())) == count
@@ -57,8 +57,8 @@ def test_each_figure_can_be_drawn_from_any_records(case: str) -> None:
         drawn = [
             curves.loss_curves(records),
             curves.accuracy_curves(records),
-            final_values.isolation(records),
-            final_values.final_loss(records),
+            final_values.final_value(records, "val_accuracy"),
+            final_values.final_value(records, "val_loss"),
         ]
     else:
         drawn = [

@@ -251,9 +251,9 @@ def test_write_leaves_whole_files_and_no_stale_figures(tmp_path: Path) -> None:
     assert path == tmp_path / "report.html"
     page = path.read_text(encoding="utf-8")
     names = {file.name for file in (tmp_path / "figures").iterdir()}
-    assert names == {"isolation.json", "final_loss.json", "differences.json", "level_1.json",
-                     "level_2.json", "loss_curves.json", "accuracy_curves.json",
-                     "cost.json"}  # fmt: skip
+    assert names == {"final_generalization_gap.json", "isolation.json", "final_loss.json",
+                     "differences.json", "level_1.json", "level_2.json", "loss_curves.json",
+                     "accuracy_curves.json", "cost.json"}  # fmt: skip
     for name in names:
         assert json.loads((tmp_path / "figures" / name).read_text())["data"]
         assert f'href="./figures/{name}"' in page
@@ -296,7 +296,7 @@ def test_what_is_absent_is_said_and_every_level_is_compared_after_the_claims() -
     page = render(studies.design(), VERDICTS, ANSWER, extras=Extras(absent=["No <logits>."]))
     assert "No &lt;logits&gt;." in page
     compared = page.index("Every level compared")
-    first, second = page.index('id="isolation"'), page.index('id="differences"')
+    first, second = page.index('id="final_generalization_gap"'), page.index('id="differences"')
     assert first < page.index("Declared before") < compared < second
     assert "dropout 0.25 against 0<" in page
     assert "Every level compared" not in render(studies.design(values=(0.0,)), VERDICTS, ANSWER)
@@ -306,7 +306,7 @@ def test_what_is_absent_is_said_and_every_level_is_compared_after_the_claims() -
 def test_the_page_names_once_the_command_that_makes_its_figures_again() -> None:
     page = render(studies.design(), VERDICTS, ANSWER, extras=with_model())
     assert page.count("python -m fashion_hpo.report example --budget standard") == 1
-    assert page.count("<figure>") == 13
+    assert page.count("<figure>") == 14
 
 
 def test_a_trials_number_leads_to_its_run_and_the_page_says_what_to_start() -> None:
@@ -325,8 +325,9 @@ def test_a_trials_number_leads_to_its_run_and_the_page_says_what_to_start() -> N
 
 def test_the_first_screen_has_the_verdict_and_the_figure_that_answers() -> None:
     page = render(studies.design(), VERDICTS, ANSWER)
-    badge, figure = page.index("R2.a: not reproduced"), page.index('id="isolation"')
+    badge, figure = page.index("R2.a: not reproduced"), page.index("<figure>")
     assert badge < page.index(ANSWER[0]) < figure < page.index("<section>")
+    assert 'id="final_generalization_gap"' in page[figure : page.index("</figure>")]
     assert '<span class="badge not-reproduced">' in page
 
 

@@ -20,7 +20,7 @@ from fashion_hpo.analysis.statistics.verdicts import QUICK, judge
 from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.plan import Plan, confirmation_plan
 from fashion_hpo.reporting.figures.comparisons import paired_differences
-from fashion_hpo.reporting.figures.final_values import isolation
+from fashion_hpo.reporting.figures.final_values import final_value
 from fashion_hpo.reporting.page import page
 from fashion_hpo.reporting.page.finalists import finalists_table
 from fashion_hpo.reporting.page.tables import levels_table
@@ -313,5 +313,7 @@ def test_a_level_is_written_the_same_everywhere() -> None:
     told, table = words_of(made), repr(levels_table(made))
     assert len(re.findall(r"dropout 0\.1235 against 0\b", told)) > 1, "a verdict, a comparison"
     assert "dropout 0.1235" in table, "a table"
-    figures = json.dumps([paired_differences(made).to_json(), isolation(made).to_json()])
+    figures = json.dumps(
+        [paired_differences(made).to_json(), final_value(made, "val_loss").to_json()]
+    )
     assert {*re.findall(r"0\.123\d*", told + table + figures)} == {"0.1235"}

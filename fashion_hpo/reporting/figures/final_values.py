@@ -8,6 +8,7 @@ from fashion_hpo.analysis.intervals import Interval
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.cells import column_of
 from fashion_hpo.analysis.statistics.estimates import MeasuredEffect, at_level
+from fashion_hpo.design.budgets import QUICK
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.measures import MEASURES, Measure
 from fashion_hpo.reporting.figures.axes import title_of
@@ -28,34 +29,44 @@ from fashion_hpo.reporting.levels import (
 )
 
 LEVEL_HEIGHT = 52  # pixels
+FILES = {"val_accuracy": "isolation", "val_loss": "final_loss"}
 
 
-def isolation(records: Records) -> go.Figure:
-    """Validation accuracy after the last epoch of each level at its best nuisance values.
+def final_values(records: Records) -> dict[str, go.Figure]:
+    """A figure of each measure that a claim is about, then of accuracy and loss, by file name.
 
-    The isolation plot of the tuning playbook; trials at other nuisance values are hollow.
+    The first is of the claim that this budget asks.
     """
-    tuned = ", each level at its best" if records.plan.spec.nuisance else ""
-    return _final(records, MEASURES["val_accuracy"], tuned)
+    measures = dict.fromkeys([*_claimed(records), *FILES])
+    return {FILES.get(name, f"final_{name}"): final_value(records, name) for name in measures}
 
 
-def final_loss(records: Records) -> go.Figure:
-    """Validation loss after the last epoch, every trial a dot."""
-    return _final(records, MEASURES["val_loss"])
+def _claimed(records: Records) -> list[str]:
+    """The measures of the claims that a trial has, those of claims that the budget asks first."""
+    is_quick = records.plan.budget == QUICK
+    claims = sorted(records.plan.spec.claims, key=lambda claim: claim.small_scale != is_quick)
+    measures = [part.measure for claim in claims for part in claim.all_parts]
+    return [name for name in measures if numbers(records.complete, column_of(name)).notna().any()]
 
 
-def _final(records: Records, measure: Measure, tuned: str = "") -> go.Figure:
-    """Levels from top to bottom, so that long names are readable on a narrow screen."""
-    groups, column = by_level(records), column_of(measure.name)
+def final_value(records: Records, name: str) -> go.Figure:
+    """A measure after the last epoch, every trial a dot, and each level's mean.
+
+    Of the accuracy it is the isolation plot of the tuning playbook: trials at other than the best
+    nuisance values of their level are hollow.  Levels stand from top to bottom, so that long names
+    are readable on a narrow screen.
+    """
+    measure, groups, column = MEASURES[name], by_level(records), column_of(name)
     scale = 100 if measure.is_share else 1
-    means = [at_level(records, measure.name, rows.levels) for rows in groups]
+    means = [at_level(records, name, rows.levels) for rows in groups]
     note = f"dots: trials; {means_note(records, means)}"
     if len(records.complete) > len(records.tuned):
         note = f"hollow: trials at other nuisance values; {note}"
     note += left_out(records)
     fields = ", ".join(map(title_of, records.plan.scientific))
     height = 180 + LEVEL_HEIGHT * max(len(groups), 2)
-    title = f"{measure.at(None).capitalize()}{tuned}"
+    is_tuned = records.plan.spec.nuisance and name == "val_accuracy"
+    title = measure.at(None).capitalize() + (", each level at its best" if is_tuned else "")
     figure = new_figure(title, note, x=measure.axis, y=fields or "level", height=height)
     if groups:
         _add_others(figure, records, groups, column, scale)

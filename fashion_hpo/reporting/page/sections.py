@@ -33,12 +33,11 @@ def sections(records: Records) -> dict[str, Section]:
 
 def _of_design(records: Records) -> dict[str, Section]:
     paired = comparisons.paired_differences(records)
+    (answering, figure), *others = final_values.final_values(records).items()
     captioned = curves.captioned_levels(records)
     by_heading: dict[str, Section] = {
-        "Final values": {
-            "isolation": final_values.isolation(records),
-            "final_loss": final_values.final_loss(records),
-        },
+        "The answer": {answering: figure},
+        "Final values": dict(others),
         "Differences between levels": {} if paired is None else {"differences": paired},
         "Two fields at once": {
             f"interaction_{name}": figure
