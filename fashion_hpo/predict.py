@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fashion_hpo.design.sentences import listed
 from fashion_hpo.terminal import command_line
 
 if TYPE_CHECKING:
@@ -126,11 +127,9 @@ def _print(
 ) -> None:
     for error in errors.values():
         print(f"error: {error}", file=sys.stderr)
-    for (path, picture), answer in zip(prepared.items(), answers, strict=True):
-        for change in picture.changes:
-            print(f"note: image {path}: {change}", file=sys.stderr)
-        if answer.warning:
-            print(f"warning: image {path}: {answer.warning}", file=sys.stderr)
+    for remark in _remarks(prepared, answers):
+        print(remark, file=sys.stderr)
+    for path, answer in zip(prepared, answers, strict=True):
         best = answer.ranked[:3]
         if len(prepared) + len(errors) == 1:
             for name, probability in best:
@@ -140,6 +139,26 @@ def _print(
     print(f"by {classifier.name} version {classifier.version}")
     if errors:
         print(f"{len(errors)} of {len(errors) + len(prepared)} files are no pictures")
+
+
+def _remarks(prepared: "dict[Path, Prepared]", answers: "Sequence[Answer]") -> list[str]:
+    """Each note and each warning once, with the pictures that it is about."""
+    about: dict[tuple[str, str], list[Path]] = {}
+    for (path, picture), answer in zip(prepared.items(), answers, strict=True):
+        notes = [("note", change) for change in picture.changes]
+        warnings = [("warning", answer.warning)] if answer.warning else []
+        for remark in [*notes, *warnings]:
+            about.setdefault(remark, []).append(path)
+    return [f"{kind}: {_named(about[kind, text], len(prepared))}: {text}" for kind, text in about]
+
+
+def _named(paths: Sequence[Path], pictures: int) -> str:
+    """`image a.png`, `images a.png, b.png` or `all 3 images`."""
+    if len(paths) == 1:
+        return f"image {paths[0]}"
+    if len(paths) == pictures:
+        return f"all {pictures} images"
+    return f"images {listed(map(str, paths), '--json')}"
 
 
 def _print_json(

@@ -83,12 +83,11 @@ class Classifier:
         return {"name": self.name, "version": self.version}
 
     def _warning(self, probabilities: np.ndarray) -> str:
-        highest = float(probabilities.max())
-        if self.unsure_below is None or highest >= self.unsure_below:
+        if self.unsure_below is None or probabilities.max() >= self.unsure_below:
             return ""
         return (
-            f"the model is less sure ({highest:.0%}) than on {1 - FALSE_ALARMS:.0%} of the "
-            "validation images; the picture may show none of its classes"
+            f"the model is less sure than on {1 - FALSE_ALARMS:.0%} of the validation images, and "
+            "what is shown may be none of its classes"
         )
 
 

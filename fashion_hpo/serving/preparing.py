@@ -36,11 +36,11 @@ def prepare(grey: np.ndarray) -> Prepared:
     level = float(np.median(_border(grey)))
     if level > LIGHT:
         grey, level = 255 - grey, 255 - level
-        changes.append("inverted, because its background is light")
+        changes.append("inverted, because the background is light")
     contrast = np.clip((grey - level) * (255 / (255 - level)), 0, 255).astype(np.uint8)
     box = _article(contrast)
     if box is None:
-        changes.append("nothing in it stands out from the background")
+        changes.append("nothing stands out from the background")
         return Prepared(_scaled(contrast, (SIDE, SIDE)), tuple(changes))
     top, bottom, left, right = box
     if not _is_framed(box, contrast.shape):

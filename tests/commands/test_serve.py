@@ -116,8 +116,37 @@ def test_what_was_changed_in_a_picture_is_told(
     assert said.out.count("%") == 3
     assert said.out.endswith(f"by {registry.REGISTERED_NAME} version 1\n")
     assert said.err == (
-        f"note: image {picture}: inverted, because its background is light\n"
+        f"note: image {picture}: inverted, because the background is light\n"
         f"note: image {picture}: cropped to the article and centred\n"
+    )
+
+
+def test_what_was_changed_in_many_pictures_is_told_once(
+    champion: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    article = Image.new("L", (280, 280), 250)
+    article.paste(20, (60, 40, 160, 260))
+    names = [f"{number}.png" for number in range(10)]
+    for name in names:
+        article.save(tmp_path / name)
+    assert predict.main([str(tmp_path), "--store", str(champion[0])]) == 0
+    said = capsys.readouterr()
+    assert said.out.count("\n") == 11, "a line for each picture, and the model"
+    assert said.err == (
+        "note: all 10 images: inverted, because the background is light\n"
+        "note: all 10 images: cropped to the article and centred\n"
+    )
+    for name in names[1:]:
+        Image.eval(article, lambda value: 255 - value).save(tmp_path / name)
+    Image.new("L", (28, 28)).save(tmp_path / "a.png")
+    Image.new("L", (28, 28)).save(tmp_path / "b.png")
+    assert predict.main([str(tmp_path), "--store", str(champion[0])]) == 0
+    framed = ", ".join(str(tmp_path / name) for name in names[:8])
+    assert capsys.readouterr().err == (
+        f"note: image {tmp_path / '0.png'}: inverted, because the background is light\n"
+        f"note: images {framed} and 2 more (--json shows all): cropped to the article and centred\n"
+        f"note: images {tmp_path / 'a.png'}, {tmp_path / 'b.png'}: nothing stands out from the "
+        "background\n"
     )
 
 

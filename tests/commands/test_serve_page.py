@@ -44,7 +44,7 @@ def test_a_dropped_picture_is_classified_and_its_heat_map_shown(page: Tab, tmp_p
     assert sum(values) == pytest.approx(100, abs=1)
     assert page.value("document.getElementById('seen').textContent") == rows[0]
     text = page.value("document.getElementById('answer').innerText")
-    assert "inverted, because its background is light" in text
+    assert "inverted, because the background is light" in text
     assert "version 1" in text
     page.picture("serve_page")
 

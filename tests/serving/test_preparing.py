@@ -9,7 +9,7 @@ from PIL import Image
 from fashion_hpo.serving.preparing import SIDE, prepare
 from fashion_hpo.training.data import load_search_splits
 
-INVERTED = "inverted, because its background is light"
+INVERTED = "inverted, because the background is light"
 CROPPED = "cropped to the article and centred"
 
 
@@ -78,7 +78,7 @@ def test_an_empty_picture_is_told(value: int, shape: tuple[int, int]) -> None:
     prepared = prepare(np.full(shape, value, np.uint8))
     assert prepared.pixels.shape == (SIDE, SIDE)
     assert prepared.pixels.max() == 0
-    assert prepared.changes[-1] == "nothing in it stands out from the background"
+    assert prepared.changes[-1] == "nothing stands out from the background"
 
 
 @pytest.mark.parametrize(("height", "width"), [(400, 100), (100, 400), (3, 200), (200, 3)])

@@ -180,8 +180,8 @@ def test_a_file_and_its_pixels_are_answered_alike(port: int) -> None:
 def test_a_picture_is_prepared_and_its_changes_are_told(port: int) -> None:
     (prediction,) = predict(port, picture(size=(300, 200)), "image/png").json["predictions"]
     assert prediction["changes"] == [
-        "inverted, because its background is light",
-        "nothing in it stands out from the background",
+        "inverted, because the background is light",
+        "nothing stands out from the background",
     ]
     assert predict(port, body_of([BLACK])).json["predictions"][0].keys() >= {"class"}
 
