@@ -136,8 +136,6 @@ def _choose(args: argparse.Namespace, answer: dict[str, Any]) -> int:
         print(f"mended: {mended}")
     chosen = registration.candidate(ledger, tracker, retrain=args.retrain)
     args.data = command_line.data_of(args, ledger.info.files)
-    if warning := registration.too_small(ledger.plan):
-        say(f"warning: {command_line.on_store(warning, args)}", stream=sys.stderr)
     splits = load_or_download(args.data)
     registration.check_data(ledger, splits)
     with store.lock("register"):  # two processes would both compare with the same champion
@@ -266,12 +264,14 @@ def _test(
     model: "nn.Module",
 ) -> "Tested":
     """The test result; measured unless an earlier process has measured this model."""
-    from fashion_hpo.registering import final_results
+    from fashion_hpo.registering import final_results, registration
     from fashion_hpo.stores.openings import shared_log
     from fashion_hpo.training import final_images
 
     tested = final_results.tested(chosen, tracker)
     if tested is None:
+        if warning := registration.too_small(chosen.ledger.plan):
+            say(f"warning: {command_line.on_store(warning, args)}", stream=sys.stderr)
         purpose = f"register {chosen.ledger.name}"
         with shared_log(store) as log:
             opened = final_images.open_test(log, purpose, args.data)

@@ -64,9 +64,10 @@ def folder(fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         splits = data.load_search_splits()
         for name, text in STUDIES.items():
             (home / "studies" / f"{name}.py").write_text(text)
-            plan = make_plan(name, *load_study(name), "standard")
             store = Store.at(home / "mlruns")
-            list(workers.work(open_session(store, plan, device="cpu", splits=splits)))
+            for budget in ("quick", "standard") if name == "hardly" else ("standard",):
+                plan = make_plan(name, *load_study(name), budget)
+                list(workers.work(open_session(store, plan, device="cpu", splits=splits)))
         yield home
 
 
@@ -166,6 +167,21 @@ def test_the_first_winner_is_champion_and_a_worse_one_is_refused(home: Home) -> 
     assert "made champion all the same, by --force" in out
     assert "made champion all the same, by --force" in home.version(2).description
     assert home.version(2).tags["fashion_hpo.forced"] == "True"
+
+
+def test_a_quick_winner_is_warned_of_where_the_test_images_are_opened(home: Home) -> None:
+    typed = ("hardly", "--budget", "quick")
+    code, _, err = home.register(*typed)
+    assert (code, home.openings()) == (0, ["test"])
+    assert err.startswith("warning: the quick budget trains few images for few epochs, and each ")
+    assert "`python -m fashion_hpo.study hardly --budget standard` gives a better" in err
+    assert home.register(*typed) == (
+        0, "version 1 is this model and champion already; nothing was opened.\n", ""
+    )  # fmt: skip
+    assert home.register("learns", "--force")[0] == 0
+    code, _, err = home.register(*typed, "--force")
+    assert (code, err) == (0, ""), "it was tested before"
+    assert home.openings().count("test") == 2
 
 
 def flip_a_bit(path: Path) -> None:
