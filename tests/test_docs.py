@@ -1,5 +1,6 @@
 """What README.md and docs/ count and compute, compared with the code."""
 
+import ast
 import re
 import runpy
 from collections import Counter
@@ -7,14 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from optuna.distributions import CategoricalDistribution
 
 from fashion_hpo.analysis.findings import gather
 from fashion_hpo.analysis.intervals import Interval, t_interval
+from fashion_hpo.design.plan import make_plan, points
 from fashion_hpo.design.reports import reports
+from fashion_hpo.design.spec import Search, StudySpec
 from fashion_hpo.design.study_file import PACKAGED, list_studies, load_study
 from fashion_hpo.reporting.page.claims_page import summary
+from fashion_hpo.running.publish import publish
+from fashion_hpo.running.workers import work
 from fashion_hpo.stores.layout import Store
 from fashion_hpo.training.architectures import CATALOGUE
+from tests.conftest import OpenSession
+from tests.plans import BUDGETS, TINY
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -153,3 +161,36 @@ def test_the_studies_in_the_docs_are_those_that_study_new_writes(
         path = tmp_path / f"{kind}.py"
         path.write_text(block)
         assert runpy.run_path(str(path))["STUDY"] == written
+
+
+def test_the_coupled_fields_in_the_docs_run(open_here: OpenSession, tmp_path: Path) -> None:
+    block = re.search(r'```py\n(""".*?)```', WRITING, re.DOTALL)
+    assert block is not None
+    (tmp_path / "coupled.py").write_text(block[1], encoding="utf-8")
+    spec = runpy.run_path(str(tmp_path / "coupled.py"))["STUDY"]
+    small = {name: getattr(TINY, name) for name in ("architecture", "architecture_options")}
+    plan = make_plan("coupled", "?", spec, "quick", changes={**small, "train_images": 300})
+    session = open_here(plan)
+    list(work(session))
+    fields = ("batch_size", "learning_rate", "rotation", "shift", "zoom")
+    runs = [
+        session.tracker.client.get_run(session.tracker.run_of(entry.attempt.uid)).data.params
+        for entry in session.ledger.entries()
+    ]
+    assert sorted(tuple(float(run[name]) for name in fields) for run in runs) == [
+        (batch, rate, *warped)
+        for batch, rate in ((64, 0.001), (256, 0.004))
+        for warped in ((0, 0, 0), (10, 0.1, 0.1))
+    ]
+    page = publish(session.mirror).page.read_text(encoding="utf-8")
+    assert "batch_size 256: learning_rate 0.004; rotation 10: shift 0.1, zoom 0.1" in page
+    line = re.search(r"`coupled=(\{.*?\})`\. A coupled", WRITING)
+    assert line is not None
+    space = {"optimizer": CategoricalDistribution(("adamw", "sgd"))}
+    search = Search(space=space, trials=2, sampler="random")
+    coupled = ast.literal_eval(line[1])
+    spec = StudySpec(base=TINY, search=search, coupled=coupled, budgets=BUDGETS)
+    tried = [point.config for point in points(make_plan("coupled", "?", spec, "standard"))]
+    assert {(config.optimizer, config.momentum) for config in tried} == {
+        ("adamw", 0.9), ("sgd", 0.95)
+    }  # fmt: skip

@@ -192,6 +192,16 @@ def _no_field(name: str) -> str:
     return f"{name} is not a field of TrainConfig; {did_you_mean(name, field_names()) or every}"
 
 
+def check_varied(role: str, name: str) -> None:
+    """Raise ValueError, beginning with the role, for a field that no study may vary."""
+    allowed = [f for f in field_names() if f not in (*SEEDED, "architecture_options")]
+    if name in field_names() and name not in allowed:
+        raise ValueError(f"{role} has {name!r}, which no study may vary; leave it out.")
+    if name not in allowed:
+        every = f"the fields are {listed(allowed, '`python -m fashion_hpo.train --list`')}."
+        raise ValueError(f"{role} has {name!r}; {did_you_mean(str(name), allowed) or every}")
+
+
 def parse_field(name: str, text: str) -> Any:
     """The text of `--set name=text` as the field's type; raises ValueError, naming the field."""
     types = {f.name: f.type for f in dataclasses.fields(TrainConfig)}

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -20,6 +20,7 @@ from fashion_hpo.design.budgets import BUDGETS, QUICK, BudgetName
 from fashion_hpo.design.conditions import searched
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import Confirmation
+from fashion_hpo.design.coupling import Coupled, brought, coupled_fields, to_extent
 from fashion_hpo.design.looks import looks
 from fashion_hpo.design.narrowing import narrowed
 from fashion_hpo.design.objectives import VALUE
@@ -61,6 +62,7 @@ class Plan:
     search: Search | None
     confirmation: Confirmation | None = None  # if this plan confirms a search; `search` is None
     warm_start: WarmStart | None = None  # the earlier search whose best points are tried first
+    coupled: Coupled = field(default_factory=dict)
 
     @property
     def trials(self) -> int:
@@ -143,6 +145,11 @@ class Plan:
         """Training images in all epochs."""
         return self.epochs * self.base.train_images
 
+    def config_at(self, values: Mapping[str, Any]) -> TrainConfig:
+        """The base config with these values, and with those that they bring along."""
+        coupling = {name: values.get(name, getattr(self.base, name)) for name in self.coupled}
+        return self.base.replace(**{**values, **brought(coupling, self.coupled)})
+
     def identity(self) -> dict[str, Any]:
         """The part of a plan that must not change in a ledger; for the rest see `extent`."""
         later: dict[str, Any] = {}  # without default values, which older ledgers lack
@@ -158,8 +165,8 @@ class Plan:
             later["constraints"] = self.constraints
         if self.searched and self.searched.when:
             later["when"] = {
-                field: {other: list(values) for other, values in conditions.items()}
-                for field, conditions in self.searched.when.items()
+                name: {other: list(values) for other, values in conditions.items()}
+                for name, conditions in self.searched.when.items()
             }
         if self.confirmation is not None:
             later["confirms"] = self.confirmation.uid
@@ -190,6 +197,8 @@ class Plan:
             later["warm_start"] = self.warm_start.extent()
         if self.spec.nuisance_base:
             later["nuisance_base"] = True
+        if self.coupled:
+            later["coupled"] = to_extent(self.coupled, self.scientific)
         return {
             **later,
             "scientific": {name: list(values) for name, values in self.scientific.items()},
@@ -244,9 +253,10 @@ def make_plan(
     changes = dict(changes or {})
     search = spec.search
     varied = {"seed", *spec.scientific, *spec.nuisance, *(search.space if search else ())}
-    for field in changes:
-        if field in varied:
-            raise ValueError(f"study {name} varies {field}; --set cannot set it, leave it out.")
+    varied |= coupled_fields(spec.coupled)
+    for changed in changes:
+        if changed in varied:
+            raise ValueError(f"study {name} varies {changed}; --set cannot set it, leave it out.")
     if search:
         sizes = {name: getattr(limits, name) for name in SEARCH_SIZES}
         given = {name: value for name, value in sizes.items() if value is not None}
@@ -262,6 +272,7 @@ def make_plan(
         seeds=(limits.seeds or spec.seeds) + more_seeds,
         nuisance_points=(limits.nuisance_points or spec.nuisance_points) if spec.nuisance else 1,
         search=search,
+        coupled=spec.coupled,
     )
 
 
@@ -367,7 +378,7 @@ def make_point(
     seeded = {"seed": training_seed(plan.spec.seed, seed_index)}
     if plan.spec.folds:
         seeded["fold"] = seed_index + 1
-    config = plan.base.replace(**values, **seeded)
+    config = plan.config_at({**values, **seeded})
     if plan.spec.equal_steps:
         config = config.replace(epochs=math.ceil(plan.base.steps / config.replace(epochs=1).steps))
     return Point(point_id(config), config, dict(params), seed_index)

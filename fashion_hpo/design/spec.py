@@ -32,11 +32,12 @@ from fashion_hpo.design.claim_kinds.kind import Part as Part
 from fashion_hpo.design.claims import Claim as Claim  # a study file has all it needs from here
 from fashion_hpo.design.claims import Regime as Regime
 from fashion_hpo.design.claims import check_claims
-from fashion_hpo.design.config import SEEDED, TrainConfig, field_names
+from fashion_hpo.design.config import TrainConfig, check_varied
+from fashion_hpo.design.coupling import Coupled, brought, check_coupled
 from fashion_hpo.design.data_set import DataSet as DataSet
 from fashion_hpo.design.search import Search as Search
 from fashion_hpo.design.search import check_search, check_startup, plain_ranges
-from fashion_hpo.design.sentences import did_you_mean, listed, quoted
+from fashion_hpo.design.sentences import quoted
 from fashion_hpo.design.warm_start import contains
 
 Models = Literal["all", "best"]
@@ -84,6 +85,7 @@ class StudySpec:
     max_seeds: int | None = None  # with `--more-seeds`; None: no more, one look
     folds: bool = False  # whether each seed has validation and training images of its own
     equal_steps: bool = False  # every trial makes the base config's optimizer steps, not its epochs
+    coupled: Coupled = field(default_factory=dict)  # values that bring others: `design.coupling`
     search: Search | None = None
     claims: tuple[Claim, ...] | list[Claim] = ()
     captions: Mapping[Level, str] = field(default_factory=dict)  # levels with their own figure
@@ -176,31 +178,36 @@ def _check_roles(spec: StudySpec) -> None:
         raise ValueError(f"{min(twice)} is both scientific and nuisance; give it one role.")
     if spec.nuisance_base and not spec.nuisance:
         raise ValueError("nuisance_base is True without nuisance; name a nuisance field's range.")
-    check_levels(spec.base, spec.scientific, "scientific")
+    for name, values in spec.scientific.items():
+        _check_several(f"scientific[{name!r}]", values)
+    check_coupled(spec.coupled, spec.scientific, {**spec.nuisance, **space})
+    check_levels(spec, spec.scientific, "scientific")
     for role, ranges in (("nuisance", spec.nuisance), ("search.space", space)):
         for name, distribution in ranges.items():
-            _check_range(spec.base, role, name, distribution)
+            _check_range(spec, role, name, distribution)
     if spec.search is not None and spec.search.defaults:
         for name, distribution in space.items():
             _check_default(name, getattr(spec.base, name), distribution)
 
 
-def check_levels(base: TrainConfig, scientific: Mapping[str, tuple[Level, ...]], role: str) -> None:
+def check_levels(spec: StudySpec, scientific: Mapping[str, tuple[Level, ...]], role: str) -> None:
     """Raise ValueError, naming the field, unless every level makes a valid config."""
     for name, values in scientific.items():
-        _check_field(role, name)
-        if not isinstance(values, tuple | list) or not values:
-            raise ValueError(
-                f"{role}[{name!r}] is {values!r}; write levels(…) with at least one level."
-            )
+        check_varied(role, name)
+        _check_several(f"{role}[{name!r}]", values)
         for value in values:
-            base.replace(**{name: value})
+            _check_value(spec, name, value)
         if len(set(values)) < len(values):
             raise ValueError(f"{role}[{name!r}] is {values!r}; name each level once.")
 
 
-def _check_range(base: TrainConfig, role: str, name: str, distribution: object) -> None:
-    _check_field(role, name)
+def _check_several(where: str, values: object) -> None:
+    if not isinstance(values, tuple | list) or not values:
+        raise ValueError(f"{where} is {values!r}; write levels(…) with at least one level.")
+
+
+def _check_range(spec: StudySpec, role: str, name: str, distribution: object) -> None:
+    check_varied(role, name)
     if isinstance(distribution, CategoricalDistribution):
         ends: list[Any] = list(distribution.choices)
     elif isinstance(distribution, FloatDistribution | IntDistribution):
@@ -211,7 +218,12 @@ def _check_range(base: TrainConfig, role: str, name: str, distribution: object) 
             "IntDistribution or a CategoricalDistribution."
         )
     for value in ends:
-        base.replace(**{name: value})
+        _check_value(spec, name, value)
+
+
+def _check_value(spec: StudySpec, name: str, value: Any) -> None:
+    """Raise ValueError unless the value, with those that it brings along, makes a valid config."""
+    spec.base.replace(**{name: value}, **brought({name: value}, spec.coupled))
 
 
 def _check_default(name: str, value: Any, distribution: BaseDistribution) -> None:
@@ -220,15 +232,6 @@ def _check_default(name: str, value: Any, distribution: BaseDistribution) -> Non
             f"search.defaults is True, and base.{name} is {value!r}, outside "
             f"search.space[{name!r}]; widen the range or change the base config."
         )
-
-
-def _check_field(role: str, name: str) -> None:
-    allowed = [f for f in field_names() if f not in (*SEEDED, "architecture_options")]
-    if name in field_names() and name not in allowed:
-        raise ValueError(f"{role} has {name!r}, which no study may vary; leave it out.")
-    if name not in allowed:
-        every = f"the fields are {listed(allowed, '`python -m fashion_hpo.train --list`')}."
-        raise ValueError(f"{role} has {name!r}; {did_you_mean(name, allowed) or every}")
 
 
 def _check_budgets(spec: StudySpec) -> None:
@@ -264,7 +267,7 @@ def _check_budgets(spec: StudySpec) -> None:
         check_mapping(role, fewer)
         for varied in fewer:
             check_choice(role, varied, tuple(spec.scientific))
-        check_levels(spec.base, fewer, role)
+        check_levels(spec, fewer, role)
 
 
 def _most_epochs(spec: StudySpec) -> int:

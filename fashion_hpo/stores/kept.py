@@ -13,6 +13,7 @@ from optuna.distributions import json_to_distribution
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.confirmation import SUFFIX, Confirmation
+from fashion_hpo.design.coupling import from_extent
 from fashion_hpo.design.plan import Plan, confirmation_plan
 from fashion_hpo.design.sentences import shortened
 from fashion_hpo.design.spec import Budget, KeptSpec, Search
@@ -80,6 +81,7 @@ def _plan(ledger: str, attributes: Mapping[str, Any]) -> Plan:
         nuisance_points=spec.nuisance_points if spec.nuisance else 1,
         search=spec.search,
         warm_start=kept_warm_start(extent),
+        coupled=from_extent(extent),
     )
     if identity["kind"] != "confirmation":
         return plan

@@ -13,6 +13,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from fashion_hpo.design import coupling
 from fashion_hpo.design.config import Epoch
 from fashion_hpo.design.confirmation import Confirmation
 from fashion_hpo.design.data_set import FASHION_MNIST, DataInfo
@@ -358,6 +359,8 @@ def _extended(study: optuna.Study, plan: Plan, data_hash: str, info: DataInfo) -
     for name, levels in stored["extent"]["scientific"].items():
         if lost := [value for value in levels if value not in plan.scientific.get(name, ())]:
             changed.append(f"scientific.{name}: {lost} left out")
+    trained = stored["extent"]["scientific"]
+    changed += coupling.changes(coupling.from_extent(stored["extent"]), plan.coupled, trained)
     changed += _other_warm_start(plan, kept_warm_start(stored["extent"]))
     if changed:
         raise StoreError(
@@ -401,6 +404,7 @@ def _grown(plan: Plan, extent: Mapping[str, Any]) -> Plan:
         search=search,
         confirmation=None if confirmation is None else confirmation.grown(extent),
         warm_start=kept_warm_start(extent),
+        coupled=coupling.grown(plan.coupled, coupling.from_extent(extent)),
         scientific=levels,
         seeds=max(plan.seeds, extent["seeds"]),
         nuisance_points=max(plan.nuisance_points, extent["nuisance_points"]),

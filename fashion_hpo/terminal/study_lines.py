@@ -4,17 +4,19 @@ from collections.abc import Iterable
 
 from fashion_hpo.analysis.checks.check import Check
 from fashion_hpo.analysis.wording import startup
+from fashion_hpo.design import coupling
 from fashion_hpo.design.constraints import in_words
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.design.search import Search
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """Two lines: the study's question, and the trials that answer it."""
+    """The study's question, the trials that answer it, and which values bring others along."""
     return [
         f"{plan.name}, budget {plan.budget}: {plan.question}",
         f"{_trials(plan)}, {plan.length} of {plan.base.train_images:,} images "
         f"each: {plan.image_passes:,} image passes at most{_confirmation(plan)}",
+        *(f"coupled   {line}" for line in coupling.in_words(plan.coupled)),
     ]
 
 

@@ -40,7 +40,7 @@ def too_small(regime: Regime, plan: Plan) -> str:
         return QUICK
     if any(level not in plan.scientific[name] for name, level in regime.at.items()):
         return f"this budget leaves the reference ({levels_text(regime.at)}) out"
-    steps = (plan.base if plan.spec.equal_steps else plan.base.replace(**regime.at)).steps
+    steps = (plan.base if plan.spec.equal_steps else plan.config_at(regime.at)).steps
     if steps < regime.steps:
         return (
             f"the reference is trained for {steps:,} optimizer steps, and the report's regime "

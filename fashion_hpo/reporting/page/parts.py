@@ -11,6 +11,7 @@ from fashion_hpo.analysis.checks.check import Check
 from fashion_hpo.analysis.records import Records
 from fashion_hpo.analysis.statistics.comparisons import Comparison
 from fashion_hpo.analysis.statistics.verdicts import REFUTED, REPRODUCED, Verdict
+from fashion_hpo.design.coupling import coupled_fields, in_words
 from fashion_hpo.design.formats import level_text
 from fashion_hpo.design.measures import MEASURES
 from fashion_hpo.reporting.levels import numbers
@@ -139,11 +140,12 @@ def source(records: Records) -> dict[str, str]:
         "data (sha256)": f"{records.info.name}, {records.data_hash}",
         "devices": ", ".join(sorted(str(name) for name in devices if name)) or "none yet",
         "hours of training": f"{seconds / 3600:.2f}",
+        **({"coupled": "; ".join(in_words(plan.coupled))} if plan.coupled else {}),
     }
 
 
 def fixed(records: Records) -> dict[str, str]:
     """The fields of the config that no trial varies, with their values."""
-    varied = (*records.varied, "seed")
+    varied = (*records.varied, *coupled_fields(records.plan.coupled), "seed")
     values = records.plan.base.to_dict().items()
     return {name: level_text(value) for name, value in values if name not in varied}
