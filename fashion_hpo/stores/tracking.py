@@ -11,6 +11,7 @@ import os
 import platform
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import uuid
@@ -115,7 +116,7 @@ class Tracker:
         with self._store.lock("databases"):
             try:
                 yield
-            except (MlflowException, SQLAlchemyError) as error:
+            except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
                 if is_disk_full(error) or (self.is_server and is_away(error)):
                     raise
                 reason = without_password(str(error).splitlines()[0])

@@ -19,6 +19,7 @@ from fashion_hpo.stores import schema
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.opening import connect
 from fashion_hpo.stores.schema import MLFLOW_TABLES, check_ledger, prepare_tracking
+from fashion_hpo.stores.tracking import Tracker
 from tests.folders import content
 from tests.mlflow_tables import tables_of_mlflow
 
@@ -239,6 +240,16 @@ def test_the_tables_of_another_mlflow_are_not_used(
     monkeypatch.setattr(schema, "MLFLOW_TABLES", other)
     prepare_tracking(Store(tmp_path))
     prepare_tracking(Store(tmp_path))  # which refuses a version that is not MLflow's newest
+
+
+def test_a_new_tracking_database_that_sqlite_cannot_write_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken.sql"
+    broken.write_text(f"{MLFLOW_TABLES.read_text(encoding='utf-8')}CREATE TABLE experiments(x);")
+    monkeypatch.setattr(schema, "MLFLOW_TABLES", broken)
+    with pytest.raises(StoreError, match=r"mlflow.db cannot be opened \(table .* already exists"):
+        Tracker(Store(tmp_path), "a_study")
 
 
 def test_a_new_tracking_database_is_made_whole(tmp_path: Path) -> None:
