@@ -1,6 +1,7 @@
 """Measure speed on this machine: `python -m fashion_hpo.bench trainer`."""
 
 import argparse
+import shlex
 import statistics
 import sys
 import tempfile
@@ -10,7 +11,9 @@ from pathlib import Path
 
 from fashion_hpo.terminal import command_line, environment
 
-MEASUREMENTS = ("trainer", "peers", "workers", "ledger", "cluster", "pictures", "gpu", "search")
+MEASUREMENTS = (
+    "trainer", "trials", "peers", "workers", "ledger", "cluster", "pictures", "gpu", "search",
+)  # fmt: skip
 REPEATS = 5  # but of `search`
 TRIALS = (100, 1_000, 10_000)  # of `ledger`
 SAMPLERS = ("random", "quasi_random", "tpe", "gp")
@@ -23,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command_line.parser(
         "bench",
         "Measure this machine: `trainer` the training speed and the bookkeeping of a trial, "
+        "`trials` whole trials an hour, where the time of one goes, and a study's start and end, "
         "`peers` whole trials of this project, Optuna, Ray Tune and Lightning with MLflow, "
         "`workers` one worker against one per core, `ledger` the cost of many finished trials, "
         "`cluster` how many workers a PostgreSQL database and an MLflow server can serve, "
@@ -44,13 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=command_line.positive,
         default=12_800,
         metavar="N",
-        help="images that `trainer` trains on in a repeat, and `peers` in an epoch; default: 12800",
+        help="images that `trainer` trains on in a repeat, `trials` and `peers` in an epoch; "
+        "default: 12800",
     )
     parser.add_argument(
         "--epochs",
         type=command_line.positive,
         metavar="N",
-        help="epochs of a whole trial; default: 8, with all images; 2 in `peers`",
+        help="epochs of a whole trial; default: 8, with all images; 2 in `trials` and `peers`",
     )
     parser.add_argument(
         "--trials",
@@ -75,6 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=20,
         metavar="N",
         help="trials of each worker in `cluster`; default: 20",
+    )
+    parser.add_argument(
+        "--side-by-side",
+        type=command_line.positive,
+        default=1,
+        metavar="N",
+        help="trials that take turns in `trials`; default: 1",
     )
     parser.add_argument(
         "--table",
@@ -116,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--markdown",
         action="store_true",
-        help="print the table of `gpu` or `search` as Markdown",
+        help="print the table of `trials`, `gpu` or `search` as Markdown",
     )
     return command_line.run(_run, parser, argv, _needed)
 
@@ -128,6 +140,7 @@ def _needed(args: argparse.Namespace) -> Sequence[str]:
 def _run(args: argparse.Namespace) -> int:
     measure = {
         "trainer": _trainer,
+        "trials": _trials,
         "peers": _peers,
         "ledger": _ledger,
         "workers": _workers,
@@ -300,6 +313,29 @@ def _peers(args: argparse.Namespace) -> int:
         print(f"  {peers.row(name, speed, speeds[peers.OURS])}")
     for name, reason in peers.missing().items():
         print(f"  {name:27} not measured: {reason}")
+    return 0
+
+
+def _trials(args: argparse.Namespace) -> int:
+    from fashion_hpo.measuring import trials
+    from fashion_hpo.training import devices
+
+    hardware, repeats = devices.choose(args.device), args.repeats or REPEATS
+    size = trials.Size(args.images, args.epochs or 2, args.side_by_side)
+    print(
+        f"{hardware.describe()['device_name']}, {hardware.threads} threads, {hardware.precision}; "
+        f"medians of {repeats} repeats of `python {shlex.join(trials.command(size))}`"
+    )
+    costs, edges = [], []
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory() as folder:
+            costs.append(trials.cost(Path(folder) / "trials", args.data, args.device, size))
+            edges.append(trials.edges(Path(folder) / "command", args.data, args.device, size))
+    row = "| {} | {} |" if args.markdown else "  {:39} {:>8}"
+    print(*([row.format("what", "value"), "|---|---|"] if args.markdown else []), sep="\n")
+    print(row.format("trials an hour", f"{3600 / statistics.median(c.whole for c in costs):,.0f}"))
+    for what, seconds in trials.parts(costs, edges).items():
+        print(row.format(what, f"{statistics.median(seconds):.2f} s"))
     return 0
 
 
