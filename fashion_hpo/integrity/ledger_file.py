@@ -129,7 +129,8 @@ def _copy(source: RDBStorage, target: RDBStorage, name: str) -> None:
     )
     number = target.get_study_id_from_name(name)
     last = study.user_attrs[LAST_DESCRIBED]
-    for key, value in source.get_study_system_attrs(study._study_id).items():
+    original = source.get_study_id_from_name(name)
+    for key, value in source.get_study_system_attrs(original).items():
         target.set_study_system_attr(number, key, value)
     for key, value in study.user_attrs.items():
         if key != LAST_DESCRIBED:
