@@ -53,8 +53,9 @@ QUOTING = {
     "register.py": {"--force"},
     "design/plan.py": {"--more-seeds", "--set"},
     "measuring/searches.py": {"--table"},
+    "measuring/trials.py": {"--set", "--side-by-side"},
 }
-"""Options that a message repeats, but does not tell to type."""
+"""Options that a message repeats or a measurement types, but that nobody is told to type."""
 ADVICE: Mapping[str, tuple[str, ...]] = {
     "commands/test_addresses.py::test_printed_commands_name_the_store_for_a_shell": (
         "stores/addresses.py",
@@ -70,7 +71,6 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     ),
     "commands/test_advice.py::test_a_list_that_is_too_long_is_printed": (
         "design/config.py",
-        "design/spec.py",
         "design/study_file.py",
         "training/architectures/__init__.py",
     ),
