@@ -373,15 +373,16 @@ def _close(
 
 
 def _tell_next(plan: "Plan", deciding: "Ledger", where: str) -> None:
-    """Print the command that follows a finished study.
+    """Print the commands that follow a finished study.
 
-    After a quick study, the next larger budget: registering its winner would open the test images
-    for a model of few images and epochs.
+    After a quick study, the next larger budget and a study of one's own: registering the winner
+    would open the test images for a model of few images and epochs.
     """
     from fashion_hpo.registering.registration import can_be_registered
 
     if (larger := plan.beyond_quick) is not None:
         print(f"next      python -m fashion_hpo.study {plan.name} --budget {larger}{where}")
+        print("yours     python -m fashion_hpo.study --new my_study")
     elif can_be_registered(deciding):
         print(f"register  python -m fashion_hpo.register {plan.name} --budget {plan.budget}{where}")
 

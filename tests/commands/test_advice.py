@@ -306,6 +306,8 @@ def test_the_end_of_a_study_tells_what_can_be_typed(person: Person) -> None:
     assert "fashion_hpo.register" not in text
     command = f"python -m fashion_hpo.study tiny --budget standard --store {place}"
     assert f"next {command}" in text
+    (own,) = re.findall(r"yours (python -m fashion_hpo\.study --new \w+)", text)
+    assert person.type(own)[0] == 0
     assert person.told_by("register tiny --budget quick", "study tiny") == command
     _, text = person.type(command)
     assert f"python -m fashion_hpo.register tiny --budget standard --store {place}" in text
