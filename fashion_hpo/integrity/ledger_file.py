@@ -6,7 +6,7 @@ The file is a zip archive of an Optuna database and of the trials' files, each n
 import hashlib
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from fashion_hpo.integrity.finding import Files
 from fashion_hpo.integrity.mending import bring_back
 from fashion_hpo.integrity.rebuilding import check_idle
 from fashion_hpo.running.mirror import Mirror
+from fashion_hpo.stores.copying import backup
 from fashion_hpo.stores.layout import Store, StoreError
 from fashion_hpo.stores.ledger import Ledger
 from fashion_hpo.stores.opening import (
@@ -32,7 +33,6 @@ from fashion_hpo.stores.opening import (
     connect,
     ledger_names,
 )
-from fashion_hpo.stores.relocation import connect_file
 from fashion_hpo.stores.tracking import Tracker
 
 DATABASE = "optuna.db"
@@ -109,12 +109,8 @@ def _database(store: Store, ledgers: Sequence[Ledger]) -> bytes:
         for ledger in all_ledgers(small):
             done = [e for e in ledger.entries() if e.result is not None and part(e.result, MODEL)]
             ledger.give_up_models(entry.attempt.number for entry in done)
-        whole = Path(folder) / "whole.db"  # without a second file of late writes
-        with (
-            closing(connect_file(Path(folder) / DATABASE)) as source,
-            closing(connect_file(whole)) as target,
-        ):
-            source.backup(target)
+        whole = Path(folder) / "whole.db"
+        backup(Path(folder) / DATABASE, whole)
         return whole.read_bytes()
 
 

@@ -52,7 +52,7 @@ def _copy(store: Store, target: Path) -> None:
     databases = [path for name in DATABASES if (path := store.databases / name).exists()]
     with _writers_wait(databases):
         for database in databases:
-            _backup(database, target / database.name)
+            backup(database, target / database.name)
         for name in AT_ONCE:
             _copy_files(root / name, target / name)
     for path in root.iterdir():
@@ -85,7 +85,8 @@ def _writers_wait(databases: list[Path]) -> Iterator[None]:
         yield
 
 
-def _backup(database: Path, copy: Path) -> None:
+def backup(database: Path, copy: Path) -> None:
+    """Copy a sqlite database, late writes included, to one new file."""
     copy.touch()  # with the umask's permissions, not sqlite's
     with closing(connect_file(database)) as source, closing(connect_file(copy)) as destination:
         source.backup(destination)
