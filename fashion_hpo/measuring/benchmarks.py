@@ -4,7 +4,6 @@ import resource
 import statistics
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
@@ -21,6 +20,7 @@ from torchvision.transforms import Compose, Normalize, ToTensor
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import Plan, make_plan, points
 from fashion_hpo.design.spec import Budget, StudySpec, levels
+from fashion_hpo.running import processes
 from fashion_hpo.running.reconcile import reconcile
 from fashion_hpo.running.session import Session, open_session
 from fashion_hpo.running.workers import EpochDone, TrialEnded, TrialStarted, work
@@ -93,7 +93,7 @@ def trainer_speed(data: Path | None, hardware: Hardware, repeats: int, images: i
     splits = load_or_download(data)
     config = TrainConfig(architecture="cnn", pixel_range="symmetric", train_images=images, epochs=1)
     speed = TrainerSpeed([], [], [])
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+    with processes.pool(1, get_context("spawn")) as process:
         for repeat in range(repeats + 1):
             ours = _ours(config, splits, hardware)
             usual = process.submit(usual_loop, data, hardware.device, 0, images // 2).result()

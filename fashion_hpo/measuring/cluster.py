@@ -11,7 +11,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.synchronize import Barrier, Lock
@@ -100,7 +99,7 @@ def measure(shared: Store, workers: int, trials: int) -> Load:
         gates = (context.Barrier(workers + 1), context.Lock())
         roots = [Path(folder).resolve() / f"host-{number}" for number in range(workers)]
         with (
-            ProcessPoolExecutor(workers, context, _prepare, gates) as pool,
+            processes.pool(workers, context, _prepare, *gates) as pool,
             _counted(store.ledger_url) as connections,
         ):
             stores = [replace(store, root=root) for root in roots]

@@ -12,7 +12,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,6 +27,7 @@ from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import make_plan
 from fashion_hpo.design.spec import Budget, StudySpec, levels
 from fashion_hpo.measuring.benchmarks import PillowImages
+from fashion_hpo.running import processes
 from fashion_hpo.running.session import open_session
 from fashion_hpo.running.workers import TrialEnded, work
 from fashion_hpo.stores.layout import Store
@@ -76,7 +76,7 @@ def compare(trials: Trials, rounds: int, data: Path | None) -> Iterator[tuple[st
     speeds = {name: Speed() for name in available()}
     for _ in range(rounds):
         for name, speed in speeds.items():
-            with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            with processes.pool(1, get_context("spawn")) as process:
                 seconds, accuracies = process.submit(_turn, name, trials, data).result()
             check_complete(name, trials, accuracies)
             speed.seconds.append(seconds / trials.count)

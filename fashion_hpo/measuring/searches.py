@@ -5,7 +5,6 @@ of trained configs (after Ying et al. 2019, "NAS-Bench-101", and Eggensperger et
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -271,7 +270,7 @@ def measured(
     size: image passes of each search, in complete trials.
     """
     budgets = [table.epochs * trials for trials in range(1, size + 1)]
-    with ProcessPoolExecutor(usable_cores(), processes.context(), _prepare) as pool:
+    with processes.pool(usable_cores(), processes.context(), _prepare) as pool:
         for sampler, pruner in searched:
             count = repeats or REPEATS.get(sampler, USUAL_REPEATS)
             one = partial(regret_of, table, sampler, pruner, budgets, startup)

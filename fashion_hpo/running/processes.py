@@ -4,6 +4,10 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,3 +36,30 @@ def context() -> "ForkServerContext | SpawnContext":
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload(USED_BY_ALL)
     return forks
+
+
+def pool(
+    workers: int,
+    context: "ForkServerContext | SpawnContext",
+    prepare: Callable[..., None] | None = None,
+    *arguments: object,
+) -> ProcessPoolExecutor:
+    """A pool whose workers end when this process dies, even if it is killed.
+
+    An executor's workers hold both ends of the pipe of their work: they alone would wait for ever.
+    prepare: called in each worker with the arguments, before its first work.
+    """
+    return ProcessPoolExecutor(workers, context, partial(_begin, prepare, *arguments))
+
+
+def _begin(prepare: Callable[..., None] | None, *arguments: object) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if prepare is not None:
+        prepare(*arguments)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()  # until the parent's end of a pipe is closed
+    os._exit(1)
