@@ -296,7 +296,13 @@ def _retrained(
     from fashion_hpo.training import devices
 
     ledger, config = chosen.ledger, chosen.attempt.config
-    hardware = devices.choose(args.device, ledger.precision, ledger.threads, ledger.step)
+    hardware = devices.choose(
+        args.device,
+        ledger.precision,
+        ledger.threads,
+        ledger.step,
+        served_channels_last=ledger.served_channels_last,
+    )
     training = retrain(chosen, store, tracker, splits, hardware.at(config))
     while True:
         try:

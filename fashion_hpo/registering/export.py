@@ -145,7 +145,7 @@ def _as_onnx(model: nn.Module, config: TrainConfig, info: DataInfo) -> bytes:
         k: v for k, v in config.architecture_options.items() if k != "backbone"
     }
     network = build(config.architecture, dropout=config.dropout, info=info, **options)
-    served = packaging.served(network, config.pixel_range)
+    served = packaging.served(network, config.pixel_range, channels_last=False)  # as in ONNX
     served.load_state_dict(model.state_dict())
     example = torch.zeros(2, *info.image_shape, dtype=torch.uint8)
     file = io.BytesIO()

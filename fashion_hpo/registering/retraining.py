@@ -136,7 +136,9 @@ def _train(
             f"a loss was no number in epoch {len(state.history)} of the training on training and "
             f"validation images; register the trained model itself with {command}."
         )
-    model = packaging.served(network, config.pixel_range)
+    model = packaging.served(
+        network, config.pixel_range, channels_last=hardware.served_channels_last
+    )
     metadata = {**splits.info.of_model(), "config": config.to_dict()}
     models.write_model(model, folder, splits.val.images[:2].numpy(), metadata)
     reloaded = models.read_model(folder)

@@ -122,6 +122,7 @@ def hardware_of(logged: Logged, device: str | None) -> Hardware:
         channels_last=tags["channels_last"] == "True",
         micro_batch=int(micro_batch) if micro_batch else None,
         step=tags.get("step", "eager"),
+        served_channels_last=tags.get("served_channels_last") == "True",
     )
 
 
@@ -193,7 +194,11 @@ def _is_same(old: float, new: float) -> bool:
 
 def _differing_model(logged: Logged, state: TrainingState, splits: SearchSplits) -> list[str]:
     """Compare the weights with those of the logged model, and the files by their hashes."""
-    model = packaging.served(state.model, logged.entry.attempt.config.pixel_range)
+    model = packaging.served(
+        state.model,
+        logged.entry.attempt.config.pixel_range,
+        channels_last=state.hardware.served_channels_last,
+    )
     differences = []
     with tempfile.TemporaryDirectory() as temporary:
         measured: torch.nn.Module = model

@@ -29,7 +29,8 @@ def open_confirmation(
 ) -> Session | None:
     """The session that confirms a finished search; None if there is nothing to confirm.
 
-    Its trials have the search's threads, precision and step.  Raises as `open_session` does.
+    Its trials have all that the search keeps for its results' last bits.  Raises as `open_session`
+    does.
     """
     plan = plan_of(search.ledger)
     if plan is None:
@@ -42,6 +43,7 @@ def open_confirmation(
         threads=search.ledger.threads,
         precision=search.ledger.precision,
         step=search.ledger.step,
+        served_channels_last=search.ledger.served_channels_last,
         splits=search.splits,
     )
     return replace(session, signals=search.signals)

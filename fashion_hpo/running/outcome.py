@@ -48,7 +48,11 @@ def finish(session: Session, attempt: Attempt, state: TrainingState, *, pruned: 
         )
     folder = session.store.trial_folder(attempt.uid)
     began = time.perf_counter()
-    model = packaging.served(state.model, attempt.config.pixel_range)
+    model = packaging.served(
+        state.model,
+        attempt.config.pixel_range,
+        channels_last=state.hardware.served_channels_last,
+    )
     val = session.splits.of(attempt.config.fold).val
     described = _described(state)
     labels, info = val.labels.numpy(), session.splits.info

@@ -48,14 +48,16 @@ def open_session(
     threads: int | None = None,
     precision: str | None = None,
     step: str = "captured",
+    served_channels_last: bool = True,
     worker: int = 0,
     splits: SearchSplits | None = None,
 ) -> Session:
     """Open all that a plan needs.
 
-    A new ledger stores `threads`, `precision` (default: the hardware's best) and `step` for all its
-    trials; an existing ledger keeps its own.  Raises ValueError, before writing anything, for an
-    unknown architecture, missing or broken data, an absent device or a store of another spec.
+    A new ledger stores `threads`, `precision` (default: the hardware's best), `step` and the
+    exported models' memory format for all its trials; an existing ledger keeps its own.  Raises
+    ValueError, before writing anything, for an unknown architecture, missing or broken data, an
+    absent device or a store of another spec.
     """
     check_architectures(plan)
     check_drawable(plan)
@@ -70,12 +72,19 @@ def open_session(
         threads=hardware.threads,
         precision=hardware.precision,
         step=step,
+        served_channels_last=served_channels_last,
         info=splits.info,
         revise=revise,
         worker=worker,
     )
     mirror = Mirror(store, ledger, Tracker(store, plan.name))
-    hardware = devices.choose(device, ledger.precision, ledger.threads, ledger.step)
+    hardware = devices.choose(
+        device,
+        ledger.precision,
+        ledger.threads,
+        ledger.step,
+        served_channels_last=ledger.served_channels_last,
+    )
     mirror.open_study_run(hardware)
     place = place_of(store, mirror.artifact_uri)
     checkpoints = None if place is None else SharedCheckpoints(place, ledger.uid)

@@ -131,6 +131,14 @@ class Ledger:
         return str(self.attributes.get("step", "eager"))
 
     @property
+    def served_channels_last(self) -> bool:
+        """The memory format of every exported model, on which last bits depend.
+
+        Ledgers without the attribute are from an earlier version, whose models were contiguous.
+        """
+        return bool(self.attributes.get("served_channels_last", False))
+
+    @property
     def keeps_logits(self) -> bool:
         """Whether the store has its trials' validation logits; earlier versions logged them to
         MLflow only."""

@@ -51,13 +51,15 @@ def open_ledger(
     threads: int,
     precision: str = "fp32",
     step: str = "eager",
+    served_channels_last: bool = True,
     info: DataInfo = FASHION_MNIST,
     revise: bool = False,
     worker: int = 0,
 ) -> Ledger:
     """Create the plan's ledger, or verify and extend the existing one.
 
-    A new ledger fixes `threads`, `precision` and `step` for all its trials, wherever they run.
+    A new ledger fixes `threads`, `precision`, `step` and the exported models' memory format for all
+    its trials, wherever they run.
     Raises StoreError, naming the differences, if the existing ledger has another spec or other
     data.
     """
@@ -80,7 +82,12 @@ def open_ledger(
             wrote("ledger created")
         study = _load(storage, name, plan)
         if LAST_DESCRIBED not in study.user_attrs:
-            bits: dict[str, int | str] = {"threads": threads, "precision": precision, "step": step}
+            bits: dict[str, int | str] = {
+                "threads": threads,
+                "precision": precision,
+                "step": step,
+                "served_channels_last": served_channels_last,
+            }
             _describe(study, plan, data_hash, info, bits)
         plan = _extended(study, plan, data_hash, info)
     return Ledger(study, storage, plan, _leases(store, storage), worker)

@@ -35,6 +35,7 @@ class Hardware:
     )
     step: str = "eager"  # or "captured": each optimizer step is a CUDA graph; or "compiled": the
     # graph is of the compiled network
+    served_channels_last: bool = False  # the memory format of the exported model
 
     def at(self, config: TrainConfig) -> "Hardware":
         """The hardware at the config's precision; "auto" keeps the precision, except for networks
@@ -81,6 +82,8 @@ def choose(
     precision: str = "auto",
     threads: int | None = None,
     step: str = "captured",
+    *,
+    served_channels_last: bool = True,
 ) -> Hardware:
     """The fastest setting of this machine; arguments other than "auto" are kept.
 
@@ -103,6 +106,7 @@ def choose(
         channels_last=kind == "cpu" or (kind == "cuda" and precision == "bf16"),
         threads=threads or usual_threads(),
         step=step if kind == "cuda" else "eager",
+        served_channels_last=served_channels_last,
     )
 
 

@@ -24,20 +24,29 @@ WARM_UP = 5  # passes
 
 class ServedClassifier(nn.Module):
     """uint8 (N, 28, 28), or (N, 3, 28, 28) in colour, to probabilities float32 (N, classes);
-    includes the preprocessing."""
+    includes the preprocessing.
 
-    def __init__(self, network: nn.Module, pixel_range: PixelRange) -> None:
+    With the channels last a CPU takes half of the time for `cnn`, and other last bits result.
+    """
+
+    def __init__(
+        self, network: nn.Module, pixel_range: PixelRange, *, channels_last: bool = True
+    ) -> None:
         super().__init__()
         self.network = network
+        self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.scale, self.shift = (1 / 255, 0.0) if pixel_range == "unit" else (2 / 255, -1.0)
 
     def forward(self, images: Tensor) -> Tensor:
         """Scale the pixels, run the network and take the softmax."""
-        pixels = with_channels(images).to(torch.float32) * self.scale + self.shift
+        pixels = with_channels(images).to(torch.float32, memory_format=self.format)
+        pixels = pixels * self.scale + self.shift
         return torch.softmax(self.network(pixels), dim=1)
 
 
-def served(network: nn.Module, pixel_range: PixelRange) -> ServedClassifier:
+def served(
+    network: nn.Module, pixel_range: PixelRange, *, channels_last: bool = True
+) -> ServedClassifier:
     """A float32 CPU copy in evaluation mode; an export in training mode would keep dropout on.
 
     The weights are made contiguous: an archive of channels-last weights loads with warnings.
@@ -49,7 +58,7 @@ def served(network: nn.Module, pixel_range: PixelRange) -> ServedClassifier:
     for layer in copied.modules():
         if isinstance(layer, nn.Dropout | nn.Dropout2d):
             layer.p = 0.0
-    return ServedClassifier(copied, pixel_range).eval()
+    return ServedClassifier(copied, pixel_range, channels_last=channels_last).eval()
 
 
 @torch.no_grad()

@@ -247,6 +247,16 @@ def test_the_kind_of_step_is_the_first_workers_and_of_old_ledgers_eager(store: S
     assert old.step == "eager"
 
 
+def test_the_format_of_exported_models_is_the_first_workers_and_of_old_ledgers_contiguous(
+    store: Store,
+) -> None:
+    open_ledger(store, design(), "data", threads=1)
+    again = open_ledger(store, design(), "data", threads=1, served_channels_last=False)
+    assert again.served_channels_last
+    again.attributes.pop("served_channels_last")
+    assert not again.served_channels_last
+
+
 def test_budgets_have_ledgers_of_their_own(store: Store) -> None:
     opened(store, design(budget="quick"))
     assert read_ledger(store, design(budget="standard")) is None

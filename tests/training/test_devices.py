@@ -96,7 +96,7 @@ def test_the_description_is_text(hardware: Hardware) -> None:
     assert description.pop("device_name").startswith("cpu (")
     assert description == {
         "device": "cpu", "precision": "fp32", "channels_last": "True", "threads": "1",
-        "step": "eager",
+        "step": "eager", "served_channels_last": "False",
     }  # fmt: skip
 
 

@@ -29,6 +29,20 @@ def test_the_served_network_gives_the_probabilities_that_were_measured(
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_a_network_is_served_in_the_memory_format_of_its_study(
+    splits: SearchSplits, channels_last: bool
+) -> None:
+    strides = set()
+    network = build("cnn", channels=4)
+    model = served(network, "unit", channels_last=channels_last)
+    model.network.register_forward_pre_hook(lambda _, given: strides.add(given[0].stride(1)))
+    found = probabilities_of(model, splits.train.images)
+    assert strides == {1 if channels_last else 28 * 28}
+    other = served(network, "unit", channels_last=not channels_last)
+    np.testing.assert_allclose(found, probabilities_of(other, splits.train.images), atol=1e-6)
+
+
 def test_the_network_that_is_served_is_a_copy() -> None:
     network = build("simple_cnn", dropout=0.5).to(torch.float64).train()
     before = weights(network)
