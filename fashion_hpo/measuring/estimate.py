@@ -4,7 +4,13 @@ from dataclasses import replace
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import Plan
-from fashion_hpo.training.architectures import CLASSICAL, build_for, parameter_count, skeleton
+from fashion_hpo.training.architectures import (
+    CLASSICAL,
+    build_for,
+    parameter_count,
+    skeleton,
+    without_backbone,
+)
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.packaging import flops
@@ -66,9 +72,7 @@ def architectures_of(plan: Plan) -> list[str]:
 
 def _epoch_seconds(config: TrainConfig, splits: SearchSplits, hardware: Hardware) -> float:
     images = min(SAMPLE_IMAGES, config.train_images)
-    options = {k: v for k, v in config.architecture_options.items() if k != "backbone"}
-    short = config.replace(
-        architecture_options=options,  # the backbone's weights do not change the speed
+    short = without_backbone(config).replace(
         epochs=1 + REPEATS,
         warmup_epochs=0.0,
         train_images=images,

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from fashion_hpo.design.config import TrainConfig
-from fashion_hpo.training.architectures import build_for
+from fashion_hpo.training.architectures import build_for, without_backbone
 from fashion_hpo.training.data import SearchSplits, Split
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.evaluate import normalise
@@ -103,9 +103,7 @@ def _ways(
 def images_per_second(config: TrainConfig, hardware: Hardware, count: int, steps: int) -> float:
     """Images a second of so many trainings of a config, side by side."""
     splits = random_splits(config.batch_size * config.accumulation * (WARM_UP + steps + 1))
-    options = {k: v for k, v in config.architecture_options.items() if k != "backbone"}
-    short = config.replace(
-        architecture_options=options,  # the backbone's weights do not change the speed
+    short = without_backbone(config).replace(
         epochs=1,
         warmup_epochs=0.0,
         train_images=len(splits.train),

@@ -8,7 +8,7 @@ from torch import Tensor
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.design.plan import Plan
 from fashion_hpo.measuring.estimate import architectures_of
-from fashion_hpo.training.architectures import skeleton
+from fashion_hpo.training.architectures import skeleton, without_backbone
 from fashion_hpo.training.devices import Hardware
 from fashion_hpo.training.train import PREPARED_TOGETHER
 
@@ -51,7 +51,7 @@ def trial_bytes(config: TrainConfig) -> tuple[int, int]:
 
     A forward pass over tensors without values tells what the backward pass will need.
     """
-    options = {k: v for k, v in config.architecture_options.items() if k != "backbone"}
+    options = without_backbone(config).architecture_options
     network = skeleton(config.architecture, options).train()
     weights = sum(p.numel() for p in network.parameters())
     saved: dict[int, torch.UntypedStorage] = {}  # by id: several tensors may share a storage

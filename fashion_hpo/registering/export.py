@@ -28,7 +28,7 @@ from fashion_hpo.running.outcome import AlteredModelError
 from fashion_hpo.stores import models, registry
 from fashion_hpo.stores.models import EXPORT_DESCRIPTION, EXPORT_MODEL
 from fashion_hpo.training import packaging
-from fashion_hpo.training.architectures import build
+from fashion_hpo.training.architectures import build_for, without_backbone
 
 EXTRA = "`python -m pip install onnx onnxruntime`"
 OPSET = 18
@@ -141,10 +141,7 @@ def _as_onnx(model: nn.Module, config: TrainConfig, info: DataInfo) -> bytes:
     The network is built again for the weights: a trace of the loaded model would fix the number of
     images.  torch's TorchScript exporter needs fewer packages than its successor.
     """
-    options: dict[str, Any] = {
-        k: v for k, v in config.architecture_options.items() if k != "backbone"
-    }
-    network = build(config.architecture, dropout=config.dropout, info=info, **options)
+    network = build_for(without_backbone(config), info=info)
     served = packaging.served(network, config.pixel_range, channels_last=False)  # as in ONNX
     served.load_state_dict(model.state_dict())
     example = torch.zeros(2, *info.image_shape, dtype=torch.uint8)

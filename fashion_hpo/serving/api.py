@@ -112,7 +112,8 @@ def page(described: Mapping[str, Any]) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>:root{{color-scheme:light dark}}body{{font:16px/1.5 "
+        f'<title>{title}</title><link rel="icon" href="data:,">'
+        "<style>:root{color-scheme:light dark}body{font:16px/1.5 "
         "system-ui,sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem}td{padding:0 1rem "
         "0 0;vertical-align:top}</style>"
         f'<h1>{title}</h1><p>For programs: <a href="/openapi.json">openapi.json</a>. A page to '

@@ -396,11 +396,11 @@ def test_pages_have_the_command_that_makes_them_again(person: Person) -> None:
             assert page.stat().st_mtime_ns > before
 
 
-def test_the_note_of_a_study_says_how_to_go_on(person: Person) -> None:
+def test_the_note_of_a_study_has_its_command(person: Person) -> None:
     person.on_store("study tiny --budget quick")
     tracker = Tracker(person.store, "tiny")
     run = tracker.client.get_run(str(tracker.run_of(person.session("tiny", "quick").ledger.uid)))
-    (told,) = re.findall(r"To go on: `(.*)`", run.data.tags["mlflow.note.content"])
+    (told,) = re.findall(r"Its command: `(.*)`", run.data.tags["mlflow.note.content"])
     assert "--budget quick" in told
     assert person.type(told)[0] == 0
 

@@ -69,7 +69,7 @@ def test_the_page_of_a_study_begins_with_its_answer(pages: Pages) -> None:
 def test_the_picture_of_the_docs_shows_the_whole_answer(pages: Pages, tmp_path: Path) -> None:
     with tab() as page:
         study_run(page, f"{pages.address}/{of_study(pages.done.tracker, pages.done.ledger)}")
-        assert "To go on:" in page.value("document.body.innerText")
+        assert "Its command:" in page.value("document.body.innerText")
         write(page.pixels(), tmp_path / "study.png")
     assert 5_000 < (tmp_path / "study.png").stat().st_size < 200_000
 

@@ -27,7 +27,7 @@ def note(
         f"Budget {plan.budget}: {ended} of {ended + records.remaining} trials have ended. The "
         "report with all figures is the artifact `report/report.html`; the trials are the runs "
         "below this one.",
-        f"To go on: {with_store(study_command(plan.name, plan.budget), where)}",
+        f"Its command: {with_store(study_command(plan.name, plan.budget), where)}",
     ]
     text = "\n\n".join(filter(None, parts))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"

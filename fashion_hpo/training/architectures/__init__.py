@@ -80,6 +80,12 @@ def build_for(
     return build(name, dropout=config.dropout, backbone_file=backbone_file, info=info, **options)
 
 
+def without_backbone(config: TrainConfig) -> TrainConfig:
+    """The config with random weights in its backbone, which change neither speed nor memory."""
+    options = {k: v for k, v in config.architecture_options.items() if k != "backbone"}
+    return config.replace(architecture_options=options)
+
+
 def skeleton(name: str, options: Mapping[str, Option], info: DataInfo = FASHION_MNIST) -> nn.Module:
     """The network on torch's meta device: shapes without values, which take no memory.
 
