@@ -32,7 +32,7 @@ Once = Callable[[str, Callable[[Path], None]], Path]
 
 
 SLOWEST = (
-    "test_installation", "test_end_to_end", "test_advice", "test_trial", "test_train",
+    "test_installation", "test_advice", "test_trial", "test_train",
     "test_catalogue", "test_invariants", "test_workers", "test_local", "test_one_bad_item",
     "test_register", "test_mirror", "test_ledger", "test_models", "test_earlier_store",
 )  # fmt: skip

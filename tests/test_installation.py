@@ -15,17 +15,19 @@ import tempfile
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from PIL import Image
 
 from fashion_hpo import __main__ as dispatcher
 from fashion_hpo import __version__
+from fashion_hpo.design.config import EPOCH_METRICS, field_names
 from fashion_hpo.terminal import environment
-from tests.walk import Type, a_read_only_copy_can_be_looked_at, the_study_is_as_it_was, walk
+from tests.walk import Place, Type, a_read_only_copy_can_be_looked_at, the_study_is_as_it_was, walk
 
 PROJECT = Path(__file__).parents[1]
 STUDIES = sorted(path.stem for path in (PROJECT / "studies").glob("[a-z]*.py"))
@@ -112,18 +114,19 @@ def copy_code(folder: Path) -> Path:
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a folder of all installed packages but ours, and but those that are named."""
+    """`link_packages`, into a folder of this test's own."""
+    return partial(link_packages, tmp_path)
 
-    def linked(*absent: str, under: Path = tmp_path) -> Path:
-        folder = under / "packages"
-        folder.mkdir()
-        for path in Path(sysconfig.get_paths()["purelib"]).iterdir():
-            name = re.split(r"[-.]", path.name.removeprefix("__editable__"))
-            if not {"fashion_hpo", *absent}.intersection(name) and "fashion_hpo" not in path.name:
-                (folder / path.name).symlink_to(path)
-        return folder
 
-    return linked
+def link_packages(under: Path, *absent: str) -> Path:
+    """A new folder of all installed packages but ours, and but those that are named."""
+    folder = under / "packages"
+    folder.mkdir()
+    for path in Path(sysconfig.get_paths()["purelib"]).iterdir():
+        name = re.split(r"[-.]", path.name.removeprefix("__editable__"))
+        if not {"fashion_hpo", *absent}.intersection(name) and "fashion_hpo" not in path.name:
+            (folder / path.name).symlink_to(path)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +212,8 @@ def user(number: int) -> tuple[str, ...]:
     return ("setpriv", f"--reuid={number}", "--regid=4242", "--clear-groups", *reads)
 
 
-@pytest.fixture
-def shared() -> Iterator[Path]:
+@contextmanager
+def folder_for_all() -> Iterator[Path]:
     """A folder that all users can write to: pytest's own are in one that others cannot enter."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
@@ -220,15 +223,19 @@ def shared() -> Iterator[Path]:
         yield folder
 
 
-def test_two_users_of_a_copied_folder_share_a_store(
-    packages: Callable[..., Path], shared: Path, real_data: Path
-) -> None:
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    with folder_for_all() as folder:
+        yield folder
+
+
+def test_two_users_of_a_copied_folder_share_a_store(shared: Path, real_data: Path) -> None:
     """Without metadata of the package, a home folder and torchvision."""
     here = shared / "here"
     here.mkdir()
     here.chmod(0o777)
     # MLflow itself cannot be in a folder with a percent sign.
-    path = (copy_code(shared / "code"), packages("torchvision", under=shared.parent))
+    path = (copy_code(shared / "code"), link_packages(shared.parent, "torchvision"))
     changes = [part for change in SMALL for part in ("--set", change)]
     arguments = ["dropout_ablation", "--budget", "quick", "--max-trials", "1", *changes]
     arguments += ["--data", str(real_data.resolve())]
@@ -306,29 +313,88 @@ def test_a_persons_studies_are_those_of_the_folder_they_stand_in(
     assert questions["dropout_ablation"] == f"Is it mine? ({instead}, instead of the project's)"
 
 
-def test_the_tour_works_from_a_wheel_in_an_odd_folder(
-    wheel: Path, packages: Callable[..., Path], real_data: Path, shared: Path, whole: bool
-) -> None:
-    """`make faults`: a process for each command, other programs between them, and a read-only copy.
+@pytest.fixture(scope="module")
+def toured(wheel: Path, real_data: Path, whole: bool) -> Iterator[Path]:
+    """A newcomer's odd folder after the README's tour from a wheel, but for its servers.
 
-    Otherwise the commands are typed into one Python process, but for those that train once more and
-    need no file of the wheel that the others do not need; test_end_to_end.py has the whole tour.
+    `make faults`: a process for each command, and a read-only copy.  Otherwise the commands are
+    typed into one Python process.
     """
-    home, path = shared / "zu Hause", (wheel, packages(under=shared.parent))
-    home.mkdir()
-    Image.new("L", (28, 28)).save(home / "picture.png")
+    with folder_for_all() as shared:
+        home, path = shared / "zu Hause", (wheel, link_packages(shared.parent))
+        home.mkdir()
+        Image.new("L", (28, 28)).save(home / "picture.png")
 
-    if not whole:
-        with one_python(path, home) as type_command:
-            walk(home, type_command, with_others=False, without=("replay", "train", "bench"))
-        return
+        def type_alone(command: str, arguments: list[str], before: tuple[str, ...] = ()) -> Said:
+            said = python(
+                "-m", f"fashion_hpo.{command}", *arguments, path=path, here=home, before=before
+            )
+            return said.returncode, said.stdout + said.stderr
 
-    def type_alone(command: str, arguments: list[str], before: tuple[str, ...] = ()) -> Said:
-        said = python(
-            "-m", f"fashion_hpo.{command}", *arguments, path=path, here=home, before=before
-        )
-        return said.returncode, said.stdout + said.stderr
+        with one_python(path, home) if not whole else nullcontext(type_alone) as type_command:
+            walk(home, type_command, bench="trainer" if whole else "search")
+            the_study_is_as_it_was(home, type_command)
+        left = ["augmentations.html", "mlruns", "picture.png"]
+        assert sorted(path.name for path in home.iterdir()) == left
+        if whole:
+            a_read_only_copy_can_be_looked_at(home, partial(type_alone, before=user(54323)))
+        yield home
 
-    walk(home, type_alone, with_others=True, bench="trainer")
-    the_study_is_as_it_was(home, type_alone)
-    a_read_only_copy_can_be_looked_at(home, partial(type_alone, before=user(54323)))
+
+def client(home: Path) -> MlflowClient:
+    uri = f"sqlite:///{home}/mlruns/mlflow.db"
+    return MlflowClient(uri, uri)
+
+
+def test_mlflow_has_one_study_run_and_every_trial_finished_under_it(toured: Path) -> None:
+    mlflow, experiment = client(toured), Place(toured).experiment
+    runs = mlflow.search_runs([experiment])
+    (study,) = [run for run in runs if run.data.tags["fashion_hpo.kind"] == "study"]
+    trials = [run for run in runs if run.data.tags["fashion_hpo.kind"] == "trial"]
+    assert len(trials) == 6
+    assert study.info.status == "FINISHED"
+    assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {study.info.run_id}
+    files = {file.path for file in mlflow.list_artifacts(study.info.run_id, "report")}
+    assert "report/report.html" in files
+    for trial in trials:
+        assert trial.info.status == "FINISHED"
+        assert set(trial.data.params) - {"luck"} == set(field_names())
+        for metric in EPOCH_METRICS:
+            points = mlflow.get_metric_history(trial.info.run_id, metric)
+            assert sorted(point.step for point in points) == [1, 2], metric
+    models = mlflow.search_logged_models([experiment])
+    assert {model.source_run_id for model in models} == {run.info.run_id for run in trials}
+
+
+def test_the_page_loads_nothing_from_elsewhere(toured: Path) -> None:
+    (page,) = (toured / "mlruns" / "reports" / "dropout_ablation").rglob("report.html")
+    text = page.read_text(encoding="utf-8")
+    body = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.search(r"<(link|img|iframe|script)[^>]+(src|href)\s*=\s*['\"]https?:", text)
+    # Links that a person may follow, to MLflow's pages on this machine.
+    of_trials = r'<a href="http://127\.0\.0\.1:5000/#/experiments/1/runs/'
+    assert len(re.findall(of_trials, body)) >= 4
+    assert "http" not in re.sub(rf"<meta[^>]*>|{of_trials}", "", body)
+    assert "it is no evidence" in body, "the walk has changed the quick budget"
+    assert (page.parent / "trials.csv").exists()
+
+
+def test_the_test_set_was_opened_once_and_by_register(toured: Path) -> None:
+    (opening,) = map(json.loads, Place(toured).openings())
+    assert opening["purpose"] == "register dropout_ablation/quick/r1"
+
+
+def test_any_mlflow_user_can_load_the_champion(toured: Path) -> None:
+    """In a fresh process, without this package's help, unpickling refused."""
+    code = (
+        "import mlflow.pytorch, torch\n"
+        "mlflow.set_tracking_uri('sqlite:///mlruns/mlflow.db')\n"
+        "model = mlflow.pytorch.load_model('models:/fashion-mnist-classifier@champion')\n"
+        "for batch in (1, 7, 512):\n"
+        "    images = torch.randint(0, 256, (batch, 28, 28), dtype=torch.uint8)\n"
+        "    first, second = model(images), model(images)\n"
+        "    assert first.shape == (batch, 10) and torch.equal(first, second)\n"
+        "    assert torch.allclose(first.sum(1), torch.ones(batch), atol=1e-5)\n"
+    )
+    environment = {**os.environ, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    subprocess.run([sys.executable, "-c", code], cwd=toured, env=environment, check=True)

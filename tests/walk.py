@@ -67,21 +67,10 @@ def _reduced(words: list[str], bench: str) -> tuple[str, list[str]]:
     return command, [*(REPLACED.get(word, word) for word in arguments), *added]
 
 
-def walk(
-    home: Path,
-    type_command: Type,
-    *,
-    with_others: bool,
-    bench: str = "search",
-    without: tuple[str, ...] = (),
-) -> None:
-    """Type the whole tour in a folder, except the servers, which run until they are stopped.
-
-    with_others: whether other programs use the store between the commands.
-    without: commands that are left out.
-    """
+def walk(home: Path, type_command: Type, bench: str) -> None:
+    """Type the whole tour in a folder, except the servers, which run until they are stopped."""
     for command, arguments in tour(bench):
-        if command in (*UNTIL_STOPPED, *without):
+        if command in UNTIL_STOPPED:
             continue
         place = Place(home)
         arguments = [place.a_trial() if word == "RUN_ID" else word for word in arguments]
@@ -90,7 +79,7 @@ def walk(
             _type_advice(home, type_command, text)
             code, text = type_command(command, arguments)
         assert code == 0, (command, text)
-        if with_others and "--list" not in arguments and "--dry-run" not in arguments:
+        if "--list" not in arguments and "--dry-run" not in arguments:
             AFTER.get(command, lambda place: None)(Place(home))
 
 
