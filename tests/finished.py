@@ -58,12 +58,18 @@ class Finished:
         return Path(str(model.artifact_location))
 
 
-def finished(template: Path, root: Path) -> Finished:
-    """A copy of the store at `root`."""
+def copied(template: Path, root: Path) -> Store:
+    """A copy of a store at `root`."""
     shutil.copytree(template, root)
     utils._artifact_repos_cache.clear()  # of MLflow: where the runs of these ids were before
     store = Store.at(root)
     relocate(store)
+    return store
+
+
+def finished(template: Path, root: Path) -> Finished:
+    """A copy of the finished store at `root`."""
+    store = copied(template, root)
     ledger = next(ledger for ledger in all_ledgers(store) if ledger.plan.name == "tiny")
     return Finished(store, ledger, Tracker(store, "tiny"))
 

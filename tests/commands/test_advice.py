@@ -6,14 +6,18 @@ is read by a test of its message and not typed.
 """
 
 import ast
+import gc
 import importlib
+import io
 import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -33,6 +37,7 @@ from fashion_hpo.terminal.command_line import on_store
 from fashion_hpo.training.data import SearchSplits
 from tests import plans
 from tests.commands.test_addresses import arguments
+from tests.finished import copied
 from tests.folders import enter
 from tests.images import search_splits
 from tests.states import STATES
@@ -94,7 +99,7 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     "commands/test_advice.py::test_pages_have_the_command_that_makes_them_again": (
         "reporting/page/parts.py",
     ),
-    "commands/test_advice.py::test_the_note_of_a_study_says_how_to_go_on": (
+    "commands/test_advice.py::test_the_note_of_a_study_has_its_command": (
         "reporting/page/note.py",
     ),
     "commands/test_advice.py::test_the_end_of_a_study_tells_what_can_be_typed": ("study.py",),
@@ -231,23 +236,38 @@ def test_every_place_that_tells_a_command_has_a_test_that_types_it() -> None:
 class Person:
     """Types commands in a folder with both studies, on a store that is not the default one."""
 
-    def __init__(self, root: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-        self.root, self.store, self._capsys = root, store, capsys
+    def __init__(self, store: Store) -> None:
+        self.root, self.store = store.root.parent, store
+
+    @property
+    def quick(self) -> str:
+        """The command of the study `tiny` under its quick budget."""
+        return f"python -m fashion_hpo.study tiny --budget quick --store {self.place}"
+
+    @property
+    def place(self) -> str:
+        return shlex.quote(str(self.store.root))
 
     def type(self, command: str) -> tuple[int, str]:
         """Run one of our commands as it is; exit code and all that it printed, in one line."""
         name, *arguments = shlex.split(command.removeprefix("python -m fashion_hpo."))
         if name in ("study", "register"):
             arguments += ["--device", "cpu"]
-        self._capsys.readouterr()
-        try:
-            code = int(importlib.import_module(f"fashion_hpo.{name}").main(arguments))
-        except SystemExit as ended:  # argparse
-            code = int(ended.code or 0)
-        return code, " ".join("".join(self._capsys.readouterr()).split())
+        printed = io.StringIO()
+        with redirect_stdout(printed), redirect_stderr(printed):
+            try:
+                code = int(importlib.import_module(f"fashion_hpo.{name}").main(arguments))
+            except SystemExit as ended:  # argparse
+                code = int(ended.code or 0)
+        return code, " ".join(printed.getvalue().split())
 
     def on_store(self, command: str) -> tuple[int, str]:
-        return self.type(f"{command} --store {shlex.quote(str(self.store.root))}")
+        return self.type(f"{command} --store {self.place}")
+
+    def take(self, store: Path) -> None:
+        """Have a copy of a store instead of the empty one."""
+        shutil.rmtree(self.store.root)
+        copied(store, self.store.root)
 
     def told_by(self, command: str, *words: str) -> str:
         """The command that a command tells to type; it has all of these words."""
@@ -263,23 +283,47 @@ class Person:
         return open_session(self.store, plan, device="cpu", splits=search_splits())
 
 
+class Quick(NamedTuple):
+    """A store, and what its only command printed: that of the quick budget."""
+
+    person: Person
+    text: str
+
+
+@pytest.fixture(scope="module")
+def quick(
+    splits: SearchSplits, fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Quick:
+    """Typed once for all tests, which take copies."""
+    folder = tmp_path_factory.mktemp("quick")
+    person = Person(Store.at(shutil.copytree(fresh_databases, folder / "my runs")))
+    with pytest.MonkeyPatch.context() as patch:
+        enter(folder, splits, patch, __name__, PLANS)
+        code, text = person.type(person.quick)
+    assert code == 0, text
+    gc.collect()  # closes the databases
+    return Quick(person, text)
+
+
 @pytest.fixture
 def person(
-    splits: SearchSplits,
-    fresh_databases: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    splits: SearchSplits, fresh_databases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Person:
     enter(tmp_path, splits, monkeypatch, __name__, PLANS)
-    store = shutil.copytree(fresh_databases, tmp_path / "my runs")
-    return Person(tmp_path, Store.at(store), capsys)
+    return Person(Store.at(shutil.copytree(fresh_databases, tmp_path / "my runs")))
 
 
-def test_a_study_without_results_gets_some(person: Person) -> None:
+@pytest.fixture
+def after_quick(quick: Quick, person: Person) -> Person:
+    """Who has typed the command of the quick budget."""
+    person.take(quick.person.store.root)
+    return person
+
+
+def test_a_study_without_results_gets_some(person: Person, quick: Quick) -> None:
     for command in ("report tiny --budget quick", "register tiny --budget quick"):
-        told = person.told_by(command, "study tiny --budget quick")
-    assert person.type(told)[0] == 0
+        assert person.told_by(command, "study tiny --budget quick") == person.quick
+    person.take(quick.person.store.root)
     assert person.on_store("report tiny --budget quick")[0] == 0
 
 
@@ -299,18 +343,17 @@ def test_a_study_without_a_result_gets_one(person: Person) -> None:
     assert "No trial is complete" not in person.on_store("report tiny")[1]
 
 
-def test_the_end_of_a_study_tells_what_can_be_typed(person: Person) -> None:
+def test_the_end_of_a_study_tells_what_can_be_typed(quick: Quick, after_quick: Person) -> None:
     """After a quick study the next budget: its winner is no model for the test images."""
-    place = shlex.quote(str(person.store.root))
-    _, text = person.on_store("study tiny --budget quick")
-    assert "fashion_hpo.register" not in text
-    command = f"python -m fashion_hpo.study tiny --budget standard --store {place}"
-    assert f"next {command}" in text
-    (own,) = re.findall(r"yours (python -m fashion_hpo\.study --new \w+)", text)
+    person, next_ = after_quick, "python -m fashion_hpo.study tiny --budget standard --store"
+    assert "fashion_hpo.register" not in quick.text
+    assert f"next {next_} {quick.person.place}" in quick.text
+    (own,) = re.findall(r"yours (python -m fashion_hpo\.study --new \w+)", quick.text)
     assert person.type(own)[0] == 0
+    command = f"{next_} {person.place}"
     assert person.told_by("register tiny --budget quick", "study tiny") == command
     _, text = person.type(command)
-    assert f"python -m fashion_hpo.register tiny --budget standard --store {place}" in text
+    assert f"python -m fashion_hpo.register tiny --budget standard --store {person.place}" in text
     ledger = person.session("tiny").ledger
     won = winner(ledger.entries())
     assert won is not None
@@ -318,10 +361,11 @@ def test_the_end_of_a_study_tells_what_can_be_typed(person: Person) -> None:
     assert candidate(ledger, tracker).attempt.uid == won.chosen.attempt.uid
 
 
-def test_a_claim_whose_study_was_not_run_gets_a_verdict(person: Person) -> None:
+def test_a_claim_whose_study_was_not_run_gets_a_verdict(person: Person, quick: Quick) -> None:
     told = person.told_by("claims --budget quick", "study tiny --budget quick")
+    assert told == person.quick
     assert "T.a NOT RUN HERE" in person.on_store("claims --budget quick")[1]
-    assert person.type(told)[0] == 0
+    person.take(quick.person.store.root)
     assert "T.a NOT RUN HERE" not in person.on_store("claims --budget quick")[1]
     told = person.told_by("claims", "study dropout_ablation")
     assert person.type(f"{told} --dry-run")[0] == 0
@@ -359,21 +403,21 @@ def test_another_spec_is_refused_until_a_revision_is_asked_for(person: Person) -
     assert person.on_store(f"{command} --revise")[0] == 0
 
 
-def test_lost_logits_are_looked_for(person: Person) -> None:
+def test_lost_logits_are_looked_for(person: Person, finished_store: Path) -> None:
     """Where the doctor has no copy either, training again is what is left."""
-    person.on_store("study tiny --budget quick --more-seeds 1")  # one decides nothing anyway
+    person.take(finished_store)  # two seeds: one decides nothing anyway
     shutil.rmtree(person.store.root / "logits")
     for path in person.store.artifacts.rglob(FILE):
         path.unlink()
     told = person.told_by("report tiny", "doctor tiny --fix")
     assert person.type(told)[0] == 1
-    told = person.told_by("doctor tiny", "study tiny --budget quick --revise")
+    told = person.told_by("doctor tiny", "study tiny --budget standard --revise")
     assert person.type(told)[0] == 0
     assert "doctor tiny" not in person.on_store("report tiny")[1]
 
 
-def test_a_rebuilt_database_gets_its_reports_again(person: Person) -> None:
-    person.on_store("study tiny --budget quick")
+def test_a_rebuilt_database_gets_its_reports_again(after_quick: Person) -> None:
+    person = after_quick
     (person.store.root / "mlflow.db").unlink()
     told = person.told_by("doctor", "--rebuild-mlflow")
     code, text = person.type(told)
@@ -382,8 +426,9 @@ def test_a_rebuilt_database_gets_its_reports_again(person: Person) -> None:
     assert person.type(report.replace("NAME", "tiny"))[0] == 0
 
 
-def test_pages_have_the_command_that_makes_them_again(person: Person) -> None:
-    person.on_store("study tiny --budget quick")
+def test_pages_have_the_command_that_makes_them_again(after_quick: Person) -> None:
+    person = after_quick
+    person.on_store("report tiny --budget quick")
     person.on_store("claims")
     for page in person.store.root.rglob("*.html"):
         told = [
@@ -396,13 +441,13 @@ def test_pages_have_the_command_that_makes_them_again(person: Person) -> None:
             assert page.stat().st_mtime_ns > before
 
 
-def test_the_note_of_a_study_has_its_command(person: Person) -> None:
-    person.on_store("study tiny --budget quick")
+def test_the_note_of_a_study_has_its_command(quick: Quick, after_quick: Person) -> None:
+    person = after_quick
     tracker = Tracker(person.store, "tiny")
     run = tracker.client.get_run(str(tracker.run_of(person.session("tiny", "quick").ledger.uid)))
     (told,) = re.findall(r"Its command: `(.*)`", run.data.tags["mlflow.note.content"])
-    assert "--budget quick" in told
-    assert person.type(told)[0] == 0
+    assert told == quick.person.quick, "the note is from before the copy was made"
+    assert person.type(person.quick)[0] == 0
 
 
 def test_a_claim_outside_its_regime_says_which_budget_asks(person: Person) -> None:
@@ -423,9 +468,9 @@ def test_a_list_that_is_too_long_is_printed(person: Person, command: str) -> Non
 
 
 def test_a_tracking_database_of_another_store_is_left(
-    person: Person, monkeypatch: pytest.MonkeyPatch
+    after_quick: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person.on_store("study tiny --budget quick")
+    person = after_quick
     monkeypatch.setenv("MLFLOW_TRACKING_URI", person.store.tracking_uri)
     code, text = person.type("study tiny --budget quick --store other")
     assert code != 0

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from fashion_hpo.stores.opening import ledger_names
-from tests.commands.test_advice import Person, person
+from tests.commands.test_advice import Person, after_quick, person, quick
 
-__all__ = ["person"]
+__all__ = ["after_quick", "person", "quick"]
 
 
 @pytest.fixture
-def renamed(person: Person) -> Person:
+def renamed(after_quick: Person) -> Person:
     """A person who ran `tiny` and then renamed its file."""
-    assert person.on_store("study tiny --budget quick")[0] == 0
+    person = after_quick
     (person.root / "studies/tiny.py").rename(person.root / "studies/small.py")
     return person
 
@@ -56,8 +56,8 @@ def test_results_without_any_file_can_be_deleted_by_what_is_told(renamed: Person
     assert "which is not in studies/" in renamed.on_store("report tiny")[1]
 
 
-def test_a_study_beside_another_with_the_same_spec_is_told_nothing(person: Person) -> None:
-    assert person.on_store("study tiny --budget quick")[0] == 0
+def test_a_study_beside_another_with_the_same_spec_is_told_nothing(after_quick: Person) -> None:
+    person = after_quick
     copy = Path(shutil.copy(person.root / "studies/tiny.py", person.root / "studies/twin.py"))
     assert copy.exists()
     _, text = person.on_store("study twin --budget quick --dry-run")
