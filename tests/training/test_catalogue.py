@@ -197,11 +197,13 @@ def test_bfloat16_agrees_with_float32(name: str, images: Tensor) -> None:
     assert 0 < (rounded - exact).norm() < 0.03 * exact.norm()  # bfloat16 has 8 bits
 
 
-@over_catalogue
 def test_a_checkpoint_brings_back_every_bit(
-    name: str, images: Tensor, hardware: Hardware, tmp_path: Path
+    images: Tensor, hardware: Hardware, tmp_path: Path
 ) -> None:
-    config = tiny_config(name, architecture_options=SMALL.get(name, {}), early_stopping_patience=1)
+    """Of all networks: `test_train.py` resumes their trainings, the last epoch among them."""
+    config = tiny_config(
+        "resnet9", architecture_options=SMALL["resnet9"], early_stopping_patience=1
+    )
     state = TrainingState(config, build_for(config), hardware)
     cross_entropy(state.model(images), torch.arange(7)).backward()
     state.optimizer.step()

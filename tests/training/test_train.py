@@ -43,7 +43,7 @@ ALL_AUGMENTATIONS: dict[str, Any] = {
     "randaugment_operations": 2, "erasing": 0.5,
 }  # fmt: skip
 CONFIGS = {
-    **{name: tiny_config(name, train_images=150, epochs=2) for name in CATALOGUE},
+    **{name: tiny_config(name, train_images=40, batch_size=32, epochs=2) for name in CATALOGUE},
     **{" ".join(map(str, way)): tiny_config(**way) for way in WAYS_TO_TRAIN},
 }
 DIVERGING = tiny_config(
