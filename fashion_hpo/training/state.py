@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from fashion_hpo.design.config import Epoch, TrainConfig
 from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.optimizers import SGD, Adam, AdamW
 
 
 class TrainingState:

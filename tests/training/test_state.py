@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.optim import SGD, Adam, AdamW
 
 from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.files.atomic import write_atomically
 from fashion_hpo.training.architectures import CATALOGUE, build_for
 from fashion_hpo.training.data import SearchSplits
 from fashion_hpo.training.devices import Hardware
+from fashion_hpo.training.optimizers import SGD, Adam, AdamW
 from fashion_hpo.training.state import TrainingState, make_optimizer
 from tests.design.test_summaries import EPOCH
 from tests.training.tiny import curve, tiny_config, trained, weights
