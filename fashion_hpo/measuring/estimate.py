@@ -17,7 +17,7 @@ from fashion_hpo.training.packaging import flops
 from fashion_hpo.training.state import TrainingState
 from fashion_hpo.training.train import TRAIN_EVAL_IMAGES, epochs_of, train
 
-SAMPLE_IMAGES = 256
+SAMPLE_IMAGES = 128
 REPEATS = 3  # after a warm-up; the fastest is the one least disturbed by other processes
 COMPILING_PAYS = 20_000_000
 """Images that a network of one batch size must be trained on to make up for its compilation: on an
