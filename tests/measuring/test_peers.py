@@ -3,10 +3,13 @@
 import re
 
 import pytest
+import torch
 
 from fashion_hpo import bench
+from fashion_hpo.design.config import TrainConfig
 from fashion_hpo.measuring import peers
-from fashion_hpo.measuring.peers import LIGHTNING, OURS, Speed, Trials
+from fashion_hpo.measuring.peers import LAST_RATE, LIGHTNING, OURS, RATE, Speed, Trials
+from fashion_hpo.training.schedules import learning_rate
 
 
 def test_every_peer_that_is_installed_ends_its_trials_with_a_model_that_has_learned(
@@ -34,6 +37,21 @@ def test_a_peer_that_ends_fewer_trials_is_an_error() -> None:
 
 def test_the_same_points_whatever_their_number() -> None:
     assert Trials(4, 100, 1).points() == [(0.0, 0), (0.2, 0), (0.4, 0), (0.0, 1)]
+
+
+def test_all_peers_have_the_rates_of_this_project() -> None:
+    trials = Trials(1, 300, 4)
+    config = TrainConfig(
+        schedule="cosine", learning_rate=RATE, final_learning_rate=LAST_RATE, epochs=trials.epochs
+    )
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], RATE)
+    scheduler = peers.falling(optimizer, trials)
+    for step in range(trials.steps):
+        ours = learning_rate(config, step, trials.steps // trials.epochs)
+        assert scheduler.get_last_lr() == [pytest.approx(ours, rel=1e-9)]
+        optimizer.step()
+        scheduler.step()
+    assert trials.steps == 4 * 3
 
 
 def test_a_speed_counts_only_at_the_same_accuracy() -> None:
