@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +24,32 @@ __all__ = ["folder", "home"]
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def out(home: Home) -> Path:
-    """An export of the champion, with the study's registration."""
+@pytest.fixture(scope="module")
+def exporter(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """Where `out put` is an export of the champion, with the study's registration."""
     pytest.importorskip("onnxruntime")
-    target = home.root / "out put"
-    code, printed, _ = home.register("learns", "--export", str(target))
-    assert code == 0
-    assert "differ from the torch model's by at most " in printed
-    return target
+    with pytest.MonkeyPatch.context() as patch:
+        for name in command_line.ADDRESSES:
+            patch.delenv(name, raising=False)
+        home = Home(folder, tmp_path_factory.mktemp("exporter") / "home")
+        patch.chdir(home.root)
+        code, printed, _ = home.register("learns", "--export", str(home.root / "out put"))
+        assert code == 0
+        assert "differ from the torch model's by at most " in printed
+        yield home
 
 
-def test_the_onnx_model_answers_as_the_registered_one(home: Home, out: Path) -> None:
+@pytest.fixture
+def out(exporter: Home) -> Path:
+    """The export, which is left as it is."""
+    return exporter.root / "out put"
+
+
+def test_the_onnx_model_answers_as_the_registered_one(exporter: Home, out: Path) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(out / "model.onnx", providers=["CPUExecutionProvider"])
-    model = models.read_model(home.archive(1).parents[1])
+    model = models.read_model(exporter.archive(1).parents[1])
     for count in (1, 7, 100):
         images = torch.randint(0, 256, (count, 28, 28), dtype=torch.uint8)
         (outputs,) = session.run(None, {"images": images.numpy()})
@@ -50,11 +62,11 @@ def test_the_onnx_model_answers_as_the_registered_one(home: Home, out: Path) -> 
     assert sorted(path.name for path in out.iterdir()) == [
         "Dockerfile", "config.json", "model", "model.json", "model.onnx",
     ]  # fmt: skip
-    assert home.openings() == ["test"]
+    assert exporter.openings() == ["test"]
 
 
 def test_the_config_is_taken_by_train(
-    home: Home, out: Path, capsys: pytest.CaptureFixture[str]
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = json.loads((out / "config.json").read_text())
     assert (config["epochs"], config["learning_rate"]) == (3, 0.01)
@@ -63,8 +75,8 @@ def test_the_config_is_taken_by_train(
     assert printed.startswith("simple_cnn, ")
     assert re.findall(r"^ +(\d) ", printed, re.MULTILINE) == ["1"]
     for text, words in (("[]", "no JSON object"), ("{", "no JSON: "), ('{"colour": 1}', "colour")):
-        (home.root / "bad.json").write_text(text)
-        assert train.main(["--config", str(home.root / "bad.json")]) == 2
+        (tmp_path / "bad.json").write_text(text)
+        assert train.main(["--config", str(tmp_path / "bad.json")]) == 2
         said = capsys.readouterr().err
         assert "--config " in said
         assert words in said
@@ -88,12 +100,13 @@ def test_the_dockerfiles_commands_are_ours(out: Path) -> None:
         assert (ROOT / needed).exists()
 
 
-def test_the_folder_is_served_without_a_store(home: Home, out: Path) -> None:
+def test_the_folder_is_served_without_a_store(exporter: Home, out: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(out, tmp_path / "elsewhere"))
     classifier = exported(out)
     assert (classifier.name, classifier.version) == ("fashion-mnist-classifier", "1")
     assert classifier.unsure_below is not None
     images = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
-    model = models.read_model(home.archive(1).parents[1])
+    model = models.read_model(exporter.archive(1).parents[1])
     for answer, row in zip(classifier.answers(images), model(images), strict=True):
         assert answer.probabilities == pytest.approx(row.detach().numpy())
     (out / "model" / "data" / "model.pt2").write_bytes(b"altered")

@@ -1,9 +1,11 @@
 """`register` on a real store of two tiny studies: one that learns and one that hardly does."""
 
+import io
 import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -74,17 +76,19 @@ def folder(fresh_databases: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 class Home:
     """A copy of that folder, in which commands are run."""
 
-    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, folder: Path, root: Path) -> None:
+        shutil.copytree(folder, root)
+        utils._artifact_repos_cache.clear()  # of MLflow: where the runs of these ids were before
         self.root = root
         self.store = Store.at(root / "mlruns")
         self.client = MlflowClient(self.store.tracking_uri, self.store.tracking_uri)
-        self._capsys = capsys
 
     def register(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code and what was printed."""
-        self._capsys.readouterr()
-        code = register.main([*arguments, "--data", str(self.root), "--device", "cpu"])
-        return code, *self._capsys.readouterr()
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = register.main([*arguments, "--data", str(self.root), "--device", "cpu"])
+        return code, out.getvalue(), err.getvalue()
 
     def openings(self) -> list[str]:
         """Which images were opened, in order."""
@@ -112,19 +116,12 @@ class Home:
 
 
 @pytest.fixture
-def home(
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Home:
+def home(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     for name in command_line.ADDRESSES:
         monkeypatch.delenv(name, raising=False)
-    root = tmp_path / "home"
-    shutil.copytree(folder, root)
-    utils._artifact_repos_cache.clear()  # of MLflow: where the runs of these ids were before
-    monkeypatch.chdir(root)
-    return Home(root, capsys)
+    home = Home(folder, tmp_path / "home")
+    monkeypatch.chdir(home.root)
+    return home
 
 
 def test_the_first_winner_is_champion_and_a_worse_one_is_refused(home: Home) -> None:
