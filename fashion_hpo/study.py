@@ -394,4 +394,4 @@ def _publish(here: "Session", args: argparse.Namespace) -> "Published":
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run_alone(main)

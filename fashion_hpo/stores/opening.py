@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import uuid
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -265,6 +266,8 @@ def connect(store: Store) -> RDBStorage:
         if local:
             with storage.engine.connect() as connection:
                 connection.execute(text("PRAGMA journal_mode=WAL"))
+            # The last connection that is closed puts SQLite's log into the database.
+            weakref.finalize(storage, storage.engine.dispose)
     except (SQLAlchemyError, StorageInternalError, RuntimeError, ImportError) as error:
         if is_disk_full(error):
             raise
