@@ -12,9 +12,7 @@ import io
 import json
 import re
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +27,6 @@ from fashion_hpo.stores.model_files import is_runnable
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-LIGHTNING = "pytorch_lightning"
 REQUIREMENTS = [f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"]
 ARCHIVE = "data/model.pt2"
 FILES = {
@@ -82,8 +79,7 @@ def write_model(
     example: raw images, uint8 (2, 28, 28) or (2, 3, 28, 28); with one image the export would fix
     the batch size at 1.
     """
-    with _without_lightning():
-        import mlflow.pytorch  # slow, and not needed to read a model
+    import mlflow.pytorch  # slow, and not needed to read a model
 
     shutil.rmtree(folder, ignore_errors=True)  # left by an attempt that died here
     mlflow.pytorch.save_model(
@@ -95,16 +91,6 @@ def write_model(
         metadata=dict(metadata),
         serialization_format="pt2",
     )
-
-
-@contextmanager
-def _without_lightning() -> Iterator[None]:
-    """Within, Lightning cannot be imported: MLflow would load it, if installed, to wrap it, with
-    torchmetrics, scipy and matplotlib."""
-    is_new = sys.modules.setdefault(LIGHTNING, None) is None  # type: ignore[arg-type]
-    yield
-    if is_new:
-        del sys.modules[LIGHTNING]
 
 
 @torch.no_grad()

@@ -5,8 +5,6 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -55,25 +53,6 @@ def folder(written: Path, tmp_path: Path) -> Path:
 def canary(tmp_path: Path) -> Path:
     """What a model's own code would write."""
     return tmp_path / "canary"
-
-
-def test_a_model_is_written_without_loading_lightning(tmp_path: Path) -> None:
-    (tmp_path / "pytorch_lightning.py").write_text("print('Lightning was loaded')")
-    code = """
-import sys, numpy as np
-from torch import nn
-from fashion_hpo.stores.models import write_model
-image = np.zeros((2, 28, 28), np.float32)
-write_model(nn.Sequential(nn.Flatten(), nn.Linear(784, 2)), sys.argv[1], image, {})
-print("written")
-import pytorch_lightning
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "model"],
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
-        capture_output=True, encoding="utf-8", check=False,
-    )  # fmt: skip
-    assert done.stdout == "written\nLightning was loaded\n", done.stderr
 
 
 def refusal(folder: Path, canary: Path) -> str:
