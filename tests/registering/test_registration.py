@@ -174,9 +174,12 @@ def test_a_model_exported_in_training_mode_is_refused(
 ) -> None:
     """Here at the trial itself: its export is compared before its result counts."""
 
-    def in_training_mode(network: nn.Module, pixel_range: PixelRange) -> nn.Module:
+    def in_training_mode(
+        network: nn.Module, pixel_range: PixelRange, *, channels_last: bool
+    ) -> nn.Module:
         network = network.to(memory_format=torch.contiguous_format)
-        return packaging.ServedClassifier(network, pixel_range).train()
+        served = packaging.ServedClassifier(network, pixel_range, channels_last=channels_last)
+        return served.train()
 
     monkeypatch.setattr(packaging, "served", in_training_mode)
     session = open_here(design(seeds=1, scientific={"dropout": (0.5,)}, claims=[]))
