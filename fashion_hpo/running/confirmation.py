@@ -29,8 +29,8 @@ def open_confirmation(
 ) -> Session | None:
     """The session that confirms a finished search; None if there is nothing to confirm.
 
-    Its trials have all that the search keeps for its results' last bits.  Raises as `open_session`
-    does.
+    Its trials have the search's threads, precision, step and memory format of exported models.
+    Raises as `open_session` does.
     """
     plan = plan_of(search.ledger)
     if plan is None:

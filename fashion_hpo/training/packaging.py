@@ -26,7 +26,8 @@ class ServedClassifier(nn.Module):
     """uint8 (N, 28, 28), or (N, 3, 28, 28) in colour, to probabilities float32 (N, classes);
     includes the preprocessing.
 
-    With the channels last a CPU takes half of the time for `cnn`, and other last bits result.
+    On a CPU `cnn` takes about half of the time with the channels last.  The last bits of its
+    probabilities depend on the memory format.
     """
 
     def __init__(
